@@ -1,0 +1,209 @@
+// Package store owns what is remembered: the records and the roles that a store of records plays. It holds no SQL
+// (sqlstore does) and decides nothing. Every store passes the suite in storetest.
+//
+// Errors that callers must tell apart are of [errs.Error]'s kinds: NotFound (no such record), Conflict (the name is
+// taken), Invalid (the record breaks a rule that only the store can check). Anything else means that the store failed.
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/sealock/sealock/internal/audit"
+)
+
+// User is a person with a password kept here.
+type User struct {
+	ID           int64
+	Name         string // unique, without regard to case
+	Email        string
+	RealName     string
+	Comment      string
+	PasswordHash string // argon2id in PHC form
+	SysAdmin     bool
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// Project is the first path component of the repositories that belong to it.
+type Project struct {
+	ID        int64
+	Name      string // unique
+	OwnerID   int64  // who created it; 0 when that user is gone
+	OwnerName string // read only
+	Public    bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Role is a role of a project member, numbered as in Harbor.
+type Role int
+
+// Harbor's roles.
+const (
+	RoleProjectAdmin Role = 1
+	RoleDeveloper    Role = 2
+	RoleGuest        Role = 3
+	RoleMaintainer   Role = 4
+	RoleLimitedGuest Role = 5
+)
+
+// RoleNames maps each role to its name in the policy file and the API.
+func RoleNames() map[Role]string {
+	return map[Role]string{
+		RoleProjectAdmin: "projectAdmin",
+		RoleDeveloper:    "developer",
+		RoleGuest:        "guest",
+		RoleMaintainer:   "maintainer",
+		RoleLimitedGuest: "limitedGuest",
+	}
+}
+
+// Member is a user's role in a project. A user has at most one role in a project.
+type Member struct {
+	ID          int64
+	ProjectID   int64
+	ProjectName string // read only
+	UserID      int64
+	UserName    string // read only
+	Role        Role
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// RefreshToken is a refresh token as it is kept: the secret itself is known to its holder only.
+type RefreshToken struct {
+	ID         string // public part, shown in lists
+	SecretHash []byte // SHA-256 of the secret, which is random and long
+	Subject    string // the user's name
+	UserID     int64  // 0 where the user source is not this store
+	Service    string
+	ClientID   string
+	Remote     string // the address it was issued to
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	IdleExpiry time.Duration // unused for so long, it is dead
+	ExpiresAt  time.Time     // dead from then on, used or not
+}
+
+// RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
+type RevokedToken struct {
+	JTI       string
+	ExpiresAt time.Time
+}
+
+// Filter narrows and pages a list. The zero value is everything, in the order of ids.
+type Filter struct {
+	Name     string // names that contain this, without regard to case
+	Exact    string // the one name
+	Subject  string // refresh tokens of this subject, audit records of this actor
+	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set)
+	Public   *bool  // projects that are public, or are not
+	After    int64  // ids greater than this (paging by key)
+	Offset   int    // skip so many (paging by number, as Harbor's clients do)
+	Limit    int    // at most so many; 0 is all
+	Sort     string // "name", "creation_time", "-name", … ; "" is by id
+}
+
+// Users keeps users. A change is visible to the next call.
+type Users interface {
+	CreateUser(ctx context.Context, u User) (User, error)
+	User(ctx context.Context, id int64) (User, error)
+	UserByName(ctx context.Context, name string) (User, error)
+	ListUsers(ctx context.Context, f Filter) iter.Seq2[User, error]
+	CountUsers(ctx context.Context, f Filter) (int, error)
+	// UpdateUser runs fn on the stored record inside a transaction and stores what fn made of it.
+	UpdateUser(ctx context.Context, id int64, fn func(*User) error) (User, error)
+	// DeleteUser removes the user, its memberships and its refresh tokens.
+	DeleteUser(ctx context.Context, id int64) error
+}
+
+// Projects keeps projects.
+type Projects interface {
+	CreateProject(ctx context.Context, p Project) (Project, error)
+	Project(ctx context.Context, id int64) (Project, error)
+	ProjectByName(ctx context.Context, name string) (Project, error)
+	ListProjects(ctx context.Context, f Filter) iter.Seq2[Project, error]
+	CountProjects(ctx context.Context, f Filter) (int, error)
+	UpdateProject(ctx context.Context, id int64, fn func(*Project) error) (Project, error)
+	// DeleteProject removes the project and its memberships.
+	DeleteProject(ctx context.Context, id int64) error
+}
+
+// Members keeps who has which role where.
+type Members interface {
+	AddMember(ctx context.Context, m Member) (Member, error) // Conflict: has a role there already
+	Member(ctx context.Context, projectID, memberID int64) (Member, error)
+	ListMembers(ctx context.Context, projectID int64, f Filter) iter.Seq2[Member, error]
+	CountMembers(ctx context.Context, projectID int64, f Filter) (int, error)
+	UpdateMember(ctx context.Context, projectID, memberID int64, fn func(*Member) error) (Member, error)
+	RemoveMember(ctx context.Context, projectID, memberID int64) error
+	// MemberRole returns the role of a user in a project by index look-up, or NotFound.
+	MemberRole(ctx context.Context, projectID, userID int64) (Role, error)
+}
+
+// RefreshTokens keeps refresh tokens.
+type RefreshTokens interface {
+	CreateRefreshToken(ctx context.Context, t RefreshToken) error
+	RefreshToken(ctx context.Context, id string) (RefreshToken, error)
+	ListRefreshTokens(ctx context.Context, f Filter) iter.Seq2[RefreshToken, error]
+	// TouchRefreshToken notes a use.
+	TouchRefreshToken(ctx context.Context, id string, at time.Time) error
+	DeleteRefreshToken(ctx context.Context, id string) error
+	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
+	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
+	// DropExpiredTokens forgets refresh tokens and revocations that are past their end.
+	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
+}
+
+// Revocations keeps access tokens that were revoked before their end.
+type Revocations interface {
+	RevokeToken(ctx context.Context, t RevokedToken) error
+	// RevokedTokens lists those that end after now.
+	RevokedTokens(ctx context.Context, now time.Time) iter.Seq2[RevokedToken, error]
+}
+
+// Audit keeps the audit trail.
+type Audit interface {
+	// AppendAudit stores all records in one transaction, or none.
+	AppendAudit(ctx context.Context, records []audit.Record) error
+	// ListAudit lists records, the newest first.
+	ListAudit(ctx context.Context, f Filter) iter.Seq2[audit.Record, error]
+	// DropAudit forgets records older than before, and returns how many.
+	DropAudit(ctx context.Context, before time.Time) (int, error)
+}
+
+// ChangeKind says what a [Change] is about.
+type ChangeKind string
+
+// The kinds of changes that caches must hear of.
+const (
+	UserChanged    ChangeKind = "user"
+	ProjectChanged ChangeKind = "project"
+	MemberChanged  ChangeKind = "member"
+)
+
+// Change tells that a record was created, changed or removed. It is sent after the transaction has ended.
+type Change struct {
+	Kind      ChangeKind
+	UserID    int64  // UserChanged, MemberChanged
+	User      string // UserChanged: the name before the change
+	ProjectID int64  // ProjectChanged, MemberChanged
+	Project   string // ProjectChanged, MemberChanged: the name before the change
+}
+
+// Store is everything that sealock remembers.
+type Store interface {
+	Users
+	Projects
+	Members
+	RefreshTokens
+	Revocations
+	Audit
+
+	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.
+	Subscribe(fn func(Change)) (cancel func())
+	Ping(ctx context.Context) error
+	Close() error
+}
