@@ -10,6 +10,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
 )
 
@@ -72,26 +73,11 @@ type Member struct {
 	UpdatedAt   time.Time
 }
 
-// RefreshToken is a refresh token as it is kept: the secret itself is known to its holder only.
-type RefreshToken struct {
-	ID         string // public part, shown in lists
-	SecretHash []byte // SHA-256 of the secret, which is random and long
-	Subject    string // the user's name
-	UserID     int64  // 0 where the user source is not this store
-	Service    string
-	ClientID   string
-	Remote     string // the address it was issued to
-	CreatedAt  time.Time
-	LastUsedAt time.Time
-	IdleExpiry time.Duration // unused for so long, it is dead
-	ExpiresAt  time.Time     // dead from then on, used or not
-}
+// RefreshToken is a refresh token as it is kept.
+type RefreshToken = auth.RefreshToken
 
 // RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
-type RevokedToken struct {
-	JTI       string
-	ExpiresAt time.Time
-}
+type RevokedToken = auth.RevokedToken
 
 // Filter narrows and pages a list. The zero value is everything, in the order of ids.
 type Filter struct {

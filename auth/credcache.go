@@ -1,0 +1,82 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// CredentialCache remembers for a short time that a source has accepted a credential, so that a slow password hash
+// runs once and not with every request. It keeps a keyed hash of the secret, never the secret; the key dies with the
+// process.
+type CredentialCache struct {
+	next  Authenticator
+	key   [32]byte
+	known *otter.Cache[string, knownCredential]
+	// generation counts forgettings: an answer that was under way while something was forgotten is not kept.
+	generation atomic.Uint64
+}
+
+type knownCredential struct {
+	mac     [sha256.Size]byte
+	subject Subject
+}
+
+// NewCredentialCache wraps a source. An entry lives for at most life, which should not exceed a minute.
+func NewCredentialCache(next Authenticator, life time.Duration) *CredentialCache {
+	c := &CredentialCache{
+		next: next,
+		known: otter.Must(&otter.Options[string, knownCredential]{
+			MaximumSize:      10_000,
+			ExpiryCalculator: otter.ExpiryWriting[string, knownCredential](life),
+		}),
+	}
+	rand.Read(c.key[:])
+	return c
+}
+
+// Authenticate answers from memory when the same name and secret were accepted lately, and else asks the source. A
+// refusal is never remembered.
+func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Subject, error) {
+	name := strings.ToLower(cred.Name)
+	mac := c.mac(name, cred)
+	if hit, ok := c.known.GetIfPresent(name); ok && hmac.Equal(hit.mac[:], mac[:]) {
+		return hit.subject, nil
+	}
+	before := c.generation.Load()
+	sub, err := c.next.Authenticate(ctx, cred)
+	if err != nil {
+		return Subject{}, err
+	}
+	c.known.Set(name, knownCredential{mac: mac, subject: sub})
+	if c.generation.Load() != before {
+		c.known.Invalidate(name)
+	}
+	return sub, nil
+}
+
+// Forget drops what is known of a name, as when its password, its rights or the user itself changed. "" drops all.
+func (c *CredentialCache) Forget(name string) {
+	c.generation.Add(1)
+	if name == "" {
+		c.known.InvalidateAll()
+		return
+	}
+	c.known.Invalidate(strings.ToLower(name))
+}
+
+// mac binds name and secret; the length of the name is hashed too, so that no two pairs run together.
+func (c *CredentialCache) mac(name string, cred Credential) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, c.key[:])
+	h.Write([]byte{byte(len(name) >> 8), byte(len(name))})
+	h.Write([]byte(name))
+	h.Write([]byte(cred.Secret.Reveal()))
+	h.Sum(sum[:0])
+	return sum
+}

@@ -1,0 +1,186 @@
+package auth
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
+	"github.com/sealock/sealock/internal/secret"
+)
+
+// maxTokenForm bounds the body of a POST to the token end-point.
+const maxTokenForm = 128 << 10
+
+// Endpoint serves the token end-point and its OAuth 2.0 companions over HTTP: it parses, calls the [Issuer] and
+// renders.
+type Endpoint struct {
+	Issuer      *Issuer
+	Tokens      *Tokens
+	Revocations Revocations
+	Errors      httpx.Errors
+	Origins     httpx.Origins
+	ClientIP    func(*http.Request) string
+}
+
+// The paths of the token end-point.
+const (
+	PathToken      = "/service/token"
+	PathTokenShort = "/token"
+	PathJWKS       = "/service/token/jwks.json"
+	PathRevoke     = "/service/token/revoke"
+	PathIntrospect = "/service/token/introspect"
+	PathMetadata   = "/.well-known/oauth-authorization-server"
+)
+
+// Routes lists the paths and what serves them.
+func (e *Endpoint) Routes() map[string]http.Handler {
+	return map[string]http.Handler{
+		PathToken:      http.HandlerFunc(e.token),
+		PathTokenShort: http.HandlerFunc(e.token),
+		PathJWKS:       http.HandlerFunc(e.jwks),
+		PathRevoke:     http.HandlerFunc(e.revoke),
+		PathIntrospect: http.HandlerFunc(e.introspect),
+		PathMetadata:   http.HandlerFunc(e.metadata),
+	}
+}
+
+// tokenBody is the answer to both flows. token and access_token are the same, because clients read one or the other.
+type tokenBody struct {
+	Token        string `json:"token"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	IssuedAt     string `json:"issued_at"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// token serves GET (distribution token specification) and POST (OAuth 2.0, RFC 6749 sections 4.3 and 6).
+func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
+	req, err := e.parse(w, r)
+	if err != nil {
+		e.Errors.WriteToken(w, r, err)
+		return
+	}
+	answer, err := e.Issuer.Issue(r.Context(), req)
+	if err != nil {
+		e.Errors.WriteToken(w, r, err)
+		return
+	}
+	token := answer.AccessToken.Reveal()
+	e.write(w, r, tokenBody{
+		Token: token, AccessToken: token, TokenType: "Bearer",
+		ExpiresIn: int64(answer.ExpiresIn / time.Second), IssuedAt: answer.IssuedAt.Format(time.RFC3339),
+		Scope: answer.Scope.String(), RefreshToken: answer.RefreshToken.Reveal(),
+	})
+}
+
+// parse reads either flow.
+func (e *Endpoint) parse(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return e.parseGet(w, r)
+	case http.MethodPost:
+		return e.parsePost(w, r)
+	}
+	w.Header().Set("Allow", "GET, HEAD, POST")
+	return TokenRequest{}, methodNotAllowed(r)
+}
+
+func (e *Endpoint) parseGet(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return TokenRequest{}, badRequest("the query is malformed").Because(err)
+	}
+	req, err := e.common(w, r, query)
+	if err != nil {
+		return TokenRequest{}, err
+	}
+	req.Grant = GrantBasic
+	req.Offline = query.Get("offline_token") == "true" || query.Get("access_type") == "offline"
+	if headers := r.Header.Values("Authorization"); len(headers) > 0 {
+		cred, err := ParseBasic(headers[0])
+		if err != nil {
+			return TokenRequest{}, err
+		}
+		cred.Remote = req.Remote
+		req.Credential = &cred
+	}
+	return req, nil
+}
+
+func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
+	if err := r.ParseForm(); err != nil {
+		return TokenRequest{}, badRequest("the body is no form of at most %d bytes", maxTokenForm).
+			WithHint("send application/x-www-form-urlencoded").Because(err)
+	}
+	form := r.PostForm // never the URL: secrets do not belong there
+	req, err := e.common(w, r, form)
+	if err != nil {
+		return TokenRequest{}, err
+	}
+	req.Offline = form.Get("access_type") == "offline" || form.Get("offline_token") == "true"
+	req.Grant = GrantType(form.Get("grant_type"))
+	switch req.Grant {
+	case GrantPassword:
+		cred := Credential{Name: form.Get("username"), Secret: secret.New(form.Get("password")), Remote: req.Remote}
+		if !plain(cred.Name) || !plain(cred.Secret.Reveal()) || cred.Name == "" {
+			return TokenRequest{}, ErrBadCredential
+		}
+		req.Credential = &cred
+	case GrantRefresh:
+		req.RefreshToken = secret.New(form.Get("refresh_token"))
+	default:
+		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
+			WithHint("send grant_type=password or grant_type=refresh_token in the form").WithCode("unsupported_grant_type")
+	}
+	return req, nil
+}
+
+// common reads what both flows share. A parameter other than scope that stands twice is refused (RFC 6749 section
+// 3.2): two readers could choose differently.
+func (e *Endpoint) common(w http.ResponseWriter, r *http.Request, v url.Values) (TokenRequest, error) {
+	for name, values := range v {
+		if name != "scope" && len(values) > 1 {
+			return TokenRequest{}, badRequest("the parameter %q stands more than once", clip(name))
+		}
+	}
+	scope, err := ParseScope(v["scope"])
+	if err != nil {
+		return TokenRequest{}, err
+	}
+	return TokenRequest{
+		Service: v.Get("service"), Scope: scope, ClientID: v.Get("client_id"),
+		Remote: e.ClientIP(r), RequestID: httpx.RequestID(w),
+	}, nil
+}
+
+func badRequest(format string, args ...any) *errs.Error {
+	return errs.New(errs.Invalid, format, args...).WithCode("invalid_request")
+}
+
+// methodNotAllowed carries the code that gives it the status 405.
+func methodNotAllowed(r *http.Request) error {
+	return errs.New(errs.Invalid, "method %s is not allowed on %s", clip(r.Method), clip(r.URL.Path)).WithCode("UNSUPPORTED")
+}
+
+// write sends JSON that no cache may keep (RFC 6749 section 5.1).
+func (e *Endpoint) write(w http.ResponseWriter, r *http.Request, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		e.Errors.WriteToken(w, r, err)
+		return
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{"application/json"}
+	h["Cache-Control"] = []string{"no-store"}
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // the client is gone if this fails
+	}
+}

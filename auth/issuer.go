@@ -1,0 +1,289 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/secret"
+)
+
+// GrantType is how a client proves who is asking (RFC 6749).
+type GrantType string
+
+// The grant types. GrantBasic stands for the GET flow of the registry token specification.
+const (
+	GrantBasic    GrantType = "basic"
+	GrantPassword GrantType = "password"
+	GrantRefresh  GrantType = "refresh_token"
+)
+
+// APIService is the service of access tokens for sealock's own REST API. Tokens for a registry are not accepted
+// there, because whoever runs that registry sees them.
+const APIService = "sealock-api"
+
+// Service is a party that access tokens are for: the aud claim.
+type Service struct {
+	Name   string
+	Header Header
+}
+
+// IssuerConfig says what tokens look like and how long they live.
+type IssuerConfig struct {
+	Issuer          string
+	Services        []Service
+	Life            time.Duration // of an access token, at least MinTokenLife
+	RefreshIdle     time.Duration // a refresh token dies when unused for so long
+	RefreshAbsolute time.Duration // and in any case after so long
+}
+
+// MinTokenLife is the shortest life of an access token: clients take anything shorter for a minute all the same.
+const MinTokenLife = time.Minute
+
+// Issuer is the token service: it finds out who is asking, lets the policy narrow what is asked for, signs the
+// answer and records the decision.
+type Issuer struct {
+	cfg      IssuerConfig
+	services map[string]Service
+	authn    Authenticator
+	resolver Resolver
+	authz    Authorizer
+	signer   Signer
+	refresh  RefreshTokens
+	trail    audit.Recorder
+	now      func() time.Time
+}
+
+// IssuerDeps is what an Issuer works with.
+type IssuerDeps struct {
+	Authenticator Authenticator
+	Resolver      Resolver
+	Authorizer    Authorizer
+	Signer        Signer
+	RefreshTokens RefreshTokens
+	Trail         audit.Recorder
+	Now           func() time.Time
+}
+
+// NewIssuer returns the token service.
+func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
+	i := &Issuer{
+		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
+		authn: d.Authenticator, resolver: d.Resolver, authz: d.Authorizer, signer: d.Signer,
+		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now,
+	}
+	for _, s := range cfg.Services {
+		i.services[s.Name] = s
+	}
+	return i
+}
+
+// TokenRequest is one request to the token end-point, parsed.
+type TokenRequest struct {
+	Grant        GrantType
+	Credential   *Credential // nil: none was presented
+	RefreshToken secret.Text
+	Service      string
+	Scope        Scope
+	Offline      bool // a refresh token is wanted too
+	ClientID     string
+	Remote       string
+	RequestID    string
+}
+
+// TokenAnswer is what the client gets.
+type TokenAnswer struct {
+	AccessToken  secret.Text
+	RefreshToken secret.Text // empty unless asked for and granted
+	Scope        Scope       // what was granted
+	ExpiresIn    time.Duration
+	IssuedAt     time.Time
+}
+
+// Issue decides about one request and records the decision before anybody learns of it. A narrowed or empty grant is
+// an answer, not an error. Errors are of the kinds Unauthenticated, Invalid, TooMany and Unavailable.
+func (i *Issuer) Issue(ctx context.Context, req TokenRequest) (TokenAnswer, error) {
+	rec := audit.Record{
+		Time: i.now(), RequestID: req.RequestID, Remote: req.Remote, Operation: "token",
+		Method: string(req.Grant), Resource: req.Scope.String(), Outcome: audit.Refused,
+	}
+	answer, err := i.issue(ctx, req, &rec)
+	if err != nil {
+		e := errs.As(err)
+		rec.Reason = e.Message
+		if e.Kind == errs.Internal || e.Kind == errs.Unavailable {
+			rec.Outcome = audit.Failed
+		}
+	}
+	if auditErr := i.trail.Record(ctx, rec); auditErr != nil {
+		return TokenAnswer{}, errs.New(errs.Unavailable, "the decision can't be recorded").WithHint("try again soon").Because(auditErr)
+	}
+	return answer, err
+}
+
+// issue takes the decision and notes in rec what there is to say of it.
+func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record) (TokenAnswer, error) {
+	service, ok := i.services[req.Service]
+	if !ok {
+		return TokenAnswer{}, i.unknownService(req.Service)
+	}
+	sub, err := i.subject(ctx, req, rec)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
+	rec.Actor = sub.Name
+	decision, err := i.decide(ctx, sub, req, service)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
+	claims := i.claims(sub, service, decision.Granted)
+	token, err := i.signer.Sign(ctx, claims, service.Header)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
+	answer := TokenAnswer{AccessToken: secret.New(token), Scope: claims.Access, ExpiresIn: i.cfg.Life, IssuedAt: claims.IssuedAt}
+	if req.Offline && !sub.Anonymous() {
+		if answer.RefreshToken, err = i.refreshToken(ctx, sub, req); err != nil {
+			return TokenAnswer{}, err
+		}
+	}
+	rec.JTI, rec.Reason, rec.Outcome = claims.JTI, decision.Reason, audit.Allowed
+	if !claims.Access.Covers(req.Scope) {
+		rec.Outcome = audit.Narrowed
+	}
+	return answer, nil
+}
+
+func (i *Issuer) unknownService(name string) error {
+	if name == "" {
+		return errs.New(errs.Invalid, "the parameter service is missing").
+			WithHint("point the registry's auth.token.service at one of %s", i.serviceNames()).WithCode("invalid_request")
+	}
+	return errs.New(errs.Invalid, "the service %q is not one of this server's", clip(name)).
+		WithHint("it knows %s; add others under token.services", i.serviceNames()).WithCode("invalid_request")
+}
+
+func (i *Issuer) serviceNames() string {
+	names := make([]string, 0, len(i.cfg.Services))
+	for _, s := range i.cfg.Services {
+		if s.Name != APIService {
+			names = append(names, s.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// subject finds out who is asking. Whoever presented something is never taken for anonymous.
+func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
+	token := req.RefreshToken
+	if c := req.Credential; c != nil && c.Name == "" {
+		token = c.Secret // containerd repeats a refused refresh token as the password of nobody
+	}
+	switch {
+	case req.Grant == GrantRefresh || !token.Empty():
+		rec.Method = string(GrantRefresh)
+		return i.refreshed(ctx, token, req.Service, rec)
+	case req.Credential != nil:
+		rec.Actor = clip(req.Credential.Name)
+		return i.authn.Authenticate(ctx, *req.Credential)
+	case !i.authz.AnonymousAllowed():
+		rec.Method = "anonymous"
+		return Subject{}, errs.New(errs.Unauthenticated, "this registry serves signed-in users only").WithHint("run docker login first")
+	}
+	rec.Method = "anonymous"
+	return Subject{}, nil
+}
+
+// refreshed returns the subject of a refresh token, as it is now. The token is not rotated: clients keep the first
+// one they got (protocol.md 3.5).
+func (i *Issuer) refreshed(ctx context.Context, presented secret.Text, service string, rec *audit.Record) (Subject, error) {
+	now := i.now()
+	t, err := findRefresh(ctx, i.refresh, presented, now)
+	if err != nil {
+		return Subject{}, err
+	}
+	rec.Actor = t.Subject
+	if t.Service != service {
+		return Subject{}, errInvalidGrant
+	}
+	sub, err := i.resolver.Resolve(ctx, t.Subject)
+	if errs.Is(err, errs.Unauthenticated) || err == nil && sub.ID != t.UserID {
+		return Subject{}, errInvalidGrant // the user is gone, or another one has its name
+	}
+	if err != nil {
+		return Subject{}, err
+	}
+	if now.Sub(t.LastUsedAt) >= touchEvery {
+		if err := i.refresh.TouchRefreshToken(ctx, t.ID, now); err != nil {
+			return Subject{}, fmt.Errorf("noting the use of a refresh token: %w", err)
+		}
+	}
+	return sub, nil
+}
+
+// touchEvery bounds how often a refresh token's last use is written: a busy client would make it a hot row.
+const touchEvery = time.Minute
+
+// decide lets the policy narrow the request. Tokens for the REST API carry no scope: it asks the policy each time.
+func (i *Issuer) decide(ctx context.Context, sub Subject, req TokenRequest, service Service) (Decision, error) {
+	if service.Name == APIService || len(req.Scope) == 0 {
+		return Decision{Reason: "no scope"}, nil
+	}
+	d, err := i.authz.Authorize(ctx, sub, req.Scope)
+	if err != nil {
+		return Decision{}, errs.New(errs.Unavailable, "the policy can't be asked").WithHint("try again soon").Because(err)
+	}
+	return d, nil
+}
+
+func (i *Issuer) claims(sub Subject, service Service, granted Scope) ClaimSet {
+	now := i.now().UTC().Truncate(time.Second)
+	return ClaimSet{
+		Issuer: i.cfg.Issuer, Subject: sub.Name, Audience: service.Name,
+		IssuedAt: now, NotBefore: now, ExpiresAt: now.Add(i.cfg.Life),
+		JTI: newJTI(), Access: granted,
+	}
+}
+
+// newJTI returns 128 random bits.
+func newJTI() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (i *Issuer) refreshToken(ctx context.Context, sub Subject, req TokenRequest) (secret.Text, error) {
+	if req.Grant == GrantRefresh {
+		return req.RefreshToken, nil
+	}
+	id, key := newRefreshSecret()
+	now := i.now().UTC()
+	err := i.refresh.CreateRefreshToken(ctx, RefreshToken{
+		ID: id, SecretHash: hashSecret(key), Subject: sub.Name, UserID: sub.ID, Service: req.Service,
+		ClientID: clip(req.ClientID), Remote: req.Remote, CreatedAt: now, LastUsedAt: now,
+		IdleExpiry: i.cfg.RefreshIdle, ExpiresAt: now.Add(i.cfg.RefreshAbsolute),
+	})
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("keeping refresh token: %w", err)
+	}
+	return joinRefresh(id, key), nil
+}
+
+// Mint makes an access token for sealock's own requests to a registry that it stands before.
+func (i *Issuer) Mint(ctx context.Context, service string, access Scope) (string, error) {
+	s, ok := i.services[service]
+	if !ok {
+		return "", i.unknownService(service)
+	}
+	c := i.claims(Subject{Name: internalSubject}, s, access)
+	c.ExpiresAt = c.IssuedAt.Add(MinTokenLife)
+	return i.signer.Sign(ctx, c, s.Header)
+}
+
+// internalSubject is what registries see as the author of sealock's own requests. No user can have this name.
+const internalSubject = "sealock/internal"
