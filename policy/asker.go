@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sealock/sealock/auth"
+)
+
+// asker is a subject during one request, held against one loaded policy.
+type asker struct {
+	gen     *generation
+	members Membership
+	sub     auth.Subject
+	base    roleSet // what the subject is everywhere
+
+	// The project entered last: a push that mounts blobs names one project several times.
+	entered  bool
+	project  string
+	standing Standing
+	who      roleSet // what the subject is in the project
+
+	place string // what is asked about: the project, or SystemLevel
+}
+
+// enter makes a project the one that is asked about, and reports whether it exists.
+func (a *asker) enter(ctx context.Context, project string) (bool, error) {
+	a.place = project
+	if a.entered && a.project == project {
+		return a.standing.Exists, nil
+	}
+	s, err := a.members.Standing(ctx, a.sub, project)
+	if err != nil {
+		return false, fmt.Errorf("asking what %q is to project %q: %w", a.sub.Name, project, err)
+	}
+	a.entered, a.project, a.standing = true, project, s
+	a.who = a.base
+	if s.Public {
+		a.who = a.who.with(rolePublic)
+	}
+	for _, name := range s.Roles {
+		if id, ok := a.gen.memberRoles[name]; ok {
+			a.who = a.who.with(id)
+		}
+	}
+	a.who = a.gen.addGrants(a.who, a.sub.Name, project)
+	return s.Exists, nil
+}
+
+// atSystem returns what the subject is at system level.
+func (a *asker) atSystem() roleSet {
+	a.place = SystemLevel
+	return a.gen.addGrants(a.base, a.sub.Name, SystemLevel)
+}
+
+// grant returns the actions on one requested resource that the policy allows, and why.
+func (a *asker) grant(ctx context.Context, r auth.ResourceActions) ([]auth.Action, string, error) {
+	switch r.Type {
+	case auth.TypeRepository:
+		return a.grantRepository(ctx, r)
+	case auth.TypeRegistry:
+		if r.Name != auth.CatalogName {
+			return nil, "the only name of type registry is catalog", nil
+		}
+		if !slices.Contains(r.Actions, auth.ActionAll) {
+			return nil, "the only action on the catalog is *", nil
+		}
+		return a.allowed(key{who: a.atSystem(), resource: string(auth.TypeRegistry), name: auth.CatalogName}, []auth.Action{auth.ActionAll})
+	default:
+		return nil, fmt.Sprintf("nothing is granted for type %q", r.Type), nil
+	}
+}
+
+func (a *asker) grantRepository(ctx context.Context, r auth.ResourceActions) ([]auth.Action, string, error) {
+	project, ok := auth.Project(r.Name)
+	if !ok || !auth.ValidRepository(r.Name) {
+		return nil, fmt.Sprintf("%q does not name a repository in a project", r.Name), nil
+	}
+	exists, err := a.enter(ctx, project)
+	if err != nil {
+		return nil, "", err
+	}
+	if !exists {
+		return nil, noSuchProject(project), nil
+	}
+	var wanted [3]auth.Action
+	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: r.Name}, tokenActions(wanted[:0], r.Actions))
+}
+
+// tokenActions appends to dst which of a registry's actions are asked for. Others are never put into a token, whatever
+// the policy says of them: "update" on a repository is a right in the REST API.
+func tokenActions(dst, asked []auth.Action) []auth.Action {
+	if slices.Contains(asked, auth.ActionAll) {
+		return append(dst, auth.ActionPull, auth.ActionPush, auth.ActionDelete)
+	}
+	for _, action := range asked {
+		switch action {
+		case auth.ActionPull, auth.ActionPush, auth.ActionDelete:
+			if !slices.Contains(dst, action) {
+				dst = append(dst, action)
+			}
+		}
+	}
+	return dst
+}
+
+// allowed asks the policy for each of the actions.
+func (a *asker) allowed(k key, wanted []auth.Action) ([]auth.Action, string, error) {
+	if len(wanted) == 0 {
+		return nil, "no action that a registry knows was asked for", nil
+	}
+	var reasons [3]string
+	granted := make([]auth.Action, 0, len(wanted))
+	for i, action := range wanted {
+		k.action = string(action)
+		ruling, err := a.rule(k)
+		if err != nil {
+			return nil, "", err
+		}
+		if ruling.Allowed {
+			granted = append(granted, action)
+		}
+		reasons[i] = ruling.Reason
+	}
+	return granted, joinReasons(wanted, reasons[:len(wanted)]), nil
+}
+
+// rule answers one question, with the rule that decided and how the subject came to its role.
+func (a *asker) rule(k key) (auth.Ruling, error) {
+	v, err := a.gen.decide(k)
+	if err != nil {
+		return auth.Ruling{}, err
+	}
+	return auth.Ruling{Allowed: v.allowed, Reason: a.reason(v)}, nil
+}
+
+// reason returns the verdict's reason. It is ready made, except where a line of the policy file and not the project's
+// member list gave the role: askers with equal roles share verdicts, but not the lines that gave them.
+func (a *asker) reason(v *verdict) string {
+	if v.rule == nil || !v.rule.byMembership {
+		return v.reason
+	}
+	grants := a.gen.grants[a.sub.Name]
+	if len(grants) == 0 || a.place != SystemLevel && slices.Contains(a.standing.Roles, v.rule.who) {
+		return v.reason
+	}
+	for _, g := range grants {
+		if g.role == v.rule.who && g.projects.match(a.place) {
+			return v.rule.reason + " (" + g.at + ")"
+		}
+	}
+	return v.reason
+}
+
+// joinReasons says for each group of actions why; a reason that all of them share is given once and alone.
+func joinReasons(actions []auth.Action, reasons []string) string {
+	if same(reasons) {
+		return reasons[0]
+	}
+	var b strings.Builder
+	for i, reason := range reasons {
+		switch {
+		case i > 0 && reasons[i-1] == reason:
+			continue
+		case i > 0:
+			b.WriteString("; ")
+		}
+		b.WriteString(string(actions[i]))
+		for j := i + 1; j < len(reasons) && reasons[j] == reason; j++ {
+			b.WriteString("," + string(actions[j]))
+		}
+		b.WriteString(": " + reason)
+	}
+	return b.String()
+}
+
+func same(s []string) bool {
+	for _, v := range s[1:] {
+		if v != s[0] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealock/sealock/auth"
+)
+
+// Standing is what a subject is to a project.
+type Standing struct {
+	Exists bool     // without a project no rule counts, not even an administrator's
+	Public bool     // everybody holds the role "public" here
+	Roles  []string // the subject's roles in the project, by their names in the policy file
+}
+
+// Membership says what a subject is to a project. It is asked for each request, so it should answer from memory. A
+// project that does not exist is a Standing with Exists unset, not an error; an error means that nobody knows, and
+// that nothing is decided.
+type Membership interface {
+	Standing(ctx context.Context, sub auth.Subject, project string) (Standing, error)
+}
+
+// Engine answers what subjects may do by the policy in a directory. It is safe for concurrent use.
+type Engine struct {
+	dir      string
+	members  Membership
+	log      *slog.Logger
+	poll     time.Duration
+	debounce time.Duration
+	cached   int
+
+	current atomic.Pointer[generation] // replaced as a whole by Reload
+
+	reload sync.Mutex // held while a policy is loaded, so that two loads can't overtake each other
+	mu     sync.Mutex // guards what follows
+	status Status
+	tried  fingerprint // of the files that the last load read, good or bad
+}
+
+var (
+	_ auth.Authorizer = (*Engine)(nil)
+	_ auth.Decider    = (*Engine)(nil)
+)
+
+// Option changes a default of [Open].
+type Option func(*Engine)
+
+// WithPoll sets how often [Engine.Run] compares the files with what is loaded, for changes that the operating system
+// did not report. The default is ten seconds.
+func WithPoll(d time.Duration) Option { return func(e *Engine) { e.poll = d } }
+
+// WithDebounce sets how long the files must stay as they are before a change is loaded. The default is 200 ms.
+func WithDebounce(d time.Duration) Option { return func(e *Engine) { e.debounce = d } }
+
+// WithCacheSize sets how many decisions are remembered. The default is 32,768; 0 remembers none.
+func WithCacheSize(n int) Option { return func(e *Engine) { e.cached = n } }
+
+// Open loads the policy in dir (see [WriteDefault]). The error, of kind Invalid or NotFound, says which line is wrong
+// and what to do; a policy with a fault is never half in force.
+func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
+	e := &Engine{dir: dir, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, cached: 1 << 15}
+	for _, opt := range opts {
+		opt(e)
+	}
+	if _, err := e.Reload(context.Background()); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Authorize grants of the requested scope what the policy allows, resource by resource. See [auth.Authorizer].
+func (e *Engine) Authorize(ctx context.Context, sub auth.Subject, requested auth.Scope) (auth.Decision, error) {
+	a := e.asker(sub)
+	granted := make(auth.Scope, 0, len(requested))
+	var single [1]string
+	reasons := single[:0]
+	for _, r := range requested {
+		actions, reason, err := a.grant(ctx, r)
+		if err != nil {
+			return auth.Decision{}, err
+		}
+		if len(actions) > 0 {
+			granted = append(granted, auth.ResourceActions{Type: r.Type, Name: r.Name, Actions: actions})
+		}
+		if len(requested) > 1 {
+			reason = string(r.Type) + ":" + r.Name + ": " + reason
+		}
+		reasons = append(reasons, reason)
+	}
+	return auth.Decision{Granted: granted, Reason: strings.Join(reasons, "; ")}, nil
+}
+
+// AnonymousAllowed reports whether any rule allows something to subjects that present no credential.
+func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
+
+// Decide answers a question of the REST API. In a project the rules' patterns are held against the project's name,
+// for the resource "repository", too; at system level against [SystemLevel].
+func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
+	a := e.asker(sub)
+	if access.Project == "" {
+		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action})
+	}
+	// SystemLevel is no project: a project's members must not reach what is above it by way of a name.
+	if access.Project == SystemLevel {
+		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
+	}
+	exists, err := a.enter(ctx, access.Project)
+	if err != nil {
+		return auth.Ruling{}, err
+	}
+	if !exists {
+		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
+	}
+	return a.rule(key{who: a.who, resource: access.Resource, name: access.Project, action: access.Action})
+}
+
+func (e *Engine) asker(sub auth.Subject) asker {
+	g := e.current.Load()
+	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub)}
+}
+
+func noSuchProject(name string) string { return fmt.Sprintf("project %q does not exist", name) }

@@ -1,0 +1,132 @@
+package policy
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/casbin/casbin/v2"
+	"github.com/casbin/casbin/v2/constant"
+	"github.com/casbin/casbin/v2/model"
+	"github.com/casbin/govaluate"
+)
+
+// What model.conf must say, in casbin's own spelling. The rest of sealock fills these fields and builds on the effect;
+// the matcher is free.
+const (
+	modelRequest = "r_who, r_resource, r_name, r_action"
+	modelPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_line"
+)
+
+// matcherFuncs are the functions that a matcher can call besides casbin's own.
+type matcherFuncs map[string]func(args ...any) (any, error)
+
+// parseModel reads model.conf and says what is wrong with it.
+func parseModel(file string, text []byte, funcs matcherFuncs) (model.Model, []Finding) {
+	m, err := casbinModel(string(text))
+	if err != nil {
+		return nil, []Finding{{File: file, What: "the model can't be read: " + err.Error(), Remedy: "start from the default with sealock policy init"}}
+	}
+	var findings []Finding
+	add := func(key string, f fault) {
+		if f.what != "" {
+			findings = append(findings, Finding{File: file, Line: lineOf(text, key), What: f.what, Remedy: f.remedy})
+		}
+	}
+	add("r", checkTokens(m["r"]["r"], modelRequest))
+	add("p", checkTokens(m["p"]["p"], modelPolicy))
+	add("e", checkModelEffect(m["e"]["e"]))
+	add("m", checkMatcher(m["m"]["m"], funcs))
+	if len(m["g"]) > 0 {
+		add("g", fault{"a role definition is not supported", "delete [role_definition]: members come from projects and from the g lines of policy.csv, and holds(r.who, p.who) asks for them"})
+	}
+	return m, findings
+}
+
+// casbinModel parses a model. casbin's parser is not made for files with mistakes in them.
+func casbinModel(text string) (m model.Model, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return model.NewModelFromString(text)
+}
+
+func checkTokens(a *model.Assertion, want string) fault {
+	got := ""
+	if a != nil {
+		got = strings.Join(a.Tokens, ", ")
+	}
+	if got == want {
+		return fault{}
+	}
+	return fault{"the definition lists other fields than sealock fills", "write " + want[:1] + " = " + strings.ReplaceAll(want, want[:2], "")}
+}
+
+func checkModelEffect(a *model.Assertion) fault {
+	if a != nil && a.Value == constant.AllowAndDenyEffect {
+		return fault{}
+	}
+	return fault{"the effect is another one than that deny wins", "write e = some(where (p.eft == allow)) && !some(where (p.eft == deny))"}
+}
+
+// checkMatcher parses a matcher as casbin will on the first request, when it would be too late to say what is wrong.
+func checkMatcher(a *model.Assertion, funcs matcherFuncs) fault {
+	if a == nil {
+		return fault{"there is no matcher", "start from the default with sealock policy init"}
+	}
+	all := map[string]govaluate.ExpressionFunction{}
+	fm := model.LoadFunctionMap()
+	for name, f := range fm.GetFunctions() {
+		all[name] = f
+	}
+	for name, f := range funcs {
+		all[name] = f
+	}
+	e, err := govaluate.NewEvaluableExpressionWithFunctions(a.Value, all)
+	if err != nil {
+		return fault{"the matcher can't be read: " + err.Error(), "use the functions holds, does and named, or casbin's own except eval and g"}
+	}
+	known := strings.Split(modelRequest+", "+modelPolicy, ", ")
+	for _, v := range e.Vars() {
+		if !slices.Contains(known, v) {
+			return fault{quote("the matcher names %q, which is nothing", v), "use r. or p. and a field of the definitions above"}
+		}
+	}
+	if !strings.Contains(a.Value, "p_") {
+		return fault{"the matcher does not look at the rules", "compare the fields of r with those of p"}
+	}
+	return fault{}
+}
+
+// lineOf returns the number of the line that defines a key, or 0.
+func lineOf(text []byte, key string) int {
+	sc := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; sc.Scan(); n++ {
+		name, _, ok := strings.Cut(sc.Text(), "=")
+		if ok && strings.TrimSpace(name) == key {
+			return n
+		}
+	}
+	return 0
+}
+
+// newEnforcer gives a model its rules and functions.
+func newEnforcer(m model.Model, rules []*rule, funcs matcherFuncs) (*casbin.Enforcer, error) {
+	for _, r := range rules {
+		if err := m.AddPolicy("p", "p", r.row()); err != nil {
+			return nil, fmt.Errorf("adding line %d: %w", r.line, err)
+		}
+	}
+	e, err := casbin.NewEnforcer(m)
+	if err != nil {
+		return nil, fmt.Errorf("making an enforcer: %w", err)
+	}
+	for name, f := range funcs {
+		e.AddFunction(name, f)
+	}
+	return e, nil
+}

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// Report is what a reload found.
+type Report struct {
+	Changed  bool // the files were other ones than those in force
+	Rules    int
+	Members  int // "g" lines
+	Findings []Finding
+}
+
+// Status is how the policy is doing.
+type Status struct {
+	Dir         string
+	LoadedAt    time.Time // of the policy in force
+	Fingerprint string    // of the policy in force: the same on replicas that have the same policy
+	Rules       int
+	Members     int // "g" lines
+
+	LastError   string    // why the last load was refused; "" when it was not
+	LastErrorAt time.Time // the zero time when there was none
+	Findings    []Finding // of the last load
+}
+
+// Reload loads the policy anew and puts it in force as a whole. On an error the old one stays in force; an error of
+// kind Invalid or NotFound is the files' fault, and the report's findings have all of it.
+func (e *Engine) Reload(ctx context.Context) (Report, error) {
+	if err := ctx.Err(); err != nil {
+		return Report{}, fmt.Errorf("loading policy: %w", err)
+	}
+	e.reload.Lock()
+	defer e.reload.Unlock()
+	src, err := readSource(e.dir)
+	if err != nil {
+		e.refused(nil, err)
+		return Report{}, fmt.Errorf("loading policy: %w", err)
+	}
+	return e.load(src)
+}
+
+// load puts a policy in force. The caller holds e.reload.
+func (e *Engine) load(src source) (Report, error) {
+	sum := src.fingerprint()
+	e.mu.Lock()
+	e.tried = sum
+	e.mu.Unlock()
+
+	g, findings, err := compile(src, e.cached)
+	report := Report{Findings: findings}
+	if bad := faults(findings); err == nil && len(bad) > 0 {
+		err = refusal(bad)
+	}
+	if err != nil {
+		e.refused(findings, err)
+		return report, fmt.Errorf("loading policy: %w", err)
+	}
+	report.Rules, report.Members = len(g.rules), g.members
+	old := e.current.Swap(g)
+	report.Changed = old == nil || old.sum != sum
+	e.accepted(g, findings)
+	return report, nil
+}
+
+// refused notes and logs why a policy is not put in force.
+func (e *Engine) refused(findings []Finding, err error) {
+	e.mu.Lock()
+	e.status.LastError, e.status.LastErrorAt, e.status.Findings = err.Error(), time.Now(), findings
+	e.mu.Unlock()
+	if e.current.Load() == nil {
+		return // Open returns the error, and nothing else is in force
+	}
+	e.log.Error("policy refused, the one before stays in force", "dir", e.dir, "error", err)
+	for i, f := range faults(findings) {
+		if i == 10 {
+			e.log.Error("policy has more faults, sealock policy check lists them")
+			break
+		}
+		e.log.Error("policy fault", "at", f.At(), "what", f.What, "remedy", f.Remedy)
+	}
+}
+
+func (e *Engine) accepted(g *generation, findings []Finding) {
+	e.mu.Lock()
+	e.status = Status{
+		Dir: e.dir, LoadedAt: g.loadedAt, Fingerprint: hex.EncodeToString(g.sum[:8]),
+		Rules: len(g.rules), Members: g.members, Findings: findings,
+	}
+	e.mu.Unlock()
+	e.log.Info("policy loaded", "dir", e.dir, "rules", len(g.rules), "members", g.members)
+	for _, f := range findings {
+		e.log.Warn("policy doubt", "at", f.At(), "what", f.What, "remedy", f.Remedy)
+	}
+}
+
+// Status returns how the policy is doing.
+func (e *Engine) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.status
+}

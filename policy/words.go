@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// resourceWord is what is known of a resource: where it lives and what can be done to it.
+type resourceWord struct {
+	actions string // joined by |
+	system  bool   // asked about at system level, by the name SystemLevel
+	project bool   // asked about within projects
+}
+
+// knows reports whether an action exists on the resource.
+func (w resourceWord) knows(action string) bool {
+	return slices.Contains(strings.Split(w.actions, "|"), action)
+}
+
+// vocabulary returns the resources that a rule can name: those of tokens and those of the REST API, which are Harbor's
+// and a few of our own. A word that is missing here can't be used in a policy file, so this is where a new REST
+// resource is added first.
+func vocabulary() map[string]resourceWord {
+	const crudl = "create|read|update|delete|list"
+	return map[string]resourceWord{
+		// Tokens and repositories.
+		"repository": {actions: "pull|push|delete|create|read|update|list|scanner-pull", project: true},
+		// The catalog in tokens, and Harbor's registries that are replicated with.
+		"registry": {actions: crudl, system: true},
+
+		// Of projects.
+		"project":             {actions: crudl, project: true, system: true},
+		"member":              {actions: crudl, project: true},
+		"metadata":            {actions: crudl, project: true},
+		"configuration":       {actions: "read|update", project: true, system: true},
+		"log":                 {actions: "list", project: true},
+		"label":               {actions: crudl, project: true, system: true},
+		"quota":               {actions: "read|list|update", project: true, system: true},
+		"artifact":            {actions: "create|read|delete|list", project: true},
+		"tag":                 {actions: "create|delete|list", project: true},
+		"accessory":           {actions: "list", project: true},
+		"artifact-label":      {actions: "create|delete", project: true},
+		"artifact-addition":   {actions: "read", project: true},
+		"tag-retention":       {actions: crudl + "|operate", project: true},
+		"immutable-tag":       {actions: crudl, project: true},
+		"robot":               {actions: crudl, project: true, system: true},
+		"notification-policy": {actions: crudl, project: true},
+		"scan":                {actions: "create|read|stop", project: true},
+		"sbom":                {actions: "create|read|stop", project: true},
+		"scanner":             {actions: crudl, project: true, system: true},
+		"preheat-policy":      {actions: crudl, project: true},
+		"export-cve":          {actions: "create|read|list", project: true},
+
+		// Of the system.
+		"audit-log":           {actions: "list", system: true},
+		"catalog":             {actions: "read", system: true},
+		"user":                {actions: crudl, system: true},
+		"user-group":          {actions: crudl, system: true},
+		"ldap-user":           {actions: "create|list", system: true},
+		"replication":         {actions: crudl, system: true},
+		"replication-policy":  {actions: crudl, system: true},
+		"replication-adapter": {actions: "list", system: true},
+		"preheat-instance":    {actions: crudl, system: true},
+		"distribution":        {actions: crudl, system: true},
+		"garbage-collection":  {actions: crudl + "|stop", system: true},
+		"purge-audit":         {actions: crudl + "|stop", system: true},
+		"scan-all":            {actions: crudl + "|stop", system: true},
+		"system-volumes":      {actions: "read", system: true},
+		"jobservice-monitor":  {actions: "read|list|stop", system: true},
+		"security-hub":        {actions: "read|list", system: true},
+
+		// sealock's own.
+		"policy":        {actions: "read|update|operate", system: true},
+		"key":           {actions: "read|list|operate", system: true},
+		"refresh-token": {actions: "list|delete", system: true},
+		"access-token":  {actions: "read|delete", system: true},
+	}
+}
+
+// checkResource returns what is wrong with a rule's resource.
+func checkResource(words map[string]resourceWord, resource string) fault {
+	if _, ok := words[resource]; ok || resource == "*" {
+		return fault{}
+	}
+	known := slices.Sorted(maps.Keys(words))
+	return fault{quote("there is no resource %q", resource), didYouMean(resource, known, "use * or one of "+strings.Join(known, ", "))}
+}
+
+// checkActions returns what is wrong with a rule's list of actions on a resource.
+func checkActions(words map[string]resourceWord, resource, list string) fault {
+	for action := range strings.SplitSeq(list, "|") {
+		switch {
+		case action == "":
+			return fault{quote("the list of actions %q has an empty part", list), "write the actions joined by single |, or *"}
+		case action == "*" && list != "*":
+			return fault{quote("* stands among other actions in %q", list), "write * alone, it is every action"}
+		case action == "*":
+			return fault{}
+		case !knowsAction(words, resource, action):
+			has := actionsOf(words, resource)
+			return fault{quote("%s has no action %q", resourceLabel(resource), action), didYouMean(action, has, "use * or one of "+strings.Join(has, ", "))}
+		}
+	}
+	return fault{}
+}
+
+func resourceLabel(resource string) string {
+	if resource == "*" {
+		return "any resource"
+	}
+	return "resource " + resource
+}
+
+func knowsAction(words map[string]resourceWord, resource, action string) bool {
+	if resource != "*" {
+		return words[resource].knows(action)
+	}
+	return slices.Contains(actionsOf(words, resource), action)
+}
+
+// actionsOf lists the actions of a resource, or of all.
+func actionsOf(words map[string]resourceWord, resource string) []string {
+	if resource != "*" {
+		return strings.Split(words[resource].actions, "|")
+	}
+	var all []string
+	for _, w := range words {
+		all = append(all, strings.Split(w.actions, "|")...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
