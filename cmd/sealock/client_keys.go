@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealock/sealock/api/client"
+)
+
+func newKeysCommand(env *environment) *cobra.Command {
+	return groupCommand("keys", "List and rotate the keys that sign access tokens", `  sealock keys list
+  sealock keys rotate`,
+		newKeysListCommand(env), newKeysRotateCommand(env))
+}
+
+func newKeysListCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the signing keys", Long: "List the keys whose access tokens may be in use, the signing one first.",
+		Example: "  sealock keys list", Args: usageArgs(cobra.NoArgs),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
+		keys, err := decode[[]client.SigningKey](s.api.ListKeys(ctx))
+		if err != nil {
+			return err
+		}
+		return s.out.print(keys, keyTable(keys))
+	})
+}
+
+func newKeysRotateCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rotate", Short: "Sign with a new key from now on",
+		Long:    "Sign with a new key from now on. Registries need no change and no restart: they trust the CA. Tokens of the old key stay valid until they end.",
+		Example: "  sealock keys rotate", Args: usageArgs(cobra.NoArgs),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
+		keys, err := decode[[]client.SigningKey](s.api.RotateKeys(ctx))
+		if err != nil {
+			return err
+		}
+		return s.out.print(keys, keyTable(keys))
+	})
+}
+
+func keyTable(keys []client.SigningKey) table {
+	t := table{head: []string{"ID", "ALGORITHM", "SIGNING", "CREATED", "ENDS"}}
+	for _, k := range keys {
+		t.rows = append(t.rows, []string{k.ID, k.Algorithm, yesNo(k.Signing), dayOf(k.CreationTime), dayOf(k.ExpiresAt)})
+	}
+	return t
+}
+
+func dayOf(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return day(*t)
+}

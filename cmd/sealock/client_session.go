@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sealock/sealock/api/client"
+)
+
+const (
+	defaultServer = "http://localhost:8080"
+	apiService    = "sealock-api" // the audience of tokens for the REST API
+	clientID      = "sealock-cli"
+)
+
+// serverURL checks a server's URL and drops what does not belong to it.
+func serverURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
+		return "", usagef("%q is no URL of a server: write it like %s", s, defaultServer)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// signIn opens a session: with the access token in SEALOCK_TOKEN, or with the saved login.
+func signIn(ctx context.Context, env *environment, server string) (*session, error) {
+	if server == "" {
+		server = env.Getenv("SEALOCK_SERVER")
+	}
+	if server != "" {
+		var err error
+		if server, err = serverURL(server); err != nil {
+			return nil, err
+		}
+	}
+	if token := env.Getenv("SEALOCK_TOKEN"); token != "" {
+		return newSession(env, login{URL: orDefault(server), CAFile: env.Getenv("SEALOCK_CA_FILE")}, token)
+	}
+	saved, err := loadLogin(env)
+	if err != nil {
+		return nil, err
+	}
+	if saved.URL == "" || (server != "" && server != saved.URL) {
+		return nil, fmt.Errorf("not logged in at %s: run: sealock login %s", orDefault(server), orDefault(server))
+	}
+	token, err := refreshAccess(ctx, env, saved)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(env, saved, token)
+}
+
+func orDefault(server string) string {
+	if server == "" {
+		return defaultServer
+	}
+	return server
+}
+
+func newSession(env *environment, l login, accessToken string) (*session, error) {
+	h, err := httpClient(env, l.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	api, err := client.NewClient(l.URL, client.WithHTTPClient(doer{h, l.URL}), client.WithRequestEditorFn(
+		func(_ context.Context, req *http.Request) error {
+			req.Header.Set("Authorization", "Bearer "+accessToken)
+			req.Header.Set("User-Agent", clientID)
+			return nil
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("building the client: %w", err)
+	}
+	return &session{env: env, api: api, login: l}, nil
+}
+
+// doer turns errors of the network into ones that say what to do.
+type doer struct {
+	http   *http.Client
+	server string
+}
+
+func (d doer) Do(req *http.Request) (*http.Response, error) {
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return nil, unreachable(d.server, err)
+	}
+	return resp, nil
+}
+
+// tokens is an answer of the token end-point.
+type tokens struct {
+	AccessToken  string    `json:"access_token"`
+	RefreshToken string    `json:"refresh_token"`
+	ExpiresIn    int       `json:"expires_in"`
+	IssuedAt     time.Time `json:"issued_at"`
+}
+
+// refreshAccess gets an access token for the saved login.
+func refreshAccess(ctx context.Context, env *environment, l login) (string, error) {
+	t, err := askToken(ctx, env, l, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {l.RefreshToken}})
+	var refused *apiError
+	if errors.As(err, &refused) && (refused.status == http.StatusUnauthorized || refused.status == http.StatusBadRequest) {
+		return "", fmt.Errorf("the login at %s has ended: run: sealock login %s", l.URL, l.URL)
+	}
+	return t.AccessToken, err
+}
+
+// askToken posts a grant to the token end-point.
+func askToken(ctx context.Context, env *environment, l login, form url.Values) (tokens, error) {
+	form.Set("service", apiService)
+	form.Set("client_id", clientID)
+	return postForm[tokens](ctx, env, l, "/service/token", form)
+}
+
+// postForm posts to an OAuth 2.0 end-point of the server.
+func postForm[T any](ctx context.Context, env *environment, l login, path string, form url.Values) (T, error) {
+	var none T
+	h, err := httpClient(env, l.CAFile)
+	if err != nil {
+		return none, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return none, fmt.Errorf("building the request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", clientID)
+	return decode[T](doer{h, l.URL}.Do(req))
+}
