@@ -1,8 +1,17 @@
 // Package store owns what is remembered: the records and the roles that a store of records plays. It holds no SQL
 // (sqlstore does) and decides nothing. Every store passes the suite in storetest.
 //
-// Errors that callers must tell apart are of [errs.Error]'s kinds: NotFound (no such record), Conflict (the name is
-// taken), Invalid (the record breaks a rule that only the store can check). Anything else means that the store failed.
+// Errors that callers must tell apart are of [errs.Error]'s kinds: NotFound (no such record, or none that the new one
+// points at), Conflict (the name is taken), Invalid (a field is empty or too long, or can't be kept: NUL, no UTF-8; the
+// order of a list is unknown), Precondition (the last system administrator would be lost: only the store can see that
+// without a race). Anything else means that the store failed; Unavailable says that it may work again later.
+//
+// The functions given to the Update methods run inside a transaction and must not call the store. What the store sets
+// itself (ids, the names of others, CreatedAt, UpdatedAt) stays as it was, whatever they do to it; when they change
+// nothing, nothing is stored and nobody is told.
+//
+// A list holds nothing while its reader works on a record: the reader may call the store, take its time, or stop. It is
+// not a snapshot; what was there before and after is listed once, in the order asked for.
 package store
 
 import (
@@ -82,14 +91,14 @@ type RevokedToken = auth.RevokedToken
 // Filter narrows and pages a list. The zero value is everything, in the order of ids.
 type Filter struct {
 	Name     string // names that contain this, without regard to case
-	Exact    string // the one name
+	Exact    string // the one name; audit records of this resource
 	Subject  string // refresh tokens of this subject, audit records of this actor
-	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set)
+	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members and refresh tokens of this user
 	Public   *bool  // projects that are public, or are not
-	After    int64  // ids greater than this (paging by key)
+	After    int64  // what comes after the record with this id in the list's order (paging by key)
 	Offset   int    // skip so many (paging by number, as Harbor's clients do)
 	Limit    int    // at most so many; 0 is all
-	Sort     string // "name", "creation_time", "-name", … ; "" is by id
+	Sort     string // "name", "creation_time", "-name", … ; "" is by id, and for audit records by falling id
 }
 
 // Users keeps users. A change is visible to the next call.
@@ -101,7 +110,7 @@ type Users interface {
 	CountUsers(ctx context.Context, f Filter) (int, error)
 	// UpdateUser runs fn on the stored record inside a transaction and stores what fn made of it.
 	UpdateUser(ctx context.Context, id int64, fn func(*User) error) (User, error)
-	// DeleteUser removes the user, its memberships and its refresh tokens.
+	// DeleteUser removes the user, its memberships and its refresh tokens; projects that it owned lose their owner.
 	DeleteUser(ctx context.Context, id int64) error
 }
 
@@ -134,7 +143,8 @@ type RefreshTokens interface {
 	CreateRefreshToken(ctx context.Context, t RefreshToken) error
 	RefreshToken(ctx context.Context, id string) (RefreshToken, error)
 	ListRefreshTokens(ctx context.Context, f Filter) iter.Seq2[RefreshToken, error]
-	// TouchRefreshToken notes a use.
+	CountRefreshTokens(ctx context.Context, f Filter) (int, error)
+	// TouchRefreshToken notes a use. An earlier use never replaces a later one.
 	TouchRefreshToken(ctx context.Context, id string, at time.Time) error
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
@@ -145,6 +155,7 @@ type RefreshTokens interface {
 
 // Revocations keeps access tokens that were revoked before their end.
 type Revocations interface {
+	// RevokeToken notes that a token is revoked. Doing so twice is no error.
 	RevokeToken(ctx context.Context, t RevokedToken) error
 	// RevokedTokens lists those that end after now.
 	RevokedTokens(ctx context.Context, now time.Time) iter.Seq2[RevokedToken, error]
@@ -156,6 +167,7 @@ type Audit interface {
 	AppendAudit(ctx context.Context, records []audit.Record) error
 	// ListAudit lists records, the newest first.
 	ListAudit(ctx context.Context, f Filter) iter.Seq2[audit.Record, error]
+	CountAudit(ctx context.Context, f Filter) (int, error)
 	// DropAudit forgets records older than before, and returns how many.
 	DropAudit(ctx context.Context, before time.Time) (int, error)
 }
@@ -170,13 +182,15 @@ const (
 	MemberChanged  ChangeKind = "member"
 )
 
-// Change tells that a record was created, changed or removed. It is sent after the transaction has ended.
+// Change tells that a record was created, changed or removed. It is sent after the transaction has ended and before the
+// method that made the change returns. A new name is told of too: a rename sends one Change with each name. The change
+// that removes a user or a project stands for its memberships as well.
 type Change struct {
 	Kind      ChangeKind
 	UserID    int64  // UserChanged, MemberChanged
-	User      string // UserChanged: the name before the change
+	User      string // UserChanged: the name
 	ProjectID int64  // ProjectChanged, MemberChanged
-	Project   string // ProjectChanged, MemberChanged: the name before the change
+	Project   string // ProjectChanged, MemberChanged: the name
 }
 
 // Store is everything that sealock remembers.

@@ -9,6 +9,7 @@ import (
 
 // Record is one line of the audit trail. It never holds a secret.
 type Record struct {
+	ID        int64 // given by the store; 0 until then
 	Time      time.Time
 	RequestID string
 	Actor     string // the subject's name; "" for anonymous

@@ -1,0 +1,163 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/store"
+)
+
+// maxAuditText is how much of one field of a record is kept, in bytes: a client decides how long most of them are.
+const maxAuditText = 16 << 10
+
+// auditRows are the numbers of rows for which an INSERT is prepared, the largest first: any number is a sum of these.
+func auditRows() []int { return []int{64, 32, 16, 8, 4, 2, 1} }
+
+type auditRow struct {
+	bun.BaseModel `bun:"table:audit_log,alias:t"`
+
+	ID        int64         `bun:"id,pk,autoincrement"`
+	Time      int64         `bun:"time"`
+	RequestID string        `bun:"request_id"`
+	Actor     string        `bun:"actor"`
+	Method    string        `bun:"method"`
+	Remote    string        `bun:"remote"`
+	Operation string        `bun:"operation"`
+	Resource  string        `bun:"resource"`
+	Outcome   audit.Outcome `bun:"outcome"`
+	Reason    string        `bun:"reason"`
+	JTI       string        `bun:"jti"`
+}
+
+func (r auditRow) record() audit.Record {
+	return audit.Record{
+		ID: r.ID, Time: fromMicros(r.Time), RequestID: r.RequestID, Actor: r.Actor, Method: r.Method, Remote: r.Remote,
+		Operation: r.Operation, Resource: r.Resource, Outcome: r.Outcome, Reason: r.Reason, JTI: r.JTI,
+	}
+}
+
+const auditColumns = "time, request_id, actor, method, remote, operation, resource, outcome, reason, jti"
+
+// auditValues appends the values of a record in the order of auditColumns. Texts are made storable, not refused: a
+// hostile name must not keep its own refusal out of the trail.
+func auditValues(to []any, r audit.Record) []any {
+	return append(to, toMicros(r.Time), legible(r.RequestID), legible(r.Actor), legible(r.Method), legible(r.Remote),
+		legible(r.Operation), legible(r.Resource), legible(string(r.Outcome)), legible(r.Reason), legible(r.JTI))
+}
+
+func legible(s string) string {
+	if len(s) > maxAuditText {
+		s = s[:maxAuditText] + "…"
+	}
+	if storable(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func (h *hotQueries) prepareAudit(ctx context.Context, p pools, d dialect) error {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", strings.Count(auditColumns, ",")+1), ", ") + ")"
+	h.appendAudit = make(map[int]*sql.Stmt)
+	for _, n := range auditRows() {
+		query := "INSERT INTO audit_log (" + auditColumns + ") VALUES " + row + strings.Repeat(", "+row, n-1)
+		stmt, err := p.write.PrepareContext(ctx, d.rebind(query))
+		if err != nil {
+			return err
+		}
+		h.appendAudit[n] = stmt
+	}
+	return nil
+}
+
+// AppendAudit stores all records in one transaction, or none. Their IDs are given by the store.
+func (s *Store) AppendAudit(ctx context.Context, records []audit.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if stmt := s.hot.appendAudit[len(records)]; stmt != nil { // one statement is a transaction by itself
+		return s.failed("appending to the audit trail", appendRecords(ctx, stmt, records))
+	}
+	tx, err := s.pools.write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.failed("appending to the audit trail", err)
+	}
+	for _, n := range auditRows() {
+		for len(records) >= n && err == nil {
+			err = appendRecords(ctx, tx.StmtContext(ctx, s.hot.appendAudit[n]), records[:n])
+			records = records[n:]
+		}
+	}
+	if err != nil {
+		_ = tx.Rollback() // the first error says what happened
+		return s.failed("appending to the audit trail", err)
+	}
+	return s.failed("appending to the audit trail", tx.Commit())
+}
+
+func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) error {
+	values := make([]any, 0, 10*len(records))
+	for _, r := range records {
+		values = auditValues(values, r)
+	}
+	_, err := stmt.ExecContext(ctx, values...)
+	return err
+}
+
+// ListAudit lists records, the newest first; After is the id of the last record of the page before. They can be
+// sorted by time ("-time" is the newest first).
+func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error] {
+	return auditListing().all(ctx, s, f)
+}
+
+// CountAudit counts the records that the filter lets through, whatever its page.
+func (s *Store) CountAudit(ctx context.Context, f store.Filter) (int, error) {
+	return auditListing().count(ctx, s, f)
+}
+
+func auditListing() listing[auditRow, audit.Record] {
+	return listing[auditRow, audit.Record]{
+		table:  "audit records",
+		newest: true,
+		id:     column[auditRow]{"t.id", func(r auditRow) any { return r.ID }},
+		sorts: map[string]column[auditRow]{
+			"id":   {"t.id", func(r auditRow) any { return r.ID }},
+			"time": {"t.time", func(r auditRow) any { return r.Time }},
+		},
+		filter: func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+			if f.Subject != "" {
+				q = q.Where("t.actor = ?", f.Subject)
+			}
+			if f.Exact != "" {
+				q = q.Where("t.resource = ?", f.Exact)
+			}
+			return q
+		},
+		record: auditRow.record,
+	}
+}
+
+// DropAudit forgets records older than before, in small transactions, so that nobody waits for it, and returns how many.
+func (s *Store) DropAudit(ctx context.Context, before time.Time) (int, error) {
+	total := 0
+	for {
+		var ids []int64
+		err := s.read.NewSelect().Model((*auditRow)(nil)).Column("id").Where("t.time < ?", toMicros(before)).Limit(1000).Scan(ctx, &ids)
+		if err != nil {
+			return total, s.failed("dropping audit records", err)
+		}
+		if len(ids) == 0 {
+			return total, nil
+		}
+		n, err := s.deleted(s.write.NewDelete().Model((*auditRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx))
+		if err != nil {
+			return total, s.failed("dropping audit records", err)
+		}
+		total += n
+	}
+}

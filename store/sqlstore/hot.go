@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+)
+
+// hotQueries are prepared once: they are asked for each token that is not cached, or change a row for each token.
+type hotQueries struct {
+	userByName    *sql.Stmt
+	projectByName *sql.Stmt
+	memberRole    *sql.Stmt
+	refreshToken  *sql.Stmt
+	touchToken    *sql.Stmt
+	appendAudit   map[int]*sql.Stmt // by the number of rows
+}
+
+const (
+	userColumns    = "t.id, t.name, t.email, t.real_name, t.comment, t.password_hash, t.sysadmin, t.created_at, t.updated_at"
+	projectColumns = "t.id, t.name, t.owner_id, o.name, t.public, t.created_at, t.updated_at"
+	tokenColumns   = "t.seq, t.id, t.secret_hash, t.subject, t.user_id, t.service, t.client_id, t.remote, " +
+		"t.created_at, t.last_used_at, t.idle_expiry, t.expires_at"
+)
+
+func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
+	for _, q := range []struct {
+		db   *sql.DB
+		stmt **sql.Stmt
+		sql  string
+	}{
+		{p.read, &h.userByName, "SELECT " + userColumns + " FROM users AS t WHERE t.name_key = ?"},
+		{p.read, &h.projectByName, "SELECT " + projectColumns + " FROM projects AS t LEFT JOIN users AS o ON o.id = t.owner_id WHERE t.name = ?"},
+		{p.read, &h.memberRole, "SELECT role FROM members WHERE project_id = ? AND user_id = ?"},
+		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},
+		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},
+	} {
+		stmt, err := q.db.PrepareContext(ctx, d.rebind(q.sql))
+		if err != nil {
+			return err
+		}
+		*q.stmt = stmt
+	}
+	return h.prepareAudit(ctx, p, d)
+}
+
+func (h *hotQueries) close() error {
+	all := []*sql.Stmt{h.userByName, h.projectByName, h.memberRole, h.refreshToken, h.touchToken}
+	for _, stmt := range h.appendAudit {
+		all = append(all, stmt)
+	}
+	var first error
+	for _, stmt := range all {
+		if stmt != nil {
+			first = firstError(first, stmt.Close())
+		}
+	}
+	return first
+}

@@ -1,0 +1,173 @@
+package sqlstore
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/store"
+)
+
+// batchSize is how many rows a list fetches at a time. A list holds no connection while its reader is busy, so that
+// the reader may ask the store, and may take all the time it wants.
+const batchSize = 256
+
+// column is a column that a list may be sorted by. Only what stands in an allow-list ever reaches an ORDER BY.
+type column[R any] struct {
+	sql   string
+	value func(R) any
+}
+
+// listing is how records of one kind are listed.
+type listing[R, T any] struct {
+	table   string
+	id      column[R]            // unique, and the tie-break of every other order
+	sorts   map[string]column[R] // by the name in store.Filter.Sort
+	newest  bool                 // the default order is by falling ids
+	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
+	columns func(q *bun.SelectQuery) *bun.SelectQuery // adds joined columns; nil for none
+	record  func(R) T
+}
+
+// order is a parsed store.Filter.Sort.
+type order[R any] struct {
+	by, id column[R]
+	down   bool
+}
+
+// cursor is the place in an order after which the next row comes.
+type cursor struct {
+	by, id any
+}
+
+// all returns the records that the filter lets through, in its order.
+func (l listing[R, T]) all(ctx context.Context, s *Store, f store.Filter) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		o, at, err := l.start(ctx, s, f)
+		if err != nil {
+			yield(none, s.failed("listing "+l.table, err))
+			return
+		}
+		if !matchable(f) {
+			return
+		}
+		offset, left := f.Offset, f.Limit
+		for {
+			want := batchSize
+			if f.Limit > 0 {
+				want = min(want, left)
+			}
+			rows, err := l.batch(ctx, s, f, o, at, offset, want)
+			if err != nil {
+				yield(none, s.failed("listing "+l.table, err))
+				return
+			}
+			for _, r := range rows {
+				if !yield(l.record(r), nil) {
+					return
+				}
+			}
+			left -= len(rows)
+			if len(rows) < want || (f.Limit > 0 && left == 0) {
+				return
+			}
+			last := rows[len(rows)-1]
+			at, offset = &cursor{by: o.by.value(last), id: o.id.value(last)}, 0
+		}
+	}
+}
+
+// start parses the order and finds the place to start from.
+func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (order[R], *cursor, error) {
+	if f.Offset < 0 || f.Limit < 0 || f.After < 0 {
+		return order[R]{}, nil, errs.New(errs.Invalid, "offset, limit and after can't be negative").WithHint("leave them out")
+	}
+	name, down := strings.CutPrefix(f.Sort, "-")
+	o := order[R]{by: l.id, id: l.id, down: down || (f.Sort == "" && l.newest)}
+	if name != "" {
+		by, ok := l.sorts[name]
+		if !ok {
+			return order[R]{}, nil, errs.New(errs.Invalid, "%s can't be sorted by %s", l.table, show(name)).
+				WithHint("sort by one of %s", strings.Join(sortedKeys(l.sorts), ", "))
+		}
+		o.by = by
+	}
+	if f.After == 0 {
+		return o, nil, nil
+	}
+	if o.by.sql == o.id.sql {
+		return o, &cursor{by: f.After, id: f.After}, nil
+	}
+	at, err := l.place(ctx, s, o, f.After)
+	return o, at, err
+}
+
+// place finds the place of the record with the id in an order that is not by id.
+func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64) (*cursor, error) {
+	var rows []R
+	q := l.filter(s.read.NewSelect().Model(&rows), store.Filter{})
+	if l.columns != nil {
+		q = l.columns(q)
+	}
+	if err := q.Where("? = ?", bun.Ident(o.id.sql), id).Scan(ctx); err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, errs.New(errs.Invalid, "the record %d that the page starts after is gone", id).WithHint("start again from the first page")
+	}
+	return &cursor{by: o.by.value(rows[0]), id: id}, nil
+}
+
+func (l listing[R, T]) batch(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
+	rows := make([]R, 0, min(want, batchSize))
+	q := l.filter(s.read.NewSelect().Model(&rows), f)
+	if l.columns != nil {
+		q = l.columns(q)
+	}
+	if err := o.apply(q, at).Offset(int64(offset)).Limit(int64(want)).Scan(ctx); err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// apply sorts q and lets it start after the place.
+func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
+	direction, beyond := bun.Safe("ASC"), bun.Safe(">")
+	if o.down {
+		direction, beyond = "DESC", "<"
+	}
+	by, id := bun.Ident(o.by.sql), bun.Ident(o.id.sql)
+	if at != nil && o.by.sql == o.id.sql {
+		q = q.Where("? ? ?", id, beyond, at.id)
+	} else if at != nil {
+		q = q.Where("(? ? ? OR (? = ? AND ? ? ?))", by, beyond, at.by, by, at.by, id, beyond, at.id)
+	}
+	if o.by.sql != o.id.sql {
+		q = q.OrderExpr("? ?", by, direction)
+	}
+	return q.OrderExpr("? ?", id, direction)
+}
+
+// count returns how many records the filter lets through, whatever the page.
+func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int, error) {
+	if !matchable(f) {
+		return 0, nil
+	}
+	n, err := l.filter(s.read.NewSelect().Model((*R)(nil)), f).Count(ctx)
+	return int(n), s.failed("counting "+l.table, err)
+}
+
+// matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.
+func matchable(f store.Filter) bool {
+	return storable(f.Name) && storable(f.Exact) && storable(f.Subject)
+}
+
+// contains returns a condition that the column holds the text, in which LIKE's own characters mean themselves.
+func contains(q *bun.SelectQuery, column, text string) *bun.SelectQuery {
+	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
+	return q.Where("? LIKE ? ESCAPE '!'", bun.Ident(column), "%"+escaped+"%")
+}
