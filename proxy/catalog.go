@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
+)
+
+// Bounds of one look through the catalog. A page is as large as a stock registry gives by default; a question to the
+// policy is as large as a token request may be.
+const (
+	defaultEntries = 100
+	maxEntries     = 1000
+	pageSize       = 1000
+	maxPages       = 100
+	batchSize      = auth.MaxResources
+)
+
+// serveCatalog answers /v2/_catalog with what the subject may pull. Any valid token will do, because the answer holds
+// nothing that the subject could not find out by asking for each.
+func (g *Gate) serveCatalog(v *visit) error {
+	query := v.r.URL.Query()
+	n, err := entries(query)
+	if err != nil {
+		return err
+	}
+	sub, err := g.subject(v)
+	if err != nil {
+		return err
+	}
+	names, more, err := g.visible(v.r.Context(), sub, search{last: query.Get("last"), limit: n})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(struct {
+		Repositories []string `json:"repositories"`
+	}{names})
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set(httpx.APIVersionHeader, httpx.APIVersion)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	if more {
+		next := url.Values{"n": {strconv.Itoa(n)}, "last": {names[len(names)-1]}}
+		h.Set("Link", "</v2/_catalog?"+next.Encode()+`>; rel="next"`)
+	}
+	if v.Method != http.MethodHead {
+		_, _ = v.w.Write(append(body, '\n')) // a client that hung up needs no answer
+	}
+	return nil
+}
+
+// entries reads n. Above the maximum is an error and not a shorter page, as in stock registries.
+func entries(query url.Values) (int, error) {
+	s := query.Get("n")
+	if s == "" {
+		return defaultEntries, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxEntries {
+		return 0, errs.New(errs.Invalid, "n=%q is not a number of entries", clip(s)).
+			WithHint("ask for 1 to %d and follow the Link header for more", maxEntries).WithCode("PAGINATION_NUMBER_INVALID")
+	}
+	return n, nil
+}
+
+// Repositories returns up to limit names of repositories that the subject may pull and whose name contains the text,
+// in the upstream's order, and whether there are more.
+func (g *Gate) Repositories(ctx context.Context, sub auth.Subject, contains string, limit int) ([]string, bool, error) {
+	return g.visible(ctx, sub, search{contains: contains, limit: limit})
+}
+
+// search says which repositories are looked for.
+type search struct {
+	last     string
+	contains string
+	limit    int
+}
+
+// visible pages through the upstream's catalog until it has limit names that the subject may pull, and one more to know
+// whether there are more. The number of pages is bounded; a client then goes on after the last name it was shown,
+// since a name that it was not shown may not stand in a Link.
+func (g *Gate) visible(ctx context.Context, sub auth.Subject, s search) (found []string, more bool, err error) {
+	found = []string{}
+	last := s.last
+	for range maxPages {
+		names, more, err := g.Upstream.CatalogPage(ctx, last, pageSize)
+		if err != nil {
+			return nil, false, err
+		}
+		allowed, err := g.pullable(ctx, sub, names, s, s.limit+1-len(found))
+		if err != nil {
+			return nil, false, err
+		}
+		if found = append(found, allowed...); len(found) > s.limit {
+			return found[:s.limit], true, nil
+		}
+		if !more || len(names) == 0 {
+			return found, false, nil
+		}
+		last = names[len(names)-1]
+	}
+	if len(found) == 0 {
+		return nil, false, errs.New(errs.Unavailable, "the registry has more repositories than one request may look through").
+			WithHint("ask for one repository's tags instead")
+	}
+	return found, true, nil
+}
+
+// pullable returns the first limit of the names that match and that the subject may pull, asking the policy in batches.
+func (g *Gate) pullable(ctx context.Context, sub auth.Subject, names []string, s search, limit int) ([]string, error) {
+	var found []string
+	for len(names) > 0 && len(found) < limit {
+		var scope auth.Scope
+		scope, names = batch(names, s.contains)
+		if len(scope) == 0 {
+			continue
+		}
+		d, err := g.Authorizer.Authorize(ctx, sub, scope)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, granted(scope, d.Granted)...)
+	}
+	return found[:min(limit, len(found))], nil
+}
+
+// batch takes names for one question to the policy. Names that the grammar of scopes has no room for are skipped.
+func batch(names []string, contains string) (scope auth.Scope, rest []string) {
+	for i, name := range names {
+		if len(scope) == batchSize {
+			return scope, names[i:]
+		}
+		if auth.ValidRepository(name) && strings.Contains(name, contains) {
+			scope = append(scope, repositoryAccess(name, auth.ActionPull))
+		}
+	}
+	return scope, nil
+}
+
+// granted returns the names of asked that are granted, in the order of asked. The policy answers in any order.
+func granted(asked, answer auth.Scope) []string {
+	may := make(map[string]bool, len(answer))
+	for _, r := range answer {
+		may[r.Name] = r.Type == auth.TypeRepository && r.Allows(auth.ActionPull)
+	}
+	var names []string
+	for _, r := range asked {
+		if may[r.Name] {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,67 @@
+package embedded
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/sirupsen/logrus"
+)
+
+// routeLogs sends what the library logs to the process's log. The library takes its logger from nowhere but logrus's
+// standard one, which nothing else here uses.
+func routeLogs(log *slog.Logger) {
+	std := logrus.StandardLogger()
+	std.SetOutput(io.Discard)
+	std.SetFormatter(noFormat{})
+	std.SetLevel(level(log))
+	hooks := make(logrus.LevelHooks)
+	hooks.Add(logHook{log.With("component", "embedded_registry")})
+	std.ReplaceHooks(hooks)
+}
+
+// level keeps the library from building lines that nobody reads. It logs several for each request, so its information
+// counts as debugging here.
+func level(log *slog.Logger) logrus.Level {
+	if log.Enabled(context.Background(), slog.LevelDebug) {
+		return logrus.InfoLevel
+	}
+	return logrus.WarnLevel
+}
+
+// noFormat saves the work of rendering lines that are discarded.
+type noFormat struct{}
+
+func (noFormat) Format(*logrus.Entry) ([]byte, error) { return nil, nil }
+
+// logHook passes entries on to slog.
+type logHook struct{ log *slog.Logger }
+
+// Levels implements logrus.Hook.
+func (logHook) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire implements logrus.Hook.
+func (h logHook) Fire(e *logrus.Entry) error {
+	attrs := make([]slog.Attr, 0, 2)
+	attrs = append(attrs, slog.String("line", e.Message))
+	for _, key := range []string{"err.message", "err.detail", "vars.name"} {
+		if v, ok := e.Data[key]; ok {
+			attrs = append(attrs, slog.Any(key, v))
+		}
+	}
+	h.log.LogAttrs(context.Background(), slogLevel(e.Level), "registry library", attrs...)
+	return nil
+}
+
+// slogLevel maps levels. What the library calls an error is mostly a client's mistake, such as a tag that is not there;
+// what fails for real is answered with a 5xx and logged by whoever serves it.
+func slogLevel(l logrus.Level) slog.Level {
+	switch l {
+	case logrus.PanicLevel, logrus.FatalLevel:
+		return slog.LevelError
+	case logrus.ErrorLevel:
+		return slog.LevelInfo
+	case logrus.WarnLevel, logrus.InfoLevel, logrus.DebugLevel, logrus.TraceLevel:
+	}
+	return slog.LevelDebug
+}

@@ -1,0 +1,48 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/sealock/sealock/internal/httpx"
+)
+
+// outbound returns the request as the upstream gets it: the same, except for what a client must not be able to say.
+// Stock registries build Location from Host and X-Forwarded-Proto, and believe Forwarded above both (protocol.md 5).
+func (g *Gate) outbound(v *visit) *http.Request {
+	out := new(http.Request)
+	*out = *v.r
+	out.Form, out.PostForm, out.MultipartForm = nil, nil, nil // what was parsed before may hold a mount
+	out.Header = v.r.Header.Clone()
+	for name := range out.Header {
+		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			delete(out.Header, name)
+		}
+	}
+	out.Host = v.origin.Host
+	out.Header.Set("X-Forwarded-Proto", v.origin.Scheme)
+	out.Header.Set("X-Forwarded-For", g.Trusted.ClientIP(v.r))
+	out.Header.Set(httpx.RequestIDHeader, httpx.RequestID(v.w))
+	if !g.Upstream.TakesTokens() {
+		out.Header.Del("Authorization")
+	}
+	if v.Kind == KindUploads || v.Kind == KindUpload {
+		v.plainBody(out)
+	}
+	return out
+}
+
+// plainBody makes sure that the body of an upload is a blob and nothing else, and that a mount that the gate did not
+// admit is gone. A stock registry reads mount, from and digest with FormValue, which looks into a form in the body
+// before it looks at the query: a client could mount there what the gate never saw.
+func (v *visit) plainBody(out *http.Request) {
+	if out.Header.Get("Content-Type") != "" {
+		out.Header.Set("Content-Type", "application/octet-stream")
+	}
+	if v.Kind == KindUploads && v.From == "" && v.r.URL.RawQuery != "" {
+		u := *v.r.URL
+		u.RawQuery = withoutMount(u.RawQuery)
+		out.URL = &u
+		out.RequestURI = u.RequestURI()
+	}
+}

@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
+)
+
+// TokenPath is where the token end-point is served, on the same origin as the registry: several clients refuse a realm
+// on another one (protocol.md 3.9).
+const TokenPath = "/service/token"
+
+// Config is what a [Gate] is made of. All fields are required except Trusted.
+type Config struct {
+	Service    string // the audience of tokens, as challenges name it
+	Origins    httpx.Origins
+	Trusted    httpx.TrustedProxies
+	Verifier   auth.Verifier
+	Resolver   auth.Resolver
+	Authorizer auth.Authorizer
+	Recorder   audit.Recorder
+	Upstream   Upstream
+	Errors     httpx.Errors
+	Now        func() time.Time
+}
+
+// Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it and none reads
+// its body.
+type Gate struct{ Config }
+
+// New returns a gate.
+func New(c Config) *Gate { return &Gate{c} }
+
+// visit is one request on its way through the gate.
+type visit struct {
+	Request
+	w      http.ResponseWriter
+	r      *http.Request
+	origin httpx.Origin
+	claims auth.ClaimSet
+}
+
+// ServeHTTP answers /v2 and everything below it, and /v1.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/v2":
+		w.Header().Set(httpx.APIVersionHeader, httpx.APIVersion)
+		http.Redirect(w, r, "/v2/", http.StatusMovedPermanently)
+		return
+	case r.URL.Path == "/v1" || strings.HasPrefix(r.URL.Path, "/v1/"):
+		g.Errors.WriteRegistry(w, r, errV1())
+		return
+	}
+	v := &visit{w: w, r: r, origin: g.Origins.Of(r)}
+	if err := g.serve(v); err != nil {
+		g.Errors.WriteRegistry(w, r, err)
+	}
+}
+
+func (g *Gate) serve(v *visit) (err error) {
+	if v.Request, err = ParseRequest(v.r); err != nil {
+		if allow := v.Kind.allow(); allow != "" {
+			v.w.Header().Set("Allow", allow)
+		}
+		return err
+	}
+	if v.Method == http.MethodOptions {
+		v.w.Header().Set(httpx.APIVersionHeader, httpx.APIVersion)
+		v.w.Header().Set("Allow", v.Kind.allow()+", OPTIONS")
+		v.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if v.claims, err = g.authenticate(v); err != nil {
+		return err
+	}
+	switch v.Kind {
+	case KindBase:
+		writePong(v)
+		return nil
+	case KindCatalog:
+		return g.serveCatalog(v)
+	case KindTags, KindManifest, KindBlob, KindUploads, KindUpload, KindReferrers:
+	}
+	if err := g.admit(v); err != nil {
+		return err
+	}
+	g.Upstream.ServeHTTP(v.w, g.outbound(v))
+	return nil
+}
+
+// writePong answers the ping with which clients look for a registry and try a token.
+func writePong(v *visit) {
+	h := v.w.Header()
+	h.Set(httpx.APIVersionHeader, httpx.APIVersion)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", "2")
+	if v.Method != http.MethodHead {
+		_, _ = v.w.Write([]byte("{}")) // a client that hung up needs no answer
+	}
+}
+
+// authenticate reads and checks the bearer token.
+func (g *Gate) authenticate(v *visit) (auth.ClaimSet, error) {
+	token, ok := bearer(v.r.Header)
+	if !ok {
+		g.challenge(v, v.Access(), "")
+		return auth.ClaimSet{}, errs.New(errs.Unauthenticated, "authentication required").WithHint("run docker login %s", v.origin.Host)
+	}
+	claims, err := g.Verifier.Verify(v.r.Context(), token, g.Service)
+	if errs.Is(err, errs.Unauthenticated) {
+		g.challenge(v, v.Access(), "invalid_token")
+	}
+	return claims, err
+}
+
+// bearer returns the token of the header Authorization. Several headers are none: two readers could pick two tokens.
+func bearer(h http.Header) (string, bool) {
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	token = strings.TrimLeft(token, " ")
+	return token, token != ""
+}
+
+// challenge tells the client where to ask for a token and for which scope.
+func (g *Gate) challenge(v *visit, scope auth.Scope, code string) {
+	c := auth.Challenge{Realm: v.origin.String() + TokenPath, Service: g.Service, Scope: scope, Error: code}
+	v.w.Header().Set("WWW-Authenticate", c.String())
+}
+
+// admit lets the request in if the token covers it.
+func (g *Gate) admit(v *visit) error {
+	if v.claims.Access.Covers(v.Access()) {
+		return nil
+	}
+	sub, err := g.subject(v)
+	if err != nil {
+		return err
+	}
+	if v.From != "" {
+		return g.admitMount(v, sub)
+	}
+	return g.refuse(v, sub, v.Access())
+}
+
+// subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.
+func (g *Gate) subject(v *visit) (auth.Subject, error) {
+	if v.claims.Subject == "" {
+		return auth.Subject{}, nil
+	}
+	sub, err := g.Resolver.Resolve(v.r.Context(), v.claims.Subject)
+	if errs.Is(err, errs.Unauthenticated) {
+		g.challenge(v, v.Access(), "invalid_token")
+		return auth.Subject{}, auth.ErrInvalidToken.Because(err)
+	}
+	return sub, err
+}
+
+// grants reports whether the policy lets the subject do all of the scope.
+func (g *Gate) grants(ctx context.Context, sub auth.Subject, scope auth.Scope) (bool, error) {
+	d, err := g.Authorizer.Authorize(ctx, sub, scope)
+	return err == nil && d.Granted.Covers(scope), err
+}
+
+func errV1() error {
+	return errs.New(errs.NotFound, "this is a registry of API v2").WithHint("use Docker 1.6 or newer, or another client that speaks API v2").WithCode("UNSUPPORTED")
+}

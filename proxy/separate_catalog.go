@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sealock/sealock/internal/errs"
+)
+
+// maxPageBytes bounds what one page of the upstream's catalog may take: a thousand names of the longest kind.
+const maxPageBytes = 1 << 20
+
+// CatalogPage implements [Catalog] with a token of sealock's own: only the gate knows who may see what.
+func (s *Separate) CatalogPage(ctx context.Context, last string, n int) ([]string, bool, error) {
+	names, more, err := s.catalogPage(ctx, last, n)
+	if errs.Is(err, errs.Invalid) { // the upstream's own maximum is lower: take its default
+		names, more, err = s.catalogPage(ctx, last, 0)
+	}
+	if err != nil {
+		return nil, false, errUpstream(err)
+	}
+	if len(names) > 0 && names[len(names)-1] == last {
+		return nil, false, errUpstream(fmt.Errorf("catalog repeats the page after %q", last))
+	}
+	return names, more, nil
+}
+
+func (s *Separate) catalogPage(ctx context.Context, last string, n int) (names []string, more bool, err error) {
+	resp, err := s.getCatalog(ctx, last, n)
+	if err != nil {
+		return nil, false, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusBadRequest:
+		return nil, false, errs.New(errs.Invalid, "catalog page of %d is refused", n)
+	default:
+		return nil, false, fmt.Errorf("reading catalog: status %s", resp.Status)
+	}
+	var page struct {
+		Repositories []string `json:"repositories"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPageBytes)).Decode(&page); err != nil {
+		return nil, false, fmt.Errorf("reading catalog: %w", err)
+	}
+	return page.Repositories, strings.Contains(resp.Header.Get("Link"), `rel="next"`), nil
+}
+
+func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Response, error) {
+	token, err := s.minter.Mint(ctx, Request{Kind: KindCatalog}.Access())
+	if err != nil {
+		return nil, fmt.Errorf("minting a catalog token: %w", err)
+	}
+	query := url.Values{}
+	if n > 0 {
+		query.Set("n", strconv.Itoa(n))
+	}
+	if last != "" {
+		query.Set("last", last)
+	}
+	u := *s.base
+	u.Path, u.RawQuery = Request{Kind: KindCatalog}.Path(), query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	return s.transport.RoundTrip(req)
+}

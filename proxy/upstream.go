@@ -1,0 +1,22 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+)
+
+// Upstream is the registry behind the gate. ServeHTTP gets only requests that the gate let in, with the Host and
+// X-Forwarded-Proto that clients see; it streams both ways and answers in the registry's own words.
+type Upstream interface {
+	http.Handler
+	Catalog
+	// TakesTokens reports whether the upstream verifies tokens itself, and so must get the client's.
+	TakesTokens() bool
+}
+
+// Catalog lists repositories, whoever may see them: what it returns must be filtered before it is shown.
+type Catalog interface {
+	// CatalogPage returns up to n names that follow last, in the upstream's order, and whether there may be more.
+	// A registry without repositories has an empty page. Errors: [errs.Unavailable] if the upstream can't be asked.
+	CatalogPage(ctx context.Context, last string, n int) (names []string, more bool, err error)
+}
