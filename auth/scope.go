@@ -141,7 +141,7 @@ func resourceType(s string) (string, error) {
 
 func lowerAlnum(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+		if !alnum(s[i]) {
 			return false
 		}
 	}
@@ -210,19 +210,20 @@ func ValidRepository(s string) bool {
 
 func validComponent(s string) bool {
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+		if alnum(s[i]) {
 			i++
 			continue
 		}
 		n := separator(s[i:])
-		if n == 0 || i == 0 || i+n == len(s) {
+		if n == 0 || i == 0 || i+n == len(s) || !alnum(s[i+n]) {
 			return false
 		}
 		i += n
 	}
 	return s != ""
 }
+
+func alnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 // separator returns the length of the separator that s starts with: ".", "_", "__" or a run of "-".
 func separator(s string) int {

@@ -1,0 +1,97 @@
+// Package settings owns what an operator may set: the file sealock.yaml, the environment and the flags, read over
+// defaults and checked as a whole. It does not act on any of it (cmd/sealock does).
+package settings
+
+import (
+	"time"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/secret"
+)
+
+// Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
+// key in upper case with dots as underscores.
+type Config struct {
+	Listen         string      `koanf:"listen" doc:"Address to listen on, host:port or :port."`
+	DataDir        string      `koanf:"data_dir" doc:"Folder for the database, keys, policy and the embedded registry's blobs."`
+	ExternalURLs   []string    `koanf:"external_urls" doc:"URLs under which clients reach this server. Realms and Locations follow the request's host if it is in the list, and else name the first entry. Default: made from listen."`
+	TrustedProxies []string    `koanf:"trusted_proxies" doc:"Addresses or networks (CIDR) of proxies whose X-Forwarded-For, -Proto and -Host are believed."`
+	AdminPassword  secret.Text `koanf:"admin_password" doc:"Password of the administrator admin, set when the database is made. Default: a random one, printed once. Give it by the environment or by admin_password_file."`
+	AdminFile      string      `koanf:"admin_password_file" doc:"File that holds the administrator's first password."`
+	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
+
+	TLS      TLS      `koanf:"tls"`
+	Registry Registry `koanf:"registry"`
+	Token    Token    `koanf:"token"`
+	Policy   Policy   `koanf:"policy"`
+	Log      Log      `koanf:"log"`
+}
+
+// TLS says how clients reach the listener.
+type TLS struct {
+	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS."`
+	KeyFile    string `koanf:"key_file" doc:"Private key in PEM form."`
+	SelfSigned bool   `koanf:"self_signed" doc:"Speak TLS with a certificate of sealock's own CA, for the hosts of external_urls; 'sealock ca' says how clients come to trust it."`
+}
+
+// Enabled reports whether the listener speaks TLS.
+func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" }
+
+// Registry says which registry the front proxy stands before.
+type Registry struct {
+	URL    string `koanf:"url" doc:"URL of a stock registry (2.8 or 3.x) to stand before. Default: the embedded registry."`
+	CAFile string `koanf:"ca_file" doc:"CA certificates in PEM form to trust for that registry."`
+}
+
+// Token says what tokens look like and how long they live.
+type Token struct {
+	Issuer          string        `koanf:"issuer" doc:"The iss claim: auth.token.issuer of the registries."`
+	Service         string        `koanf:"service" doc:"The aud claim of tokens for the registry behind the front proxy: its auth.token.service."`
+	Services        []Service     `koanf:"services" doc:"Further registries that use this token server: a list of name and key_header."`
+	Life            time.Duration `koanf:"life" doc:"How long an access token lives, at least 60s."`
+	Algorithm       string        `koanf:"algorithm" doc:"ES256, RS256 or EdDSA. Registries up to 2.8 refuse EdDSA."`
+	KeyHeader       auth.Header   `koanf:"key_header" doc:"What a token's header names its key by: x5c for registries with a rootcertbundle, kid for registries 3.x with a jwks file."`
+	RotateEvery     time.Duration `koanf:"rotate_every" doc:"How often the signing key changes by itself; 0s: by 'sealock keys rotate' only."`
+	CertLife        time.Duration `koanf:"cert_life" doc:"How long a leaf certificate is good for; it is renewed in the last third."`
+	RefreshIdle     time.Duration `koanf:"refresh_idle" doc:"A refresh token dies when it is unused for so long."`
+	RefreshAbsolute time.Duration `koanf:"refresh_absolute" doc:"A refresh token dies in any case after so long."`
+}
+
+// Service is a further registry.
+type Service struct {
+	Name      string      `koanf:"name"`
+	KeyHeader auth.Header `koanf:"key_header"`
+}
+
+// Policy says where the rules are.
+type Policy struct {
+	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level  string `koanf:"level" doc:"debug, info, warn or error."`
+	Format string `koanf:"format" doc:"text or json."`
+}
+
+const day = 24 * time.Hour
+
+// Default returns the settings of a server that was told nothing.
+func Default() Config {
+	return Config{
+		Listen:  "localhost:8080",
+		DataDir: "./sealock-data",
+		Token: Token{
+			Issuer:          "sealock",
+			Service:         "sealock",
+			Life:            5 * time.Minute,
+			Algorithm:       auth.ES256,
+			KeyHeader:       auth.HeaderX5C,
+			RotateEvery:     30 * day,
+			CertLife:        90 * day,
+			RefreshIdle:     30 * day,
+			RefreshAbsolute: 365 * day,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}

@@ -1,0 +1,172 @@
+package settings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/secret"
+)
+
+// complete fills in what depends on other settings.
+func (c *Config) complete() {
+	if c.Policy.Dir == "" {
+		c.Policy.Dir = filepath.Join(c.DataDir, "policy")
+	}
+	if len(c.ExternalURLs) == 0 {
+		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
+	}
+	for i := range c.Token.Services {
+		if c.Token.Services[i].KeyHeader == "" {
+			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
+		}
+	}
+}
+
+// externalURLs guesses how a listener is reached: by its host, and where that is this machine, by all its names.
+func externalURLs(listen string, tls bool) []string {
+	scheme := "http://"
+	if tls {
+		scheme = "https://"
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil // validate says so
+	}
+	var hosts []string
+	addr, addrErr := netip.ParseAddr(host)
+	switch {
+	case host == "localhost" || addrErr == nil && addr.IsLoopback():
+		hosts = []string{host, "localhost", "127.0.0.1", "::1"}
+	case host == "" || addrErr == nil && addr.IsUnspecified():
+		hosts = []string{"localhost", "127.0.0.1", "::1"}
+		if name, err := os.Hostname(); err == nil {
+			hosts = append(hosts, name)
+		}
+		hosts = append(hosts, interfaceAddresses()...)
+	default:
+		hosts = []string{host}
+	}
+	var urls []string
+	for _, h := range hosts {
+		if u := scheme + net.JoinHostPort(h, port); !slices.Contains(urls, u) {
+			urls = append(urls, u)
+		}
+	}
+	return urls
+}
+
+func interfaceAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			list = append(list, p.Addr().String())
+		}
+	}
+	return list
+}
+
+// readSecrets takes secrets from the files that stand for them.
+func (c *Config) readSecrets() Faults {
+	if c.AdminFile == "" {
+		return nil
+	}
+	if !c.AdminPassword.Empty() {
+		return Faults{{"admin_password_file", "is set together with admin_password", "give one of them"}}
+	}
+	text, err := os.ReadFile(c.AdminFile)
+	if err != nil {
+		return Faults{{"admin_password_file", fmt.Sprintf("can't read %q", c.AdminFile), "check the path and its permissions"}}
+	}
+	c.AdminPassword = secret.New(strings.TrimRight(string(text), "\r\n"))
+	return nil
+}
+
+// validate lists what can't work.
+func (c *Config) validate() Faults {
+	var v validator
+	_, port, err := net.SplitHostPort(c.Listen)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	v.check(err == nil && portErr == nil, "listen", fmt.Sprintf("%q is no host:port", c.Listen), "write it like localhost:8080 or :8080")
+	v.check(c.DataDir != "", "data_dir", "is empty", "name a folder")
+	v.check(c.Only == "" || c.Only == "auth", "only", fmt.Sprintf("%q is no part", c.Only), "use auth, or leave it away for everything")
+	for i, u := range c.ExternalURLs {
+		v.origin(fmt.Sprintf("external_urls[%d]", i), u)
+	}
+	for i, p := range c.TrustedProxies {
+		_, addrErr := netip.ParseAddr(p)
+		_, prefixErr := netip.ParsePrefix(p)
+		v.check(addrErr == nil || prefixErr == nil, fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q is no address or network", p), "write it like 10.0.0.7 or 10.0.0.0/8")
+	}
+	if n := len(c.AdminPassword.Reveal()); n > 0 {
+		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
+	}
+	c.validateTLS(&v)
+	c.validateToken(&v)
+	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
+	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
+	return v.faults
+}
+
+func (c *Config) validateTLS(v *validator) {
+	t := c.TLS
+	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
+	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
+	if c.Registry.URL != "" {
+		v.origin("registry.url", c.Registry.URL)
+	}
+	v.check(c.Registry.CAFile == "" || strings.HasPrefix(c.Registry.URL, "https://"), "registry.ca_file", "is set for a registry without https", "set registry.url to an https URL")
+}
+
+func (c *Config) validateToken(v *validator) {
+	t := c.Token
+	v.check(t.Life >= auth.MinTokenLife, "token.life", fmt.Sprintf("%s is under a minute, which clients do not believe", t.Life), "use 60s or more; 300s is a good value")
+	v.check(slices.Contains([]string{auth.ES256, auth.RS256, auth.EdDSA}, t.Algorithm), "token.algorithm", fmt.Sprintf("%q is unknown", t.Algorithm), "use ES256, RS256 or EdDSA")
+	v.header("token.key_header", t.KeyHeader)
+	v.check(t.Issuer != "", "token.issuer", "is empty", "use the registries' auth.token.issuer")
+	v.check(t.RotateEvery >= 0, "token.rotate_every", "is negative", "use 0s for rotation by hand")
+	v.check(t.CertLife >= 24*t.Life, "token.cert_life", fmt.Sprintf("%s is short beside a token's life of %s", t.CertLife, t.Life), "use a day or more")
+	v.check(t.RefreshIdle > 0 && t.RefreshAbsolute >= t.RefreshIdle, "token.refresh_absolute", "is shorter than refresh_idle", "let it be longer")
+	names := []string{auth.APIService}
+	add := func(key, name string) {
+		v.check(name != "", key, "is empty", "use the registry's auth.token.service")
+		v.check(!slices.Contains(names, name), key, fmt.Sprintf("the service %q is there already or reserved", name), "choose another name")
+		names = append(names, name)
+	}
+	add("token.service", t.Service)
+	for i, s := range t.Services {
+		key := fmt.Sprintf("token.services[%d]", i)
+		add(key+".name", s.Name)
+		v.header(key+".key_header", s.KeyHeader)
+	}
+}
+
+// validator collects faults.
+type validator struct{ faults Faults }
+
+func (v *validator) check(ok bool, key, what, remedy string) {
+	if !ok {
+		v.faults = append(v.faults, Fault{key, what, remedy})
+	}
+}
+
+func (v *validator) header(key string, h auth.Header) {
+	v.check(h == auth.HeaderX5C || h == auth.HeaderKeyID, key, fmt.Sprintf("%q is unknown", h), "use x5c or kid")
+}
+
+func (v *validator) origin(key, raw string) {
+	u, err := url.Parse(raw)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "" && u.User == nil && u.RawQuery == ""
+	v.check(ok, key, fmt.Sprintf("%q is no URL of a host", raw), "write it like https://registry.example.com:8443")
+}
