@@ -67,7 +67,7 @@ func open(t testing.TB, rules string, opts ...policy.Option) world {
 	}
 	w := world{town: newTown(), dir: dir}
 	var err error
-	if w.Engine, err = policy.Open(dir, w.town, slog.New(slog.DiscardHandler), opts...); err != nil {
+	if w.Engine, err = policy.Open(dir, w.town, discard(), opts...); err != nil {
 		t.Fatalf("Open(%s) = %v, want no error", dir, err)
 	}
 	return w
@@ -79,6 +79,8 @@ func write(t testing.TB, dir, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // subject reads "" as anonymous and "root" as a system administrator.
 func subject(name string) auth.Subject { return auth.Subject{Name: name, SysAdmin: name == "root"} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -76,13 +77,7 @@ func (e *Engine) refused(findings []Finding, err error) {
 		return // Open returns the error, and nothing else is in force
 	}
 	e.log.Error("policy refused, the one before stays in force", "dir", e.dir, "error", err)
-	for i, f := range faults(findings) {
-		if i == 10 {
-			e.log.Error("policy has more faults, sealock policy check lists them")
-			break
-		}
-		e.log.Error("policy fault", "at", f.At(), "what", f.What, "remedy", f.Remedy)
-	}
+	e.logFindings(slog.LevelError, faults(findings))
 }
 
 func (e *Engine) accepted(g *generation, findings []Finding) {
@@ -93,8 +88,18 @@ func (e *Engine) accepted(g *generation, findings []Finding) {
 	}
 	e.mu.Unlock()
 	e.log.Info("policy loaded", "dir", e.dir, "rules", len(g.rules), "members", g.members)
-	for _, f := range findings {
-		e.log.Warn("policy doubt", "at", f.At(), "what", f.What, "remedy", f.Remedy)
+	e.logFindings(slog.LevelWarn, findings)
+}
+
+// logFindings logs the first of the findings: a file that was made by a program may have a hundred thousand.
+func (e *Engine) logFindings(level slog.Level, findings []Finding) {
+	const most = 10
+	for i, f := range findings {
+		if i == most {
+			e.log.Log(context.Background(), level, "policy has more findings, sealock policy check lists them", "more", len(findings)-most)
+			return
+		}
+		e.log.Log(context.Background(), level, "policy finding", "at", f.At(), "what", f.What, "remedy", f.Remedy)
 	}
 }
 

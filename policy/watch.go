@@ -15,8 +15,7 @@ import (
 func (e *Engine) Run(ctx context.Context) error {
 	w := e.newWatch()
 	defer w.close()
-	settle := time.NewTimer(time.Hour)
-	settle.Stop()
+	settle := time.NewTimer(e.debounce) // for what changed between Open and here
 	beat := time.NewTicker(e.poll)
 	defer beat.Stop()
 	var seen fingerprint

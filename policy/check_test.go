@@ -1,0 +1,143 @@
+package policy_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sealock/sealock/policy"
+)
+
+func TestCheck(t *testing.T) {
+	for _, tt := range []struct{ rules, want string }{
+		{"p, developer, repository, **, pull, allow", ""},
+		{"\ufeff# BOM\r\np , developer ,repository,\t** , pull ,allow\r\n", ""},
+		{`p, developer, repository, "{a,b}/**", pull, allow`, ""},
+		{`p, "user:a ""b"", c", repository, **, pull, deny`, ""},
+		{"", "policy.csv: the file holds no rule: nobody could do anything"},
+		{"\n\np, developer, repository, **, pull", "policy.csv:3: a rule has 5 fields, not 6: write p, who"},
+		{"p, developer, repository, **, pull, allow, ", "policy.csv:1: a rule has 7 fields"},
+		{"p, developer, repository, **, pull, allow # why", `policy.csv:1: the effect "allow # why" is neither allow nor deny: write allow or deny; comments`},
+		{"p, developer, repository, **, pull, Allow", `the effect "Allow" is neither`},
+		{"p, developer, repositroy, **, pull, allow", `there is no resource "repositroy": did you mean repository?`},
+		{"p, developer, spaceship, **, pull, allow", `there is no resource "spaceship": use * or one of access-token, `},
+		{"p, developer, repository, **, psuh, allow", `resource repository has no action "psuh": did you mean push?`},
+		{"p, developer, tag, **, push, allow", `resource tag has no action "push": use * or one of create, delete, list`},
+		{"p, developer, *, **, fly, allow", `any resource has no action "fly"`},
+		{"p, developer, repository, **, pull||push, allow", "has an empty part"},
+		{"p, developer, repository, **, pull|*, allow", "* stands among other actions"},
+		{"p, developer, repository, **, *|pull, allow", "* stands among other actions"},
+		{"p, developer, repository, team/[a, pull, allow", `the name pattern "team/[a" is not valid: close each`},
+		{"p, developer, repository, team/{a, pull, allow", "is not valid"},
+		{"p, developer, repository, , pull, allow", "a rule has no name pattern"},
+		{"p, , repository, **, pull, allow", "a rule is for nobody"},
+		{"p, user:, repository, **, pull, allow", "user: without a name"},
+		{"p, group:devs, repository, **, pull, allow", `"group:devs" is not a role`},
+		{"p, *, repository, **, pull, allow", `"*" is not a role`},
+		{"q, developer, repository, **, pull, allow", `a line starts with "q"`},
+		{"p2, developer, repository, **, pull, allow", `a line starts with "p2"`},
+		{"allow alice everything", `a line starts with "allow alice everything"`},
+		{"p, developer, repository, **, pull, allow\ng, user:alice, developer", "policy.csv:2: a member line has 3 fields, not 4"},
+		{"g, alice, developer, team", `"alice" is not a user: write user:`},
+		{"g, user:, developer, team", `"user:" is not a user`},
+		{"g, user:alice, develper, team", `there is no role "develper": did you mean developer?`},
+		{"g, user:alice, pilot, team", `there is no role "pilot": add a rule for it`},
+		{"g, user:alice, systemAdmin, @system", `role "systemAdmin" can't be given`},
+		{"g, user:alice, public, team", `role "public" can't be given`},
+		{"g, user:alice, user:bob, team", `"user:bob" is not a role`},
+		{"g, user:alice, developer, ", `the project pattern "" is not valid`},
+		{"g, user:alice, developer, [", `the project pattern "[" is not valid`},
+		{`p, "developer, repository, **, pull, allow`, "a quoted field is not closed"},
+		{`p, dev"eloper, repository, **, pull, allow`, "a quote stands inside of a field"},
+		{`p, "developer" x, repository, **, pull, allow`, "text follows a quoted field"},
+		{"p, user:a\u202eb, repository, **, pull, allow", "invisible character U+202E"},
+		{"p, user:a\x00b, repository, **, pull, allow", "invisible character U+0000"},
+		{"p, user:a\xffb, repository, **, pull, allow", "the line is not UTF-8"},
+
+		{"p, pilot, repository, **, pull, allow", `warning: nobody holds the role "pilot": add a line: g, user:name, pilot, project`},
+		{"p, Developer, repository, **, pull, allow", `warning: nobody holds the role "Developer": did you mean developer?`},
+		{"p, anonymous, repository, **, pull, deny", "warning: this denies everybody, administrators included"},
+		{"p, user:*, repository, **, pull, allow", "warning: this is about a user whose name is an asterisk"},
+		{"p, developer, repository, team, pull, allow", `warning: the pattern "team" matches no repository: repositories have a slash in their names: write team/**`},
+		{"p, developer, user, **, list, allow", "warning: this matches nothing: resource user is in no project"},
+		{"p, authenticated, tag, @system, list, allow", "warning: this matches nothing: resource tag is always in a project"},
+	} {
+		dir := folder(t, tt.rules+"\n")
+		got := policy.Check(dir)
+		if tt.want == "" && len(got) != 0 || tt.want != "" && (len(got) == 0 || !strings.Contains(got[0].String(), tt.want)) {
+			t.Errorf("Check(%q) = %v, want %q", tt.rules, got, tt.want)
+		}
+		for _, f := range got {
+			if f.Remedy == "" {
+				t.Errorf("Check(%q) = %v, want a remedy with each", tt.rules, f)
+			}
+		}
+	}
+}
+
+// TestCheckTellsAll wants every fault at once, in the file's order.
+func TestCheckTellsAll(t *testing.T) {
+	dir := folder(t, "p, developer, repository, **, psuh, maybe\ng, user:alice, pilot, team\np, \"\np, pilot2, repository, **, pull, allow\n")
+	var at []string
+	for _, f := range policy.Check(dir) {
+		at = append(at, f.At())
+	}
+	if got, want := strings.Join(at, " "), "policy.csv:1 policy.csv:1 policy.csv:2 policy.csv:3 policy.csv:4"; got != want {
+		t.Errorf("Check() found faults at %q, want %q", got, want)
+	}
+}
+
+func TestCheckDefault(t *testing.T) {
+	if got := policy.Check(folder(t, mayPull)); len(got) != 0 {
+		t.Errorf("Check(default model) = %v, want nothing", got)
+	}
+	dir := t.TempDir()
+	if _, err := policy.WriteDefault(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(dir, policy.PolicyFile), filepath.Join(dir, policy.ModelFile)} {
+		if got := policy.Check(path); len(got) != 0 {
+			t.Errorf("Check(%s) = %v, want nothing", path, got)
+		}
+	}
+	if got := policy.Check(filepath.Join(dir, "none.csv")); len(got) != 1 || !strings.Contains(got[0].What, "does not exist") {
+		t.Errorf("Check(a missing file) = %v, want that it does not exist", got)
+	}
+}
+
+func TestCheckModel(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := policy.WriteDefault(dir); err != nil {
+		t.Fatal(err)
+	}
+	const good = `[request_definition]
+r = who, resource, name, action
+[policy_definition]
+p = who, resource, name, actions, eft, line
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+[matchers]
+m = holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name)
+`
+	for _, tt := range []struct{ old, new, want string }{
+		{"", "", ""},
+		{"r = who, resource, name, action\n", "r = sub, obj, act\n", "model.conf:2: the definition lists other fields than sealock fills: write r = who, resource, name, action"},
+		{", line", "", "model.conf:4: the definition lists other fields"},
+		{"!some(where (p.eft == deny))", "true", "model.conf:6: the effect is another one"},
+		{"named(", "nmaed(", "model.conf:8: the matcher can't be read"},
+		{"r.name", "r.nmae", `model.conf:8: the matcher names "r_nmae"`},
+		{"holds(r.who, p.who)", "eval(p.who)", "model.conf:8: the matcher can't be read"},
+		{"holds(r.who, p.who)", "g(r.who, p.who)", "model.conf:8: the matcher can't be read"},
+		{"holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name)", "true", "model.conf:8: the matcher does not look at the rules"},
+		{"holds(r.who, p.who)", "holds(r.who)", "model.conf: asking the policy"},
+		{"[policy_effect]", "[role_definition]\ng = _, _\n[policy_effect]", "model.conf:6: a role definition is not supported"},
+		{"[matchers]", "[nothing]", "model.conf: the model can't be read"},
+		{"m = ", "", "model.conf: the model can't be read"},
+	} {
+		write(t, dir, policy.ModelFile, strings.Replace(good, tt.old, tt.new, 1))
+		got := policy.Check(dir)
+		if tt.want == "" && len(got) != 0 || tt.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0].String(), tt.want)) {
+			t.Errorf("Check(model with %q for %q) = %v, want %q", tt.new, tt.old, got, tt.want)
+		}
+	}
+}
