@@ -94,6 +94,7 @@ type Filter struct {
 	Exact    string // the one name; audit records of this resource
 	Subject  string // refresh tokens of this subject, audit records of this actor
 	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members and refresh tokens of this user
+	Role     Role   // members with this role; 0 is any
 	Public   *bool  // projects that are public, or are not
 	After    int64  // what comes after the record with this id in the list's order (paging by key)
 	Offset   int    // skip so many (paging by number, as Harbor's clients do)
@@ -116,7 +117,8 @@ type Users interface {
 
 // Projects keeps projects.
 type Projects interface {
-	CreateProject(ctx context.Context, p Project) (Project, error)
+	// CreateProject stores a project and its first members in one transaction. Of a member only UserID and Role count.
+	CreateProject(ctx context.Context, p Project, members ...Member) (Project, error)
 	Project(ctx context.Context, id int64) (Project, error)
 	ProjectByName(ctx context.Context, name string) (Project, error)
 	ListProjects(ctx context.Context, f Filter) iter.Seq2[Project, error]

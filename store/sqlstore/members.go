@@ -74,6 +74,9 @@ func filterMembers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.MemberID != 0 {
 		q = q.Where("t.user_id = ?", f.MemberID)
 	}
+	if f.Role != 0 {
+		q = q.Where("t.role = ?", f.Role)
+	}
 	return q
 }
 
@@ -86,19 +89,13 @@ func memberNames(q *bun.SelectQuery) *bun.SelectQuery {
 // AddMember gives a user a role in a project. Conflict: it has one there already. NotFound: no such user or project.
 // Invalid: no such role.
 func (s *Store) AddMember(ctx context.Context, m store.Member) (store.Member, error) {
-	if err := checkRole(m.Role); err != nil {
-		return store.Member{}, err
-	}
-	if m.UserID == 0 {
-		return store.Member{}, notFound("user", m.UserID)
-	}
-	now := s.stamp()
-	row := memberRow{ProjectID: m.ProjectID, UserID: m.UserID, Role: m.Role, CreatedAt: now, UpdatedAt: now}
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if _, err = tx.NewInsert().Model(&row).Exec(ctx); err != nil {
+	var row memberRow
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		id, err := s.insertMember(ctx, tx, m)
+		if err != nil {
 			return err
 		}
-		row, err = s.memberRow(ctx, tx.NewSelect(), m.ProjectID, row.ID)
+		row, err = s.memberRow(ctx, tx.NewSelect(), m.ProjectID, id)
 		return err
 	})
 	if err != nil {
@@ -106,6 +103,19 @@ func (s *Store) AddMember(ctx context.Context, m store.Member) (store.Member, er
 	}
 	s.changes.publish(row.change())
 	return row.record(), nil
+}
+
+func (s *Store) insertMember(ctx context.Context, tx bun.Tx, m store.Member) (id int64, err error) {
+	if err := checkRole(m.Role); err != nil {
+		return 0, err
+	}
+	if m.UserID == 0 {
+		return 0, notFound("user", m.UserID)
+	}
+	now := s.stamp()
+	row := memberRow{ProjectID: m.ProjectID, UserID: m.UserID, Role: m.Role, CreatedAt: now, UpdatedAt: now}
+	_, err = tx.NewInsert().Model(&row).Exec(ctx)
+	return row.ID, err
 }
 
 func (s *Store) memberFailed(doing string, err error) error {

@@ -89,9 +89,9 @@ func filterProjects(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	return q
 }
 
-// CreateProject stores a new project. Conflict: the name is taken. Invalid: the name is empty or too long. NotFound:
-// there is no such owner.
-func (s *Store) CreateProject(ctx context.Context, p store.Project) (store.Project, error) {
+// CreateProject stores a new project and its first members. Conflict: the name is taken. Invalid: the name is empty or
+// too long, or there is no such role. NotFound: there is no such owner or user.
+func (s *Store) CreateProject(ctx context.Context, p store.Project, members ...store.Member) (store.Project, error) {
 	row := newProjectRow(p)
 	row.ID, row.CreatedAt = 0, s.stamp()
 	row.UpdatedAt = row.CreatedAt
@@ -100,13 +100,19 @@ func (s *Store) CreateProject(ctx context.Context, p store.Project) (store.Proje
 	}
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
 		if _, err = tx.NewInsert().Model(&row).Exec(ctx); err != nil {
-			return err
+			return s.projectFailed("creating a project", row, err)
+		}
+		for _, m := range members {
+			m.ProjectID = row.ID
+			if _, err := s.insertMember(ctx, tx, m); err != nil {
+				return s.memberFailed("adding a first member", err)
+			}
 		}
 		row, err = s.projectRow(ctx, tx.NewSelect(), row.ID)
 		return err
 	})
 	if err != nil {
-		return store.Project{}, s.projectFailed("creating a project", row, err)
+		return store.Project{}, s.failed("creating a project", err)
 	}
 	s.changes.publish(store.Change{Kind: store.ProjectChanged, ProjectID: row.ID, Project: row.Name})
 	return row.record(), nil

@@ -1,0 +1,174 @@
+package project
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/store"
+)
+
+// NewMember is a user, by name or by id, and its role.
+type NewMember struct {
+	UserName string
+	UserID   int64 // where UserName is empty
+	Role     store.Role
+}
+
+// MemberQuery narrows a list of members.
+type MemberQuery struct {
+	Name string     // user names that contain this
+	Role store.Role // 0 is any
+	Paging
+}
+
+// ListMembers lists the members of a project.
+func (s *Service) ListMembers(ctx context.Context, c Caller, ref Ref, q MemberQuery) (List[store.Member], error) {
+	p, err := s.inProject(ctx, c, ref, "member", "list", "list the members of the project")
+	if err != nil {
+		return List[store.Member]{}, err
+	}
+	f := q.apply(store.Filter{Name: q.Name, Role: q.Role})
+	total, err := s.store.CountMembers(ctx, p.ID, f)
+	return collect(s.store.ListMembers(ctx, p.ID, f), total, err, asIs)
+}
+
+// Member returns a member of a project. NotFound: it is none of this project.
+func (s *Service) Member(ctx context.Context, c Caller, ref Ref, id int64) (store.Member, error) {
+	p, err := s.inProject(ctx, c, ref, "member", "read", "see the members of the project")
+	if err != nil {
+		return store.Member{}, err
+	}
+	return s.store.Member(ctx, p.ID, id)
+}
+
+// inProject returns a project in which the caller may do something that only reads.
+func (s *Service) inProject(ctx context.Context, c Caller, ref Ref, resource, action, what string) (store.Project, error) {
+	p, err := s.Project(ctx, c, ref)
+	if err != nil {
+		return store.Project{}, err
+	}
+	return p, s.require(ctx, c, auth.Access{Resource: resource, Project: p.Name, Action: action}, what, askProjectAdmin)
+}
+
+// RoleIn returns the caller's own role in a project, or 0.
+func (s *Service) RoleIn(ctx context.Context, c Caller, projectID int64) (store.Role, error) {
+	if c.ID == 0 {
+		return 0, nil
+	}
+	role, err := s.store.MemberRole(ctx, projectID, c.ID)
+	if errs.Is(err, errs.NotFound) {
+		return 0, nil
+	}
+	return role, err
+}
+
+// AddMember gives a user a role in a project. NotFound: no such user. Conflict: it is a member already. Invalid: no
+// such role.
+func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember) (m store.Member, err error) {
+	err = s.onProject(ctx, c, ref, func(p store.Project) deed {
+		var user store.User
+		return deed{
+			operation: "member.create", resource: "project:" + p.Name + "/member:" + n.who(),
+			what:   "add members to project " + strconv.Quote(p.Name),
+			access: auth.Access{Resource: "member", Project: p.Name, Action: "create"},
+			check: func(ctx context.Context) (err error) {
+				if err = checkRole(n.Role); err != nil {
+					return err
+				}
+				user, err = s.memberUser(ctx, n)
+				return err
+			},
+			do: func(ctx context.Context) (err error) {
+				m, err = s.store.AddMember(ctx, store.Member{ProjectID: p.ID, UserID: user.ID, Role: n.Role})
+				return err
+			},
+		}
+	})
+	return m, err
+}
+
+func (n NewMember) who() string {
+	if n.UserName != "" {
+		return clipped(n.UserName)
+	}
+	return "#" + itoa(n.UserID)
+}
+
+func (s *Service) memberUser(ctx context.Context, n NewMember) (store.User, error) {
+	if n.UserName != "" {
+		return s.store.UserByName(ctx, n.UserName)
+	}
+	return s.store.User(ctx, n.UserID)
+}
+
+// SetMemberRole gives a member another role. Precondition: it is the last administrator of the project, and the caller
+// is no system administrator.
+func (s *Service) SetMemberRole(ctx context.Context, c Caller, ref Ref, id int64, role store.Role) error {
+	return s.onMember(ctx, c, ref, id, deed{
+		operation: "member.update", what: "change the roles of members",
+		access: auth.Access{Resource: "member", Action: "update"},
+		check:  func(context.Context) error { return checkRole(role) },
+	}, role, func(ctx context.Context, p store.Project) error {
+		_, err := s.store.UpdateMember(ctx, p.ID, id, func(m *store.Member) error {
+			m.Role = role
+			return nil
+		})
+		return err
+	})
+}
+
+// RemoveMember takes a member's role away. Precondition: as for SetMemberRole.
+func (s *Service) RemoveMember(ctx context.Context, c Caller, ref Ref, id int64) error {
+	return s.onMember(ctx, c, ref, id, deed{
+		operation: "member.delete", what: "remove members",
+		access: auth.Access{Resource: "member", Action: "delete"},
+	}, 0, func(ctx context.Context, p store.Project) error { return s.store.RemoveMember(ctx, p.ID, id) })
+}
+
+// onMember performs a deed on a member, whose role becomes another one (0: none).
+func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d deed, role store.Role,
+	do func(context.Context, store.Project) error) error {
+	return s.onProject(ctx, c, ref, func(p store.Project) deed {
+		d.access.Project = p.Name
+		d.resource = "project:" + p.Name + "/member:#" + itoa(id)
+		if m, err := s.store.Member(ctx, p.ID, id); err == nil {
+			d.resource = "project:" + p.Name + "/member:" + m.UserName
+		}
+		check := d.check
+		d.check = func(ctx context.Context) error {
+			if check != nil {
+				if err := check(ctx); err != nil {
+					return err
+				}
+			}
+			return s.notLastProjectAdmin(ctx, c, p, id, role)
+		}
+		d.do = func(ctx context.Context) error { return do(ctx, p) }
+		return d
+	})
+}
+
+// notLastProjectAdmin keeps a project from being left to nobody by mistake; a system administrator may do it on purpose.
+// Two administrators who remove each other in the same instant get past it: a system administrator can repair that.
+func (s *Service) notLastProjectAdmin(ctx context.Context, c Caller, p store.Project, id int64, role store.Role) error {
+	m, err := s.store.Member(ctx, p.ID, id)
+	if err != nil || c.SysAdmin || m.Role != store.RoleProjectAdmin || role == store.RoleProjectAdmin {
+		return err
+	}
+	n, err := s.store.CountMembers(ctx, p.ID, store.Filter{Role: store.RoleProjectAdmin})
+	if err != nil || n > 1 {
+		return err
+	}
+	return errs.New(errs.Precondition, "%q is the last administrator of project %q", m.UserName, p.Name).
+		WithHint("make somebody else a project administrator first")
+}
+
+func checkRole(role store.Role) error {
+	if _, ok := store.RoleNames()[role]; !ok {
+		return errs.New(errs.Invalid, "there is no role %d", int(role)).
+			WithHint("use 1 (projectAdmin), 2 (developer), 3 (guest), 4 (maintainer) or 5 (limitedGuest)")
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package project
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/store"
+)
+
+// Ref names a project by its name or, where that is empty, by its id.
+type Ref struct {
+	Name string
+	ID   int64
+}
+
+// String returns the reference as people read it.
+func (r Ref) String() string {
+	if r.Name == "" {
+		return "#" + itoa(r.ID)
+	}
+	return strconv.Quote(r.Name)
+}
+
+// NewProject is what a project is made of.
+type NewProject struct {
+	Name   string
+	Public bool
+}
+
+// Change is what can be changed about a project; what is nil stays.
+type Change struct {
+	Public *bool
+}
+
+// Query narrows a list of projects.
+type Query struct {
+	Name   string // names that contain this
+	Exact  string // the one name
+	Public *bool
+	Paging
+}
+
+// CheckName refuses what can't be the name of a project: it is the first component of the names of its repositories.
+// The error is of the kind Invalid.
+func CheckName(name string) error {
+	if !isName(name) {
+		return errs.New(errs.Invalid, "%s can't be the name of a project", clip(name)).
+			WithHint("use 1 to 255 lower-case letters and digits, parted by single . or _, by __ or by -")
+	}
+	return nil
+}
+
+// CreateProject makes a project whose administrator is the caller. Invalid: the name breaks the rule. Conflict: the
+// name is taken. Precondition: the caller's account is not kept here, so that it can't be a member.
+func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p store.Project, err error) {
+	var members []store.Member
+	err = s.perform(ctx, c, deed{
+		operation: "project.create", resource: "project:" + n.Name, what: "create projects", remedy: askSystemAdmin,
+		access: auth.Access{Resource: "project", Action: "create"},
+		check: func(context.Context) error {
+			if c.ID != 0 {
+				members = []store.Member{{UserID: c.ID, Role: store.RoleProjectAdmin}}
+			} else if !c.SysAdmin {
+				return errs.New(errs.Precondition, "an account that is not kept by sealock can't own a project").WithHint(askSystemAdmin)
+			}
+			return CheckName(n.Name)
+		},
+		do: func(ctx context.Context) (err error) {
+			p, err = s.store.CreateProject(ctx, store.Project{Name: n.Name, Public: n.Public, OwnerID: c.ID}, members...)
+			return err
+		},
+	})
+	return p, err
+}
+
+// ListProjects lists the projects that the caller may see: the public ones and those it is a member of, or all for
+// whoever may list projects.
+func (s *Service) ListProjects(ctx context.Context, c Caller, q Query) (List[store.Project], error) {
+	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact, Public: q.Public})
+	all, err := s.may(ctx, c, auth.Access{Resource: "project", Action: "list"})
+	if err != nil {
+		return List[store.Project]{}, err
+	}
+	if !all {
+		var possible bool
+		if f, possible = visible(f, c); !possible {
+			return List[store.Project]{Items: []store.Project{}}, nil
+		}
+	}
+	total, err := s.store.CountProjects(ctx, f)
+	return collect(s.store.ListProjects(ctx, f), total, err, asIs)
+}
+
+// visible narrows a filter to public projects and those of the caller, and reports whether there can be any.
+func visible(f store.Filter, c Caller) (store.Filter, bool) {
+	switch {
+	case f.Public != nil && *f.Public: // public ones are everybody's
+		return f, true
+	case c.ID != 0:
+		f.MemberID = c.ID
+		return f, true
+	case f.Public != nil: // private ones, of nobody
+		return f, false
+	default:
+		public := true
+		f.Public = &public
+		return f, true
+	}
+}
+
+// Project returns a project that the caller may see. NotFound: there is none, or it is not visible to the caller.
+func (s *Service) Project(ctx context.Context, c Caller, ref Ref) (store.Project, error) {
+	p, err := s.find(ctx, ref)
+	if errs.Is(err, errs.NotFound) {
+		return store.Project{}, unseen(c, ref)
+	}
+	if err != nil {
+		return store.Project{}, err
+	}
+	ok, err := s.may(ctx, c, auth.Access{Resource: "project", Project: p.Name, Action: "read"})
+	if err != nil {
+		return store.Project{}, err
+	}
+	if !ok {
+		return store.Project{}, unseen(c, ref)
+	}
+	return p, nil
+}
+
+func (s *Service) find(ctx context.Context, ref Ref) (store.Project, error) {
+	if ref.Name != "" {
+		return s.store.ProjectByName(ctx, ref.Name)
+	}
+	return s.store.Project(ctx, ref.ID)
+}
+
+// unseen is the one answer for a project that does not exist and for one that the caller may not see. Whoever is not
+// signed in is asked to, in both cases.
+func unseen(c Caller, ref Ref) error {
+	if c.Anonymous() {
+		return signIn("see the project " + clipped(ref.String()))
+	}
+	return errs.New(errs.NotFound, "project %s does not exist or is not visible to you", clipped(ref.String())).
+		WithHint("check the name, or ask for a membership")
+}
+
+// UpdateProject changes a project.
+func (s *Service) UpdateProject(ctx context.Context, c Caller, ref Ref, change Change) error {
+	return s.onProject(ctx, c, ref, func(p store.Project) deed {
+		return deed{
+			operation: "project.update", what: "change project " + strconv.Quote(p.Name),
+			access: auth.Access{Resource: "project", Project: p.Name, Action: "update"},
+			do: func(ctx context.Context) error {
+				_, err := s.store.UpdateProject(ctx, p.ID, func(p *store.Project) error {
+					if change.Public != nil {
+						p.Public = *change.Public
+					}
+					return nil
+				})
+				return err
+			},
+		}
+	})
+}
+
+// DeleteProject removes a project and its memberships.
+func (s *Service) DeleteProject(ctx context.Context, c Caller, ref Ref) error {
+	return s.onProject(ctx, c, ref, func(p store.Project) deed {
+		return deed{
+			operation: "project.delete", what: "delete project " + strconv.Quote(p.Name),
+			access: auth.Access{Resource: "project", Project: p.Name, Action: "delete"},
+			do:     func(ctx context.Context) error { return s.store.DeleteProject(ctx, p.ID) },
+		}
+	})
+}
+
+// onProject performs a deed on a project or something in it. For a project that the caller can't see, the answer is
+// that of Project; the attempt is recorded if there is one.
+func (s *Service) onProject(ctx context.Context, c Caller, ref Ref, of func(store.Project) deed) error {
+	p, err := s.Project(ctx, c, ref)
+	if err == nil {
+		d := of(p)
+		d.remedy = askProjectAdmin
+		if d.resource == "" {
+			d.resource = "project:" + p.Name
+		}
+		return s.perform(ctx, c, d)
+	}
+	if kind := errs.KindOf(err); kind != errs.NotFound && kind != errs.Unauthenticated {
+		return err
+	}
+	d := of(store.Project{Name: ref.Name, ID: ref.ID})
+	d.resource = "project:" + clipped(ref.String())
+	if recorded := s.record(ctx, c, d, audit.Refused, "the project does not exist or is not visible"); recorded != nil {
+		return recorded
+	}
+	return err
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// clip quotes what a client sent, shortened.
+func clip(s string) string { return strconv.Quote(clipped(s)) }
+
+func clipped(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}

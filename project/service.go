@@ -1,0 +1,184 @@
+package project
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/clock"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/userdb"
+)
+
+// Service is what may be done with projects, members, users and refresh tokens. It is safe for concurrent use.
+type Service struct {
+	store  store.Store
+	policy auth.Decider
+	trail  audit.Recorder
+	hasher *userdb.Hasher
+	clock  clock.Clock
+}
+
+// New returns the service.
+func New(st store.Store, policy auth.Decider, trail audit.Recorder, hasher *userdb.Hasher, c clock.Clock) *Service {
+	return &Service{store: st, policy: policy, trail: trail, hasher: hasher, clock: c}
+}
+
+// Caller is who asks for an operation, and how.
+type Caller struct {
+	auth.Subject
+	Method    string // how the subject was authenticated, as in audit.Record
+	Remote    string // the address that asked, after trusted forwarders
+	RequestID string
+}
+
+// Paging is the part of a list that is asked for. Lists hold at most MaxPage records.
+type Paging struct {
+	Offset int
+	Limit  int    // 0, and more than MaxPage, is MaxPage
+	After  int64  // instead of Offset: what comes after the record with this id
+	Sort   string // as in store.Filter
+}
+
+// MaxPage is how many records a list returns at most.
+const MaxPage = 100
+
+func (p Paging) apply(f store.Filter) store.Filter {
+	f.Offset, f.Limit, f.After, f.Sort = p.Offset, p.Limit, p.After, p.Sort
+	if f.Limit <= 0 || f.Limit > MaxPage {
+		f.Limit = MaxPage
+	}
+	return f
+}
+
+// List is a page of records, and how many there are on all pages.
+type List[T any] struct {
+	Items []T
+	Total int
+}
+
+// collect reads a page; clean takes out what nobody outside may see.
+func collect[T any](seq iter.Seq2[T, error], total int, err error, clean func(T) T) (List[T], error) {
+	if err != nil {
+		return List[T]{}, err
+	}
+	l := List[T]{Items: []T{}, Total: total}
+	for item, err := range seq {
+		if err != nil {
+			return List[T]{}, err
+		}
+		l.Items = append(l.Items, clean(item))
+	}
+	return l, nil
+}
+
+func asIs[T any](v T) T { return v }
+
+// deed is something that changes what is remembered.
+type deed struct {
+	operation string                          // as in audit.Record
+	resource  string                          // as in audit.Record
+	what      string                          // for people: "delete project \"team\""
+	access    auth.Access                     // the question to the policy
+	own       bool                            // the caller's own affair: the policy is not asked
+	remedy    string                          // who could do it instead
+	check     func(ctx context.Context) error // what must hold besides; nil for nothing
+	do        func(ctx context.Context) error
+}
+
+// perform asks the policy, records the decision, and acts. The record is kept before the change is made: when it can't
+// be kept, nothing is changed. When the change then fails, a second record says so; the trail may thus tell of
+// something that did not happen, but nothing happens without a trace.
+func (s *Service) perform(ctx context.Context, c Caller, d deed) error {
+	ruling := auth.Ruling{Allowed: true, Reason: "own account"}
+	if !d.own {
+		var err error
+		if ruling, err = s.policy.Decide(ctx, c.Subject, d.access); err != nil {
+			return fmt.Errorf("asking the policy: %w", err)
+		}
+	}
+	if !ruling.Allowed {
+		if err := s.record(ctx, c, d, audit.Refused, ruling.Reason); err != nil {
+			return err
+		}
+		return refusal(c, d.what, d.remedy)
+	}
+	if d.check != nil {
+		if err := d.check(ctx); err != nil {
+			s.recordFailure(ctx, c, d, err)
+			return err
+		}
+	}
+	if err := s.record(ctx, c, d, audit.Allowed, ruling.Reason); err != nil {
+		return err
+	}
+	err := d.do(ctx)
+	if err != nil {
+		s.recordFailure(ctx, c, d, err)
+	}
+	return err
+}
+
+func (s *Service) record(ctx context.Context, c Caller, d deed, outcome audit.Outcome, reason string) error {
+	err := s.trail.Record(ctx, audit.Record{
+		Time: s.clock.Now(), RequestID: c.RequestID, Actor: c.Name, Method: c.Method, Remote: c.Remote,
+		Operation: d.operation, Resource: d.resource, Outcome: outcome, Reason: reason,
+	})
+	if err != nil {
+		return errs.New(errs.Unavailable, "this can't be recorded in the audit trail, and so it is not done").
+			WithHint("try again; the server's log has the cause").Because(err)
+	}
+	return nil
+}
+
+// recordFailure notes that a change which the policy allows was not made. The caller hears why it was not made, whether
+// or not this record can be kept.
+func (s *Service) recordFailure(ctx context.Context, c Caller, d deed, err error) {
+	outcome := audit.Refused
+	if kind := errs.KindOf(err); kind == errs.Internal || kind == errs.Unavailable {
+		outcome = audit.Failed
+	}
+	_ = s.record(context.WithoutCancel(ctx), c, d, outcome, errs.As(err).Public())
+}
+
+// may asks the policy about something that only reads, and is not recorded.
+func (s *Service) may(ctx context.Context, c Caller, access auth.Access) (bool, error) {
+	ruling, err := s.policy.Decide(ctx, c.Subject, access)
+	if err != nil {
+		return false, fmt.Errorf("asking the policy: %w", err)
+	}
+	return ruling.Allowed, nil
+}
+
+// require is may with a refusal for an error.
+func (s *Service) require(ctx context.Context, c Caller, access auth.Access, what, remedy string) error {
+	ok, err := s.may(ctx, c, access)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return refusal(c, what, remedy)
+	}
+	return nil
+}
+
+// Remedies: who could do what the caller may not.
+const (
+	askSystemAdmin  = "ask a system administrator"
+	askProjectAdmin = "ask an administrator of the project"
+)
+
+// refusal is the answer to a caller who may not.
+func refusal(c Caller, what, remedy string) error {
+	if c.Anonymous() {
+		return signIn(what)
+	}
+	return errs.New(errs.Denied, "%q may not %s", c.Name, what).WithHint("%s", remedy)
+}
+
+func signIn(what string) error {
+	return errs.New(errs.Unauthenticated, "nobody may %s without signing in", what).WithHint("sign in and try again")
+}
