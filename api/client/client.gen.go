@@ -24,6 +24,8 @@ type APIVersion struct {
 
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
+	ID int64 `json:"id"`
+
 	// Method How the caller was authenticated.
 	Method    *string   `json:"method,omitempty"`
 	OpTime    time.Time `json:"op_time"`
@@ -114,7 +116,7 @@ type Policy struct {
 
 // PolicyFinding defines model for PolicyFinding.
 type PolicyFinding struct {
-	// File model or policy.
+	// File The name of the file.
 	File string  `json:"file"`
 	Hint *string `json:"hint,omitempty"`
 
@@ -133,16 +135,25 @@ type PolicyFindings struct {
 
 // PolicyStatus defines model for PolicyStatus.
 type PolicyStatus struct {
+	// Dir The folder that the files are read from.
+	Dir *string `json:"dir,omitempty"`
+
 	// Error Why the files as they are now are not in force, if they are not.
-	Error    *string   `json:"error,omitempty"`
+	Error   *string    `json:"error,omitempty"`
+	ErrorAt *time.Time `json:"error_at,omitempty"`
+
+	// Findings What was found when the files were read last.
+	Findings []PolicyFinding `json:"findings"`
+
+	// Fingerprint The same wherever the same policy is in force.
+	Fingerprint string `json:"fingerprint"`
+
+	// LoadedAt Since when the policy in force is.
 	LoadedAt time.Time `json:"loaded_at"`
 
-	// ModelFile Where the model is read from; empty for the one that is built in.
-	ModelFile *string `json:"model_file,omitempty"`
-
-	// PolicyFile Where the policy is read from; empty for the one that is built in.
-	PolicyFile *string `json:"policy_file,omitempty"`
-	Rules      int     `json:"rules"`
+	// Members How many lines give a user a role.
+	Members int `json:"members"`
+	Rules   int `json:"rules"`
 }
 
 // PolicyText defines model for PolicyText.
@@ -268,18 +279,24 @@ type SearchRepository struct {
 
 // SigningKey defines model for SigningKey.
 type SigningKey struct {
-	// Algorithm ES256, RS256 or EdDSA.
-	Algorithm    string     `json:"algorithm"`
-	CreationTime *time.Time `json:"creation_time,omitempty"`
+	// ActiveTime Since when it signs, or signed.
+	ActiveTime *time.Time `json:"active_time,omitempty"`
 
-	// ExpiresAt When its certificate ends.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Algorithm ES256, RS256 or EdDSA.
+	Algorithm string `json:"algorithm"`
+
+	// CertificateEnds When its certificate ends; it is renewed before.
+	CertificateEnds time.Time `json:"certificate_ends"`
+	CreationTime    time.Time `json:"creation_time"`
 
 	// ID The key id in the header of tokens.
 	ID string `json:"id"`
 
-	// Signing Whether new tokens are signed with it.
-	Signing bool `json:"signing"`
+	// RetiredTime Since when it does not sign any more.
+	RetiredTime *time.Time `json:"retired_time,omitempty"`
+
+	// State current (new tokens are signed with it), next (it will be the current one) or retired (its tokens are still good).
+	State string `json:"state"`
 }
 
 // UserCreationReq defines model for UserCreationReq.
@@ -381,6 +398,9 @@ type Unauthorized = Errors
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
@@ -516,7 +536,7 @@ type ListUsersParams struct {
 
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
-	// Username A part of the name, at least two characters.
+	// Username The name, or for those who may list users a part of it.
 	Username string `form:"username" json:"username"`
 
 	// Page Which page, from 1.
@@ -719,7 +739,7 @@ type ClientInterface interface {
 
 	// DeleteProject Delete a project
 	//
-	// Only an empty one.
+	// Its memberships go with it.
 	//
 	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id} (the `DeleteProject` operationId).
 	DeleteProject(ctx context.Context, projectNameOrID ProjectRef, params *DeleteProjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -845,8 +865,8 @@ type ClientInterface interface {
 
 	// SearchUsers Find users to add as members
 	//
-	// For the ones who add members: `username` must be given, pattern characters are taken literally, and the answer
-	// has names and numbers only.
+	// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
+	// their name; others find the one whose name it is, so that nobody can read out who there is.
 	//
 	// Corresponds with GET /api/v2.0/users/search (the `SearchUsers` operationId).
 	SearchUsers(ctx context.Context, params *SearchUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -865,7 +885,7 @@ type ClientInterface interface {
 
 	// UpdateUserWithBody Change a user's profile
 	//
-	// Fields that are left out stay as they are.
+	// The profile as a whole is replaced; a field that is left out becomes empty.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -874,7 +894,7 @@ type ClientInterface interface {
 
 	// UpdateUser Change a user's profile
 	//
-	// Fields that are left out stay as they are.
+	// The profile as a whole is replaced; a field that is left out becomes empty.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1155,7 +1175,7 @@ func (c *Client) CreateProject(ctx context.Context, params *CreateProjectParams,
 
 // DeleteProject Delete a project
 //
-// Only an empty one.
+// Its memberships go with it.
 //
 // Corresponds with DELETE /api/v2.0/projects/{project_name_or_id} (the `DeleteProject` operationId).
 func (c *Client) DeleteProject(ctx context.Context, projectNameOrID ProjectRef, params *DeleteProjectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1471,8 +1491,8 @@ func (c *Client) GetCurrentUser(ctx context.Context, reqEditors ...RequestEditor
 
 // SearchUsers Find users to add as members
 //
-// For the ones who add members: `username` must be given, pattern characters are taken literally, and the answer
-// has names and numbers only.
+// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
+// their name; others find the one whose name it is, so that nobody can read out who there is.
 //
 // Corresponds with GET /api/v2.0/users/search (the `SearchUsers` operationId).
 func (c *Client) SearchUsers(ctx context.Context, params *SearchUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1521,7 +1541,7 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 
 // UpdateUserWithBody Change a user's profile
 //
-// Fields that are left out stay as they are.
+// The profile as a whole is replaced; a field that is left out becomes empty.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1540,7 +1560,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 
 // UpdateUser Change a user's profile
 //
-// Fields that are left out stay as they are.
+// The profile as a whole is replaced; a field that is left out becomes empty.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1679,6 +1699,18 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 		if params.Q != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3505,7 +3537,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteProjectWithResponse Delete a project
 	//
-	// Only an empty one.
+	// Its memberships go with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3653,8 +3685,8 @@ type ClientWithResponsesInterface interface {
 
 	// SearchUsersWithResponse Find users to add as members
 	//
-	// For the ones who add members: `username` must be given, pattern characters are taken literally, and the answer
-	// has names and numbers only.
+	// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
+	// their name; others find the one whose name it is, so that nobody can read out who there is.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3679,7 +3711,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithBodyWithResponse Change a user's profile
 	//
-	// Fields that are left out stay as they are.
+	// The profile as a whole is replaced; a field that is left out becomes empty.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3688,7 +3720,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateUserWithResponse Change a user's profile
 	//
-	// Fields that are left out stay as they are.
+	// The profile as a whole is replaced; a field that is left out becomes empty.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3741,7 +3773,8 @@ type ClientWithResponsesInterface interface {
 
 // ListAuditLogsResponse200Headers the declared response headers of an HTTP 200 response for ListAuditLogs
 type ListAuditLogsResponse200Headers struct {
-	Link *string
+	Link        *string
+	XTotalCount *int
 }
 
 type ListAuditLogsResponse struct {
@@ -4955,7 +4988,7 @@ func (c *ClientWithResponses) CreateProjectWithResponse(ctx context.Context, par
 
 // DeleteProjectWithResponse Delete a project
 //
-// Only an empty one.
+// Its memberships go with it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5217,8 +5250,8 @@ func (c *ClientWithResponses) GetCurrentUserWithResponse(ctx context.Context, re
 
 // SearchUsersWithResponse Find users to add as members
 //
-// For the ones who add members: `username` must be given, pattern characters are taken literally, and the answer
-// has names and numbers only.
+// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
+// their name; others find the one whose name it is, so that nobody can read out who there is.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5261,7 +5294,7 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 
 // UpdateUserWithBodyWithResponse Change a user's profile
 //
-// Fields that are left out stay as they are.
+// The profile as a whole is replaced; a field that is left out becomes empty.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5276,7 +5309,7 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 
 // UpdateUserWithResponse Change a user's profile
 //
-// Fields that are left out stay as they are.
+// The profile as a whole is replaced; a field that is left out becomes empty.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5415,6 +5448,13 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 				return nil, err
 			}
 			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
 	}

@@ -19,6 +19,8 @@ type APIVersion struct {
 
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
+	ID int64 `json:"id"`
+
 	// Method How the caller was authenticated.
 	Method    *string   `json:"method,omitempty"`
 	OpTime    time.Time `json:"op_time"`
@@ -109,7 +111,7 @@ type Policy struct {
 
 // PolicyFinding defines model for PolicyFinding.
 type PolicyFinding struct {
-	// File model or policy.
+	// File The name of the file.
 	File string  `json:"file"`
 	Hint *string `json:"hint,omitempty"`
 
@@ -128,16 +130,25 @@ type PolicyFindings struct {
 
 // PolicyStatus defines model for PolicyStatus.
 type PolicyStatus struct {
+	// Dir The folder that the files are read from.
+	Dir *string `json:"dir,omitempty"`
+
 	// Error Why the files as they are now are not in force, if they are not.
-	Error    *string   `json:"error,omitempty"`
+	Error   *string    `json:"error,omitempty"`
+	ErrorAt *time.Time `json:"error_at,omitempty"`
+
+	// Findings What was found when the files were read last.
+	Findings []PolicyFinding `json:"findings"`
+
+	// Fingerprint The same wherever the same policy is in force.
+	Fingerprint string `json:"fingerprint"`
+
+	// LoadedAt Since when the policy in force is.
 	LoadedAt time.Time `json:"loaded_at"`
 
-	// ModelFile Where the model is read from; empty for the one that is built in.
-	ModelFile *string `json:"model_file,omitempty"`
-
-	// PolicyFile Where the policy is read from; empty for the one that is built in.
-	PolicyFile *string `json:"policy_file,omitempty"`
-	Rules      int     `json:"rules"`
+	// Members How many lines give a user a role.
+	Members int `json:"members"`
+	Rules   int `json:"rules"`
 }
 
 // PolicyText defines model for PolicyText.
@@ -263,18 +274,24 @@ type SearchRepository struct {
 
 // SigningKey defines model for SigningKey.
 type SigningKey struct {
-	// Algorithm ES256, RS256 or EdDSA.
-	Algorithm    string     `json:"algorithm"`
-	CreationTime *time.Time `json:"creation_time,omitempty"`
+	// ActiveTime Since when it signs, or signed.
+	ActiveTime *time.Time `json:"active_time,omitempty"`
 
-	// ExpiresAt When its certificate ends.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Algorithm ES256, RS256 or EdDSA.
+	Algorithm string `json:"algorithm"`
+
+	// CertificateEnds When its certificate ends; it is renewed before.
+	CertificateEnds time.Time `json:"certificate_ends"`
+	CreationTime    time.Time `json:"creation_time"`
 
 	// ID The key id in the header of tokens.
 	ID string `json:"id"`
 
-	// Signing Whether new tokens are signed with it.
-	Signing bool `json:"signing"`
+	// RetiredTime Since when it does not sign any more.
+	RetiredTime *time.Time `json:"retired_time,omitempty"`
+
+	// State current (new tokens are signed with it), next (it will be the current one) or retired (its tokens are still good).
+	State string `json:"state"`
 }
 
 // UserCreationReq defines model for UserCreationReq.
@@ -376,6 +393,9 @@ type Unauthorized = Errors
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
@@ -511,7 +531,7 @@ type ListUsersParams struct {
 
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
-	// Username A part of the name, at least two characters.
+	// Username The name, or for those who may list users a part of it.
 	Username string `form:"username" json:"username"`
 
 	// Page Which page, from 1.
@@ -670,6 +690,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------

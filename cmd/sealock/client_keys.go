@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +16,7 @@ func newKeysCommand(env *environment) *cobra.Command {
 
 func newKeysListCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the signing keys", Long: "List the keys whose access tokens may be in use, the signing one first.",
+		Use: "list", Short: "List the signing keys", Long: "List the keys whose access tokens may be in use now or next, the newest first.",
 		Example: "  sealock keys list", Args: usageArgs(cobra.NoArgs),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
@@ -45,16 +44,9 @@ func newKeysRotateCommand(env *environment) *cobra.Command {
 }
 
 func keyTable(keys []client.SigningKey) table {
-	t := table{head: []string{"ID", "ALGORITHM", "SIGNING", "CREATED", "ENDS"}}
+	t := table{head: []string{"ID", "ALGORITHM", "STATE", "CREATED", "CERTIFICATE ENDS"}}
 	for _, k := range keys {
-		t.rows = append(t.rows, []string{k.ID, k.Algorithm, yesNo(k.Signing), dayOf(k.CreationTime), dayOf(k.ExpiresAt)})
+		t.rows = append(t.rows, []string{k.ID, k.Algorithm, k.State, day(k.CreationTime), day(k.CertificateEnds)})
 	}
 	return t
-}
-
-func dayOf(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return day(*t)
 }

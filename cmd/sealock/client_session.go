@@ -27,7 +27,7 @@ func serverURL(s string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// signIn opens a session: with the access token in SEALOCK_TOKEN, or with the saved login.
+// signIn opens a session: with the access token in SEALOCK_ACCESS_TOKEN, or with the saved login.
 func signIn(ctx context.Context, env *environment, server string) (*session, error) {
 	if server == "" {
 		server = env.Getenv("SEALOCK_SERVER")
@@ -38,8 +38,8 @@ func signIn(ctx context.Context, env *environment, server string) (*session, err
 			return nil, err
 		}
 	}
-	if token := env.Getenv("SEALOCK_TOKEN"); token != "" {
-		return newSession(env, login{URL: orDefault(server), CAFile: env.Getenv("SEALOCK_CA_FILE")}, token)
+	if token := env.Getenv("SEALOCK_ACCESS_TOKEN"); token != "" {
+		return newSession(env, login{URL: orDefault(server)}, token)
 	}
 	saved, err := loadLogin(env)
 	if err != nil {

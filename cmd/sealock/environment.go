@@ -36,7 +36,7 @@ type environment struct {
 // policyFinding is a fault in a policy file.
 type policyFinding struct {
 	Severity string `json:"severity"` // "error" or "warning"
-	File     string `json:"file"`     // "model" or "policy"
+	File     string `json:"file"`     // its name
 	Line     int    `json:"line"`     // from 1; 0 for the whole file
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`

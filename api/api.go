@@ -1,0 +1,107 @@
+package api
+
+import (
+	_ "embed"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
+	"github.com/sealock/sealock/project"
+)
+
+// Deps is what the API is made of. All fields are required.
+type Deps struct {
+	Service      *project.Service
+	Audit        AuditTrail
+	Keys         KeyRing
+	Policy       PolicyAdmin
+	Repositories RepositorySearch
+	Health       HealthCheck
+	Info         Info
+	Decider      auth.Decider
+	Recorder     audit.Recorder
+	Authn        auth.Authenticator
+	Verifier     auth.Verifier
+	Resolver     auth.Resolver
+	Errors       httpx.Errors
+	Origins      httpx.Origins
+	Proxies      httpx.TrustedProxies
+	Now          func() time.Time
+}
+
+// Prefix is where the API is mounted.
+const Prefix = "/api/"
+
+//go:embed openapi.yaml
+var document []byte
+
+// New returns the API, to be mounted at [Prefix]. An error means that the document in this program is broken.
+func New(d Deps) (http.Handler, error) {
+	text, err := documentJSON(document)
+	if err != nil {
+		return nil, err
+	}
+	e := echo.New()
+	// echo v4 would otherwise believe any client's X-Forwarded-For.
+	e.IPExtractor = d.Proxies.ClientIP
+	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
+	e.Use(answerHeaders, authenticate(d))
+	gen.RegisterHandlers(e, &handlers{Deps: d, document: text})
+	return e, nil
+}
+
+// answerHeaders are right for every answer: what is told depends on who asks and when.
+func answerHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
+
+// writeError is the one place where a handler's error becomes an answer.
+func writeError(x httpx.Errors, err error, c echo.Context) {
+	w := c.Response()
+	if w.Committed {
+		return
+	}
+	if errs.Is(err, errs.Unauthenticated) {
+		// RFC 9110 section 11.6.1 asks for a challenge; this one every HTTP client understands.
+		w.Header().Set("WWW-Authenticate", `Basic realm="sealock", charset="UTF-8"`)
+	}
+	x.WriteAPI(w, c.Request(), translate(err, c.Request()))
+}
+
+// translate puts the errors of echo and of the generated code into our words.
+func translate(err error, r *http.Request) error {
+	var e *echo.HTTPError
+	if !errors.As(err, &e) {
+		return err
+	}
+	const hint = "the document at /api/v2.0/openapi.json has all operations"
+	switch e.Code {
+	case http.StatusNotFound:
+		return errs.New(errs.NotFound, "there is nothing at this path").WithHint(hint)
+	case http.StatusMethodNotAllowed:
+		return errs.New(errs.Invalid, "the method %s is not allowed here", r.Method).WithHint(hint).WithCode("UNSUPPORTED")
+	case http.StatusBadRequest:
+		// The generated code says which parameter is wrong before the colon, and Go's own words after it.
+		what, _, _ := strings.Cut(messageOf(e), ":")
+		return errs.New(errs.Invalid, "%s", strings.Replace(what, "Invalid", "invalid", 1)).WithHint(hint).Because(err)
+	}
+	return errs.As(err)
+}
+
+func messageOf(e *echo.HTTPError) string {
+	s, _ := e.Message.(string)
+	return s
+}

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/store"
+)
+
+func (h *handlers) ListAuditLogs(c echo.Context, params gen.ListAuditLogsParams) error {
+	return list(c, params.Page, params.PageSize, auditLogOf, func(ctx context.Context, who Caller, w window) (project.List[audit.Record], error) {
+		if err := h.allow(ctx, who, deed{resource: "audit-log", action: "list"}); err != nil {
+			return project.List[audit.Record]{}, err
+		}
+		f, err := auditFilter(params)
+		if err != nil {
+			return project.List[audit.Record]{}, err
+		}
+		return h.auditPage(ctx, f, w)
+	})
+}
+
+func (h *handlers) auditPage(ctx context.Context, f store.Filter, w window) (l project.List[audit.Record], err error) {
+	if l.Total, err = h.Audit.CountAudit(ctx, f); err != nil {
+		return l, err
+	}
+	paging := w.paging(f.Sort)
+	f.Offset, f.Limit = paging.Offset, paging.Limit
+	for r, err := range h.Audit.ListAudit(ctx, f) {
+		if err != nil {
+			return l, err
+		}
+		l.Items = append(l.Items, r)
+	}
+	return l, nil
+}
+
+func auditFilter(params gen.ListAuditLogsParams) (store.Filter, error) {
+	terms, err := parseQuery(params.Q, "username")
+	if err != nil {
+		return store.Filter{}, err
+	}
+	var f store.Filter
+	for _, t := range terms {
+		if t.fuzzy {
+			return store.Filter{}, errs.New(errs.Invalid, "the audit trail can't be narrowed by a part of a name").WithHint("write q=username=alice")
+		}
+		f.Subject = t.value
+	}
+	f.Sort, err = parseSort(params.Sort, map[string]string{"op_time": "time", "id": "id"})
+	return f, err
+}
+
+// auditLogOf writes a record in Harbor's shape: "project.create" on "project:team" is create, project, team.
+func auditLogOf(r audit.Record) gen.AuditLog {
+	kind, operation, ok := strings.Cut(r.Operation, ".")
+	if !ok {
+		operation = kind
+	}
+	resource := r.Resource
+	if typ, name, ok := strings.Cut(r.Resource, ":"); ok && typ == kind {
+		resource = name
+	}
+	return gen.AuditLog{
+		ID: r.ID, Username: r.Actor, Operation: operation, ResourceType: kind, Resource: resource, OpTime: r.Time.UTC(),
+		Outcome: string(r.Outcome), Reason: optional(r.Reason), Method: optional(r.Method), Remote: optional(r.Remote),
+		RequestID: optional(r.RequestID),
+	}
+}

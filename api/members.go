@@ -1,0 +1,70 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/store"
+)
+
+func (h *handlers) ListMembers(c echo.Context, ref gen.ProjectRef, params gen.ListMembersParams) error {
+	return list(c, params.Page, params.PageSize, memberOf, func(ctx context.Context, who Caller, w window) (project.List[store.Member], error) {
+		return h.Service.ListMembers(ctx, who, projectRef(ref, params.XIsResourceName), project.MemberQuery{
+			Name: value(params.Entityname), Paging: w.paging(""),
+		})
+	})
+}
+
+func (h *handlers) AddMember(c echo.Context, ref gen.ProjectRef, params gen.AddMemberParams) error {
+	return create(c, func(ctx context.Context, who Caller, req gen.ProjectMember) (string, error) {
+		n, err := newMember(req)
+		if err != nil {
+			return "", err
+		}
+		m, err := h.Service.AddMember(ctx, who, projectRef(ref, params.XIsResourceName), n)
+		return fmt.Sprintf("/api/v2.0/projects/%d/members/%d", m.ProjectID, m.ID), err
+	})
+}
+
+func newMember(req gen.ProjectMember) (project.NewMember, error) {
+	switch {
+	case req.MemberGroup != nil:
+		return project.NewMember{}, errs.New(errs.Invalid, "groups can't be members here").WithHint("add users with member_user")
+	case req.MemberUser == nil || value(req.MemberUser.Username) == "" && value(req.MemberUser.UserID) == 0:
+		return project.NewMember{}, errs.New(errs.Invalid, "the body names no user").WithHint(`write "member_user":{"username":"alice"}`)
+	}
+	return project.NewMember{
+		UserName: value(req.MemberUser.Username), UserID: value(req.MemberUser.UserID), Role: store.Role(req.RoleID),
+	}, nil
+}
+
+func (h *handlers) GetMember(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.GetMemberParams) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.ProjectMemberEntity, error) {
+		m, err := h.Service.Member(ctx, who, projectRef(ref, params.XIsResourceName), mid)
+		return memberOf(m), err
+	})
+}
+
+func (h *handlers) SetMemberRole(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.SetMemberRoleParams) error {
+	return take(c, func(ctx context.Context, who Caller, req gen.RoleRequest) error {
+		return h.Service.SetMemberRole(ctx, who, projectRef(ref, params.XIsResourceName), mid, store.Role(req.RoleID))
+	})
+}
+
+func (h *handlers) RemoveMember(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.RemoveMemberParams) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		return h.Service.RemoveMember(ctx, who, projectRef(ref, params.XIsResourceName), mid)
+	})
+}
+
+func memberOf(m store.Member) gen.ProjectMemberEntity {
+	return gen.ProjectMemberEntity{
+		ID: m.ID, ProjectID: m.ProjectID, EntityName: m.UserName, EntityID: m.UserID, EntityType: "u",
+		RoleID: int64(m.Role), RoleName: store.RoleNames()[m.Role],
+	}
+}

@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/store"
+)
+
+// projectRef reads how a path names a project: digits are its number, unless the client says that they are its name.
+func projectRef(s string, isName *bool) project.Ref {
+	if id, err := strconv.ParseInt(s, 10, 64); err == nil && !value(isName) {
+		return project.Ref{ID: id}
+	}
+	return project.Ref{Name: s}
+}
+
+func (h *handlers) ListProjects(c echo.Context, params gen.ListProjectsParams) error {
+	asIs := func(p gen.Project) gen.Project { return p }
+	return list(c, params.Page, params.PageSize, asIs, func(ctx context.Context, who Caller, w window) (l project.List[gen.Project], err error) {
+		q, err := projectQuery(params, w)
+		if err != nil {
+			return l, err
+		}
+		return h.projects(ctx, who, q)
+	})
+}
+
+// projects lists projects with the caller's role in each.
+func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l project.List[gen.Project], err error) {
+	found, err := h.Service.ListProjects(ctx, who, q)
+	if err != nil {
+		return l, err
+	}
+	l.Total, l.Items = found.Total, make([]gen.Project, len(found.Items))
+	for i, p := range found.Items {
+		if l.Items[i], err = h.projectOf(ctx, who, p); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
+	terms, err := parseQuery(params.Q, "name", "public")
+	if err != nil {
+		return q, err
+	}
+	q.Name, q.Public = value(params.Name), params.Public
+	for _, t := range terms {
+		switch {
+		case t.field == "public":
+			if q.Public, err = parseBool(t.value); err != nil {
+				return q, err
+			}
+		case t.fuzzy:
+			q.Name = t.value
+		default:
+			q.Exact = t.value
+		}
+	}
+	sort, err := parseSort(params.Sort, map[string]string{
+		"name": "name", "project_id": "id", "creation_time": "creation_time", "update_time": "update_time",
+	})
+	q.Paging = w.paging(sort)
+	return q, err
+}
+
+// parseBool reads a truth value as Harbor writes it.
+func parseBool(s string) (*bool, error) {
+	if s != "true" && s != "false" {
+		return nil, errs.New(errs.Invalid, "public can't be %s", quoted(s)).WithHint("write true or false")
+	}
+	return pointer(s == "true"), nil
+}
+
+// HeadProject is asked before a project is made, and by clients that look for a name.
+func (h *handlers) HeadProject(c echo.Context, params gen.HeadProjectParams) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		if params.ProjectName == "" {
+			return errs.New(errs.Invalid, "there is no project_name").WithHint("add ?project_name=team")
+		}
+		_, err := h.Service.Project(ctx, who, project.Ref{Name: params.ProjectName})
+		return err
+	})
+}
+
+func (h *handlers) CreateProject(c echo.Context, params gen.CreateProjectParams) error {
+	return create(c, func(ctx context.Context, who Caller, req gen.ProjectReq) (string, error) {
+		public, err := wantedPublic(req)
+		if err != nil {
+			return "", err
+		}
+		p, err := h.Service.CreateProject(ctx, who, project.NewProject{Name: value(req.ProjectName), Public: value(public)})
+		if value(params.XResourceNameInLocation) {
+			return "/api/v2.0/projects/" + p.Name, err
+		}
+		return "/api/v2.0/projects/" + strconv.FormatInt(p.ID, 10), err
+	})
+}
+
+// wantedPublic reads the two ways to say it; nil is neither.
+func wantedPublic(req gen.ProjectReq) (*bool, error) {
+	if req.Metadata == nil || req.Metadata.Public == nil {
+		return req.Public, nil
+	}
+	return parseBool(*req.Metadata.Public)
+}
+
+func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.GetProjectParams) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.Project, error) {
+		p, err := h.Service.Project(ctx, who, projectRef(ref, params.XIsResourceName))
+		if err != nil {
+			return gen.Project{}, err
+		}
+		return h.projectOf(ctx, who, p)
+	})
+}
+
+func (h *handlers) UpdateProject(c echo.Context, ref gen.ProjectRef, params gen.UpdateProjectParams) error {
+	return take(c, func(ctx context.Context, who Caller, req gen.ProjectReq) error {
+		public, err := wantedPublic(req)
+		if err != nil {
+			return err
+		}
+		return h.Service.UpdateProject(ctx, who, projectRef(ref, params.XIsResourceName), project.Change{Public: public})
+	})
+}
+
+func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.DeleteProjectParams) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		return h.Service.DeleteProject(ctx, who, projectRef(ref, params.XIsResourceName))
+	})
+}
+
+// projectOf writes a project with what the caller is in it.
+func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (gen.Project, error) {
+	role, err := h.Service.RoleIn(ctx, who, p.ID)
+	if err != nil {
+		return gen.Project{}, err
+	}
+	out := gen.Project{
+		ProjectID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OwnerName: p.OwnerName,
+		Togglable:         who.SysAdmin || role == store.RoleProjectAdmin,
+		CurrentUserRoleID: int64(role), CurrentUserRoleIds: []int64{},
+		Metadata:     gen.ProjectMetadata{Public: pointer(strconv.FormatBool(p.Public))},
+		CreationTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
+	}
+	if role != 0 {
+		out.CurrentUserRoleIds = append(out.CurrentUserRoleIds, int64(role))
+	}
+	return out, nil
+}

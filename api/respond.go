@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/project"
+)
+
+// reply runs fn for the caller and answers with what it returns.
+func reply[T any](c echo.Context, fn func(ctx context.Context, who Caller) (T, error)) error {
+	r, err := asked(c)
+	if err != nil {
+		return err
+	}
+	v, err := fn(r.ctx(), r.caller())
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, v)
+}
+
+// done runs fn for the caller and answers with 200 and nothing else, as Harbor does.
+func done(c echo.Context, fn func(ctx context.Context, who Caller) error) error {
+	r, err := asked(c)
+	if err != nil {
+		return err
+	}
+	if err := fn(r.ctx(), r.caller()); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusOK)
+}
+
+// take reads the body and runs fn with it.
+func take[B any](c echo.Context, fn func(ctx context.Context, who Caller, body B) error, required ...string) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		body, err := bind[B](c.Response(), c.Request(), required...)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, who, body)
+	})
+}
+
+// create reads the body, runs fn with it and answers with 201 and the place of what fn made.
+func create[B any](c echo.Context, fn func(ctx context.Context, who Caller, body B) (location string, err error)) error {
+	r, err := asked(c)
+	if err != nil {
+		return err
+	}
+	body, err := bind[B](c.Response(), c.Request())
+	if err != nil {
+		return err
+	}
+	location, err := fn(r.ctx(), r.caller(), body)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, location)
+	return c.NoContent(http.StatusCreated)
+}
+
+// list reads which page is wanted, runs fn and answers with what it returns, as show writes it.
+func list[R, T any](
+	c echo.Context, number, size *int64, show func(R) T,
+	fn func(ctx context.Context, who Caller, w window) (project.List[R], error),
+) error {
+	r, err := asked(c)
+	if err != nil {
+		return err
+	}
+	w, err := newWindow(number, size)
+	if err != nil {
+		return err
+	}
+	l, err := fn(r.ctx(), r.caller(), w)
+	if err != nil {
+		return err
+	}
+	w.describe(c.Response().Header(), c.Request().URL, l.Total)
+	items := make([]T, 0, len(l.Items)) // an empty list is [], never null
+	for _, item := range l.Items {
+		items = append(items, show(item))
+	}
+	return c.JSON(http.StatusOK, items)
+}

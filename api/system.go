@@ -1,0 +1,83 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+)
+
+// spoken is the version of Harbor's API that is spoken here: clients read features from it.
+const spoken = "v2.15.0"
+
+// handlers implements the generated interface.
+type handlers struct {
+	Deps
+	document []byte
+}
+
+// That every operation of the document has its handler is for the compiler to see.
+var _ gen.ServerInterface = (*handlers)(nil)
+
+func (h *handlers) GetAPIVersion(c echo.Context) error {
+	return c.JSON(http.StatusOK, gen.APIVersion{Version: "v2.0"})
+}
+
+func (h *handlers) GetDocument(c echo.Context) error {
+	return c.JSONBlob(http.StatusOK, h.document)
+}
+
+func (h *handlers) Ping(c echo.Context) error { return c.String(http.StatusOK, "Pong") }
+
+func (h *handlers) GetHealth(c echo.Context) error {
+	return reply(c, func(ctx context.Context, _ Caller) (gen.OverallHealthStatus, error) {
+		return healthOf(h.Health.Health(ctx)), nil
+	})
+}
+
+func healthOf(components []Component) gen.OverallHealthStatus {
+	const healthy, unhealthy = "healthy", "unhealthy"
+	out := gen.OverallHealthStatus{Status: healthy, Components: []gen.ComponentHealthStatus{}}
+	for _, c := range components {
+		s := gen.ComponentHealthStatus{Name: c.Name, Status: healthy}
+		if !c.Healthy {
+			s.Status, s.Error, out.Status = unhealthy, pointer("does not answer as it should"), unhealthy
+		}
+		out.Components = append(out.Components, s)
+	}
+	return out
+}
+
+func (h *handlers) GetSystemInfo(c echo.Context) error {
+	return reply(c, func(_ context.Context, who Caller) (gen.GeneralInfo, error) {
+		origin := h.Origins.Of(c.Request())
+		info := gen.GeneralInfo{
+			AuthMode: h.Info.AuthMode, ExternalURL: origin.String(), RegistryURL: origin.Host,
+			ProjectCreationRestriction: "everyone", ReadOnly: h.Info.ReadOnly, HasCaRoot: h.Info.HasCA,
+			CurrentTime: h.Now().UTC(),
+		}
+		if info.AuthMode == "" {
+			info.AuthMode = "db_auth"
+		}
+		if h.Info.OnlyAdminCreates {
+			info.ProjectCreationRestriction = "adminonly"
+		}
+		if !who.Subject.Anonymous() {
+			info.HarborVersion = pointer(spoken + "-sealock-" + h.Info.Version)
+		}
+		return info, nil
+	})
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// optional returns a pointer to v, or nil for the zero value, which then is left out of the answer.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/store"
+)
+
+func (h *handlers) ListUsers(c echo.Context, params gen.ListUsersParams) error {
+	return list(c, params.Page, params.PageSize, userOf, func(ctx context.Context, who Caller, w window) (project.List[store.User], error) {
+		q, err := userQuery(params, w)
+		if err != nil {
+			return project.List[store.User]{}, err
+		}
+		return h.Service.ListUsers(ctx, who, q)
+	})
+}
+
+func userQuery(params gen.ListUsersParams, w window) (q project.UserQuery, err error) {
+	terms, err := parseQuery(params.Q, "username")
+	if err != nil {
+		return q, err
+	}
+	for _, t := range terms {
+		if t.fuzzy {
+			q.Name = t.value
+		} else {
+			q.Exact = t.value
+		}
+	}
+	sort, err := parseSort(params.Sort, map[string]string{"username": "name", "user_id": "id", "creation_time": "creation_time"})
+	q.Paging = w.paging(sort)
+	return q, err
+}
+
+func (h *handlers) CreateUser(c echo.Context) error {
+	return create(c, func(ctx context.Context, who Caller, req gen.UserCreationReq) (string, error) {
+		u, err := h.Service.CreateUser(ctx, who, project.NewUser{
+			Name: req.Username, Password: secret.New(req.Password),
+			Profile: project.Profile{Email: value(req.Email), RealName: value(req.Realname), Comment: value(req.Comment)},
+		})
+		return "/api/v2.0/users/" + strconv.FormatInt(u.ID, 10), err
+	})
+}
+
+func (h *handlers) GetCurrentUser(c echo.Context) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.UserResp, error) {
+		u, err := h.Service.CurrentUser(ctx, who)
+		return userOf(u), err
+	})
+}
+
+func (h *handlers) SearchUsers(c echo.Context, params gen.SearchUsersParams) error {
+	show := func(u store.User) gen.UserSearchRespItem {
+		return gen.UserSearchRespItem{UserID: u.ID, Username: u.Name}
+	}
+	return list(c, params.Page, params.PageSize, show, func(ctx context.Context, who Caller, w window) (project.List[store.User], error) {
+		return h.Service.SearchUsers(ctx, who, params.Username, w.paging("name"))
+	})
+}
+
+func (h *handlers) GetUser(c echo.Context, id gen.UserID) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.UserResp, error) {
+		u, err := h.Service.User(ctx, who, id)
+		return userOf(u), err
+	})
+}
+
+func (h *handlers) UpdateUser(c echo.Context, id gen.UserID) error {
+	return take(c, func(ctx context.Context, who Caller, req gen.UserProfile) error {
+		return h.Service.UpdateProfile(ctx, who, id, project.Profile{
+			Email: value(req.Email), RealName: value(req.Realname), Comment: value(req.Comment),
+		})
+	})
+}
+
+func (h *handlers) DeleteUser(c echo.Context, id gen.UserID) error {
+	return done(c, func(ctx context.Context, who Caller) error { return h.Service.DeleteUser(ctx, who, id) })
+}
+
+func (h *handlers) SetPassword(c echo.Context, id gen.UserID) error {
+	return take(c, func(ctx context.Context, who Caller, req gen.PasswordReq) error {
+		return h.Service.SetPassword(ctx, who, id, secret.New(value(req.OldPassword)), secret.New(req.NewPassword))
+	})
+}
+
+func (h *handlers) SetSysAdmin(c echo.Context, id gen.UserID) error {
+	// An empty object must not read as false: it would take the role away.
+	return take(c, func(ctx context.Context, who Caller, req gen.UserSysAdminFlag) error {
+		return h.Service.SetSysAdmin(ctx, who, id, req.SysadminFlag)
+	}, "sysadmin_flag")
+}
+
+func userOf(u store.User) gen.UserResp {
+	return gen.UserResp{
+		UserID: u.ID, Username: u.Name, Email: u.Email, Realname: u.RealName, Comment: u.Comment, SysadminFlag: u.SysAdmin,
+		CreationTime: u.CreatedAt.UTC(), UpdateTime: u.UpdatedAt.UTC(),
+	}
+}
