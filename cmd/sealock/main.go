@@ -20,6 +20,7 @@ func mainCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	env := processEnvironment()
+	env.CheckPolicy = checkPolicyText
 	err := run(ctx, env, os.Args[1:])
 	report(env, err)
 	return exitCode(err)

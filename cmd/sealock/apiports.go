@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sealock/sealock/api"
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/policy"
+	"github.com/sealock/sealock/proxy"
+)
+
+// newAPI puts the REST API together.
+func (s *system) newAPI() (http.Handler, error) {
+	return api.New(api.Deps{
+		Service:      s.service,
+		Audit:        s.store,
+		Keys:         s.ring,
+		Policy:       policyAdmin{s.policy},
+		Repositories: repositorySearch{s.gate},
+		Health:       healthCheck{s},
+		Info:         api.Info{Version: buildVersion(), HasCA: s.tlsRoot != nil},
+		Decider:      s.policy,
+		Recorder:     s.trail,
+		Authn:        s.authn,
+		Verifier:     s.tokens,
+		Resolver:     s.users,
+		Errors:       s.errors,
+		Origins:      s.origins,
+		Proxies:      s.trusted,
+		Now:          time.Now,
+	})
+}
+
+// policyAdmin lets the API speak to the policy engine.
+type policyAdmin struct{ engine *policy.Engine }
+
+func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
+	t := p.engine.Text()
+	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
+}
+
+func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
+	st := p.engine.Status()
+	return api.PolicyStatus{
+		Dir: st.Dir, LoadedAt: st.LoadedAt, Fingerprint: st.Fingerprint, Rules: st.Rules, Members: st.Members,
+		LastError: st.LastError, LastErrorAt: st.LastErrorAt, Findings: apiFindings(st.Findings),
+	}, nil
+}
+
+func (p policyAdmin) Reload(ctx context.Context) (api.PolicyStatus, error) {
+	if _, err := p.engine.Reload(ctx); err != nil {
+		return api.PolicyStatus{}, err
+	}
+	return p.Status(ctx)
+}
+
+func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
+	if text.Model == "" {
+		text.Model = p.engine.Text().Model
+	}
+	return apiFindings(policy.CheckText(policy.Text{Model: text.Model, Rules: text.Policy})), nil
+}
+
+func apiFindings(found []policy.Finding) []api.PolicyFinding {
+	list := make([]api.PolicyFinding, len(found))
+	for i, f := range found {
+		list[i] = api.PolicyFinding{File: f.File, Line: f.Line, What: f.What, Remedy: f.Remedy, Warning: f.Warning}
+	}
+	return list
+}
+
+// checkPolicyText is what 'sealock policy check FILE' and 'sealock check' run without a server.
+func checkPolicyText(_ context.Context, model, rules string) ([]policyFinding, error) {
+	found := policy.CheckText(policy.Text{Model: model, Rules: rules})
+	list := make([]policyFinding, len(found))
+	for i, f := range found {
+		list[i] = policyFinding{Severity: "error", File: "policy", Line: f.Line, Message: f.What, Hint: f.Remedy}
+		if f.Warning {
+			list[i].Severity = "warning"
+		}
+		if f.File == policy.ModelFile {
+			list[i].File = "model"
+		}
+	}
+	return list, nil
+}
+
+// repositorySearch asks the front door for what a subject may pull; without one there is nothing to search.
+type repositorySearch struct{ gate *proxy.Gate }
+
+func (r repositorySearch) SearchRepositories(ctx context.Context, who auth.Subject, part string, limit int) ([]string, error) {
+	if r.gate == nil {
+		return nil, nil
+	}
+	names, _, err := r.gate.Repositories(ctx, who, part, limit)
+	return names, err
+}
+
+// healthCheck asks the parts that can fail by themselves.
+type healthCheck struct{ s *system }
+
+// healthTimeout bounds how long a part may take to say that it is well.
+const healthTimeout = 3 * time.Second
+
+func (h healthCheck) Health(ctx context.Context) []api.Component {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	components := []api.Component{{Name: "core", Healthy: true}, {Name: "database", Healthy: h.well("database", h.s.store.Ping(ctx))}}
+	if h.s.registry != nil {
+		_, _, err := h.s.registry.CatalogPage(ctx, "", 1)
+		components = append(components, api.Component{Name: "registry", Healthy: h.well("registry", err)})
+	}
+	return components
+}
+
+// well logs what ails a part: the answer to the client does not tell.
+func (h healthCheck) well(part string, err error) bool {
+	if err != nil {
+		h.s.log.Warn("component is not healthy", "component", part, "error", err)
+	}
+	return err == nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/settings"
+)
+
+func newServeCommand(env *environment) *cobra.Command {
+	var flags settingsFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server: everything on one address, or one part of it",
+		Long: `Runs the token server, the front door, the REST API and, unless registry.url names another one, an embedded registry,
+all on one address. The first start makes the data folder, the keys, the administrator admin and the project library,
+and prints what to type next.`,
+		Example: `  sealock serve
+  sealock serve --listen :443 --tls-self-signed --data-dir /var/lib/sealock
+  SEALOCK_ADMIN_PASSWORD_FILE=/run/secrets/admin sealock serve --config sealock.yaml
+  sealock serve --only auth          # the token server alone, for a registry that you run`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := flags.load(cmd, env)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), env, cfg)
+		},
+	}
+	addSettingsFlags(cmd, &flags, "listen", "data_dir", "only", "tls.self_signed", "tls.cert_file", "tls.key_file",
+		"registry.url", "log.level", "log.format")
+	return cmd
+}
+
+// serve runs the system until ctx ends.
+func serve(ctx context.Context, env *environment, cfg settings.Config) error {
+	log := newLog(env.Stderr, cfg.Log)
+	l, err := listen(ctx, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	s, err := newSystem(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	first, err := s.firstStart(ctx)
+	if err != nil {
+		_ = s.close() // the reason why it does not start says more
+		return err
+	}
+	s.welcome(env.Stdout, first)
+	log.Info("listening", "address", l.Addr().String(), "tls", s.tls != nil, "registry", s.registryName())
+	return s.serve(ctx, l)
+}
+
+// serve listens and does the background work; both have ended when it returns.
+func (s *system) serve(ctx context.Context, l net.Listener) error {
+	background, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); s.run(background) }()
+	err := serveHTTP(ctx, newHTTPServer(s.handler, s.tls, s.log), l)
+	stop()
+	<-done
+	if closeErr := s.close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// registryName says in the log what is behind the door.
+func (s *system) registryName() string {
+	switch {
+	case s.gate == nil:
+		return "none"
+	case s.cfg.Registry.URL != "":
+		return s.cfg.Registry.URL
+	}
+	return "embedded"
+}
+
+func newLog(w io.Writer, cfg settings.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Level)) // the settings were checked; the zero value is info
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// welcome prints what to type next.
+func (s *system) welcome(w io.Writer, first firstStart) {
+	external := s.origins.First()
+	var b strings.Builder
+	fmt.Fprintf(&b, "sealock is ready at %s\n", external)
+	switch {
+	case !first.Created:
+		fmt.Fprintf(&b, "It uses the data in %s; the administrator is %s.\n", s.cfg.DataDir, project.FirstAdmin)
+	case first.Generated.Empty():
+		fmt.Fprintf(&b, "Its data is in %s, new. The administrator is %s, with the password that was set.\n", s.cfg.DataDir, project.FirstAdmin)
+	default:
+		fmt.Fprintf(&b, "Its data is in %s, new. The administrator is %s, password %s (shown this once).\n", s.cfg.DataDir, project.FirstAdmin, first.Generated.Reveal())
+	}
+	if first.Ignored {
+		b.WriteString("SEALOCK_ADMIN_PASSWORD counts at the first start only; 'sealock user password' changes it later.\n")
+	}
+	if s.gate == nil {
+		b.WriteString("\nOnly the token server runs. What a registry needs to use it:\n\n  sealock registry-config --data-dir " + s.cfg.DataDir + "\n\n")
+	} else {
+		b.WriteString(s.nextSteps(external.Host, first))
+	}
+	_, _ = io.WriteString(w, b.String()) // nobody reads it if this fails
+}
+
+// nextSteps are lines that work when pasted, without any image from elsewhere.
+func (s *system) nextSteps(host string, first firstStart) string {
+	login := "docker login -u " + project.FirstAdmin + " " + host
+	if !first.Generated.Empty() {
+		login = fmt.Sprintf("echo %s | docker login -u %s --password-stdin %s", first.Generated.Reveal(), project.FirstAdmin, host)
+	}
+	image := host + "/" + project.FirstProject + "/hello:v1"
+	lines := []string{
+		login,
+		"tar -cC /etc hostname | docker import - " + image,
+		"docker push " + image,
+		"docker pull " + image,
+	}
+	if s.tlsRoot != nil {
+		dir := "/etc/docker/certs.d/" + host
+		lines = append([]string{"sudo mkdir -p " + dir + " && curl -sk " + s.origins.First().String() + "/ca.crt | sudo tee " + dir + "/ca.crt"}, lines...)
+	}
+	return "\nNext:\n\n  " + strings.Join(lines, "\n  ") + "\n\n"
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/clock"
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
+	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/policy"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/proxy"
+	"github.com/sealock/sealock/settings"
+	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/userdb"
+)
+
+// system is everything that 'sealock serve' runs, put together but not yet listening.
+type system struct {
+	cfg settings.Config
+	dir dataDir
+	log *slog.Logger
+
+	store     *sqlstore.Store
+	trail     *audit.Batcher
+	ring      *auth.KeyRing
+	tokens    *auth.Tokens
+	hasher    *userdb.Hasher
+	users     *userdb.Source
+	authn     auth.Authenticator
+	directory *project.Directory
+	policy    *policy.Engine
+	service   *project.Service
+	issuer    *auth.Issuer
+	registry  upstream
+	gate      *proxy.Gate // nil with only: auth
+	origins   httpx.Origins
+	trusted   httpx.TrustedProxies
+	errors    httpx.Errors
+	tls       *tls.Config
+	tlsRoot   *pki.Root
+	handler   http.Handler
+
+	closers []func() error
+}
+
+// newSystem builds the system from its settings. What it opened is closed by close, also after an error.
+func newSystem(ctx context.Context, cfg settings.Config, log *slog.Logger) (_ *system, err error) {
+	s := &system{cfg: cfg, dir: dataDir(cfg.DataDir), log: log, errors: httpx.Errors{Log: log}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	for _, build := range []func(context.Context) error{
+		s.openStore, s.openKeys, s.openUsers, s.openPolicy, s.openIssuer, s.openFrontDoor, s.openHandler,
+	} {
+		if err := build(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// onClose notes what to do at the end; the last noted is done first.
+func (s *system) onClose(fn func() error) { s.closers = append(s.closers, fn) }
+
+func (s *system) close() error {
+	var all []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		all = append(all, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(all...)
+}
+
+// auditQueue is how many decisions may wait to be recorded; more are refused.
+const auditQueue = 4096
+
+func (s *system) openStore(ctx context.Context) (err error) {
+	if err := s.dir.prepare(); err != nil {
+		return err
+	}
+	if s.store, err = sqlstore.Open(ctx, s.dir.database(), sqlstore.Options{}); err != nil {
+		return err
+	}
+	s.onClose(s.store.Close)
+	s.trail = audit.NewBatcher(s.store, auditQueue)
+	s.onClose(func() error { s.trail.Close(); return nil })
+	return nil
+}
+
+func (s *system) openKeys(ctx context.Context) error {
+	root, _, err := s.dir.tokenRoot(time.Now())
+	if err != nil {
+		return err
+	}
+	if s.ring, err = openKeyRing(s.cfg, s.dir, root, s.log); err != nil {
+		return err
+	}
+	s.tokens = auth.NewTokens(s.ring, s.cfg.Token.Issuer, time.Now)
+	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
+		return err
+	}
+	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
+	return err
+}
+
+// credentialLife is how long a verified password is remembered.
+const credentialLife = time.Minute
+
+// openUsers puts the user sources together. A change of a user or of its memberships is known at once.
+func (s *system) openUsers(context.Context) error {
+	s.hasher = userdb.NewHasher(runtime.NumCPU())
+	s.users = userdb.New("database", s.store, s.hasher)
+	cache := auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: s.users}}, credentialLife)
+	s.authn = cache
+	cancel := s.store.Subscribe(func(c store.Change) {
+		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+			cache.Forget(c.User)
+		}
+	})
+	s.onClose(func() error { cancel(); return nil })
+	s.directory = project.NewDirectory(s.store, clock.System{})
+	s.onClose(func() error { s.directory.Close(); return nil })
+	return nil
+}
+
+func (s *system) openPolicy(context.Context) (err error) {
+	if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
+		return err
+	}
+	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil {
+		return err
+	}
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	return nil
+}
+
+func (s *system) openIssuer(context.Context) error {
+	services := []auth.Service{
+		{Name: s.cfg.Token.Service, Header: s.cfg.Token.KeyHeader},
+		{Name: auth.APIService, Header: auth.HeaderKeyID},
+	}
+	for _, other := range s.cfg.Token.Services {
+		services = append(services, auth.Service{Name: other.Name, Header: other.KeyHeader})
+	}
+	s.issuer = auth.NewIssuer(auth.IssuerConfig{
+		Issuer: s.cfg.Token.Issuer, Services: services, Life: s.cfg.Token.Life,
+		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
+	}, auth.IssuerDeps{
+		Authenticator: s.authn, Resolver: s.users, Authorizer: s.policy, Signer: s.tokens,
+		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+	})
+	var err error
+	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
+		return err
+	}
+	s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted)
+	return err
+}
+
+func (s *system) openFrontDoor(ctx context.Context) (err error) {
+	if s.cfg.Only == "auth" {
+		return nil
+	}
+	if s.registry, err = s.openUpstream(ctx); err != nil {
+		return err
+	}
+	s.gate = proxy.New(proxy.Config{
+		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Resolver: s.users,
+		Authorizer: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+	})
+	return nil
+}
+
+// openHandler lays the routes out: one origin for the token end-point, the registry and the API, because clients
+// refuse a realm on another one.
+func (s *system) openHandler(context.Context) error {
+	e := echo.New()
+	e.IPExtractor = s.trusted.ClientIP
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.notFound(err, c) }
+	endpoint := &auth.Endpoint{
+		Issuer: s.issuer, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
+	}
+	for path, handler := range endpoint.Routes() {
+		e.Any(path, echo.WrapHandler(handler))
+	}
+	rest, err := s.newAPI()
+	if err != nil {
+		return err
+	}
+	e.Any("/api/*", echo.WrapHandler(rest))
+	if s.gate != nil {
+		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
+			e.Any(path, echo.WrapHandler(s.gate))
+		}
+	}
+	if s.tlsRoot != nil {
+		e.GET("/ca.crt", s.serveCA)
+	}
+	e.GET("/", s.serveWelcome)
+	s.handler = httpx.RequestIDs(rand.Reader, e)
+	return nil
+}
+
+// notFound answers what no route takes.
+func (s *system) notFound(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok && e.Code < http.StatusInternalServerError {
+		err = errs.New(errs.NotFound, "there is nothing at this path").WithHint("images are at /v2/, tokens at /service/token, the API at /api/v2.0/")
+	}
+	s.errors.WriteAPI(c.Response(), c.Request(), err)
+}
+
+func (s *system) serveCA(c echo.Context) error {
+	c.Response().Header().Set("Content-Disposition", `attachment; filename="ca.crt"`)
+	return c.Blob(http.StatusOK, "application/x-x509-ca-cert", s.tlsRoot.PEM())
+}
+
+// Intervals of the system's own housekeeping.
+const (
+	keyMaintenance  = time.Minute
+	revocationsSync = 5 * time.Second
+	tokenCleaning   = time.Hour
+)
+
+// run does the background work until ctx ends and returns when all of it has ended.
+func (s *system) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.ring.Run(ctx, keyMaintenance) })
+	wg.Go(func() {
+		if err := s.policy.Run(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("policy is not watched any more", "error", err)
+		}
+	})
+	wg.Go(func() {
+		repeat(ctx, revocationsSync, func() { s.report("reading revoked tokens", s.tokens.SyncRevocations(ctx, s.store)) })
+	})
+	wg.Go(func() {
+		repeat(ctx, tokenCleaning, func() {
+			_, err := s.store.DropExpiredTokens(ctx, time.Now())
+			s.report("dropping expired tokens", err)
+		})
+	})
+	wg.Wait()
+}
+
+func (s *system) report(doing string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.log.Error("housekeeping", "doing", doing, "error", err)
+	}
+}
+
+// repeat calls fn at the interval until ctx ends.
+func repeat(ctx context.Context, every time.Duration, fn func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			fn()
+		}
+	}
+}
+
+// membership lets the policy ask the project service who is a member of what.
+type membership struct{ directory *project.Directory }
+
+func (m membership) Standing(ctx context.Context, sub auth.Subject, name string) (policy.Standing, error) {
+	st, err := m.directory.Standing(ctx, sub, name)
+	if err != nil {
+		return policy.Standing{}, fmt.Errorf("looking up members of %s: %w", name, err)
+	}
+	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles}, nil
+}
