@@ -14,20 +14,22 @@ import (
 )
 
 func newMemberCommand(env *environment) *cobra.Command {
-	return groupCommand("member", "Say who has which role in a project", `  sealock member add team bob developer
+	return groupCommand("member", "Say who has which role in a project", `  sealock member add team bob --role developer
   sealock member list team`,
 		newMemberAddCommand(env), newMemberListCommand(env), newMemberSetRoleCommand(env), newMemberRemoveCommand(env))
 }
 
 func newMemberAddCommand(env *environment) *cobra.Command {
+	var role string
 	cmd := &cobra.Command{
-		Use: "add PROJECT USER ROLE", Short: "Add a member to a project",
+		Use: "add PROJECT USER --role ROLE", Short: "Add a member to a project",
 		Long:    "Add a user to a project with a role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
-		Example: "  sealock member add team bob developer",
-		Args:    usageArgs(cobra.ExactArgs(3)), ValidArgsFunction: completeArgs(env, projectNames, userNames, roleNames),
+		Example: "  sealock member add team bob --role developer",
+		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
+	addRoleFlag(cmd, &role)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		role, err := roleID(args[2])
+		role, err := roleID(role)
 		if err != nil {
 			return err
 		}
@@ -42,6 +44,13 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 		}
 		return s.out.say(m, "%s is %s in %s now", m.EntityName, m.RoleName, args[0])
 	})
+}
+
+// addRoleFlag adds the flag --role, without which no member is made: who may do what is never guessed.
+func addRoleFlag(cmd *cobra.Command, role *string) {
+	cmd.Flags().StringVar(role, "role", "", "one of "+strings.Join(roleNames(nil, nil), ", "))
+	_ = cmd.MarkFlagRequired("role") // fails for a flag that does not exist only
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roleNames(nil, nil), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func newMemberListCommand(env *environment) *cobra.Command {
@@ -60,14 +69,16 @@ func newMemberListCommand(env *environment) *cobra.Command {
 }
 
 func newMemberSetRoleCommand(env *environment) *cobra.Command {
+	var role string
 	cmd := &cobra.Command{
-		Use: "set-role PROJECT USER ROLE", Short: "Give a member another role",
+		Use: "set-role PROJECT USER --role ROLE", Short: "Give a member another role",
 		Long:    "Give a member another role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
-		Example: "  sealock member set-role team bob maintainer",
-		Args:    usageArgs(cobra.ExactArgs(3)), ValidArgsFunction: completeArgs(env, projectNames, userNames, roleNames),
+		Example: "  sealock member set-role team bob --role maintainer",
+		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
+	addRoleFlag(cmd, &role)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		role, err := roleID(args[2])
+		role, err := roleID(role)
 		if err != nil {
 			return err
 		}
