@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
-	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/auth/token"
+	"github.com/distribution/distribution/v3/registry/handlers"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
