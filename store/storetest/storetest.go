@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"errors"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/store"
+)
+
+// Run runs the suite. open returns a new, empty store; whoever opens it closes it when the test ends.
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Helper()
+	for _, part := range []struct {
+		name string
+		run  func(t *testing.T, s store.Store)
+	}{
+		{"users", users},
+		{"user names", userNames},
+		{"user updates", userUpdates},
+		{"last system administrator", lastSysAdmin},
+		{"user deletion", userDeletion},
+		{"projects", projects},
+		{"project updates", projectUpdates},
+		{"first members", firstMembers},
+		{"visible projects", visibleProjects},
+		{"project deletion", projectDeletion},
+		{"members", members},
+		{"members of other projects", foreignMembers},
+		{"member lists", memberLists},
+		{"refresh tokens", refreshTokens},
+		{"expired tokens", expiredTokens},
+		{"revoked tokens", revokedTokens},
+		{"audit", auditTrail},
+		{"hostile audit records", hostileAudit},
+		{"paging users", pagingUsers},
+		{"paging projects", pagingProjects},
+		{"paging audit", pagingAudit},
+		{"lists hold nothing", listsHoldNothing},
+		{"bad filters", badFilters},
+		{"hostile names", hostileNames},
+		{"unstorable texts", unstorable},
+		{"subscribers", subscribers},
+		{"silence", silence},
+		{"one winner", oneWinner},
+		{"no lost update", noLostUpdate},
+		{"readers during writes", readersDuringWrites},
+		{"last of several administrators", lastOfSeveral},
+		{"cancellation", cancellation},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			t.Parallel()
+			part.run(t, open(t))
+		})
+	}
+}
+
+// must returns v, or ends the test.
+func must[T any](t *testing.T, what string) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s = %v, want no error", what, err)
+		}
+		return v
+	}
+}
+
+func ok(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s = %v, want no error", what, err)
+	}
+}
+
+// kind checks the kind of an error, and that it can be shown.
+func kind(t *testing.T, what string, err error, want errs.Kind) {
+	t.Helper()
+	if !errs.Is(err, want) {
+		t.Errorf("%s = %v, want an error of kind %q", what, err, want)
+		return
+	}
+	if e, _ := errors.AsType[*errs.Error](err); e.Message == "" {
+		t.Errorf("%s has an error without a message", what)
+	}
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %+v, want %+v", what, got, want)
+	}
+}
+
+// all reads a list to its end.
+func all[T any](t *testing.T, what string, seq iter.Seq2[T, error]) []T {
+	t.Helper()
+	var out []T
+	for v, err := range seq {
+		if err != nil {
+			t.Fatalf("%s = %v, want no error", what, err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// listError returns the error that a list ends with.
+func listError[T any](seq iter.Seq2[T, error]) error {
+	for _, err := range seq {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func user(t *testing.T, s store.Store, name string) store.User {
+	t.Helper()
+	return must[store.User](t, "CreateUser("+name+")")(s.CreateUser(t.Context(), store.User{Name: name}))
+}
+
+func project(t *testing.T, s store.Store, name string) store.Project {
+	t.Helper()
+	return must[store.Project](t, "CreateProject("+name+")")(s.CreateProject(t.Context(), store.Project{Name: name}))
+}
+
+func member(t *testing.T, s store.Store, p store.Project, u store.User, role store.Role) store.Member {
+	t.Helper()
+	m, err := s.AddMember(t.Context(), store.Member{ProjectID: p.ID, UserID: u.ID, Role: role})
+	return must[store.Member](t, "AddMember("+p.Name+", "+u.Name+")")(m, err)
+}
+
+// when is a time as every store keeps it.
+func when(minutes int) time.Time {
+	return time.Date(2030, 1, 2, 3, 4, 5, 678901000, time.UTC).Add(time.Duration(minutes) * time.Minute)
+}
