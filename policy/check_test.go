@@ -28,6 +28,12 @@ func TestCheck(t *testing.T) {
 		{"p, developer, repository, **, pull|*, allow", "* stands among other actions"},
 		{"p, developer, repository, **, *|pull, allow", "* stands among other actions"},
 		{"p, developer, repository, team/[a, pull, allow", `the name pattern "team/[a" is not valid: close each`},
+		{"p, developer, repository, team/[a{]*, pull, allow", "is not valid"},
+		{`p, developer, repository, team/[a\]b], pull, allow`, "is not valid"},
+		{"p, developer, repository, team/[a-], pull, allow", ""},
+		{"p, developer, repository, team/[!a-c]*, pull, allow", ""},
+		{"p, developer, repository, {a}{b}{c}{d}{e}/**, pull, allow", "is not valid"},
+		{"p, developer, repository, " + strings.Repeat("x", 513) + "/**, pull, allow", "is not valid"},
 		{"p, developer, repository, team/{a, pull, allow", "is not valid"},
 		{"p, developer, repository, , pull, allow", "a rule has no name pattern"},
 		{"p, , repository, **, pull, allow", "a rule is for nobody"},
@@ -84,6 +90,21 @@ func TestCheckTellsAll(t *testing.T) {
 	}
 	if got, want := strings.Join(at, " "), "policy.csv:1 policy.csv:1 policy.csv:2 policy.csv:3 policy.csv:4"; got != want {
 		t.Errorf("Check() found faults at %q, want %q", got, want)
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	for _, tt := range []struct {
+		text policy.Text
+		want int
+	}{
+		{policy.Text{Rules: mayPull}, 0},
+		{policy.Text{Rules: broken}, 1},
+		{policy.Text{Rules: mayPull, Model: "nothing"}, 1},
+	} {
+		if got := policy.CheckText(tt.text); len(got) != tt.want {
+			t.Errorf("CheckText(%+v) = %v, want %d findings", tt.text, got, tt.want)
+		}
 	}
 }
 

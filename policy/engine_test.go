@@ -90,15 +90,17 @@ g, user:*, maintainer, library
 }
 
 func TestProjectNamedLikeTheSystemLevel(t *testing.T) {
-	w := open(t, "p, systemAdmin, *, @system, *, allow\np, maintainer, *, **, *, allow\n")
+	w := open(t, "p, systemAdmin, *, @system, *, allow\np, maintainer, *, **, *, allow\np, authenticated, project, @system, create, allow\n")
 	for _, name := range []string{"@system", "catalog", "system"} {
 		w.town.projects[name] = false
 		w.town.set(name, "alice", "maintainer")
 	}
 	for access, want := range map[auth.Access]bool{
-		{Resource: "user", Project: "@system", Action: "create"}: false,
-		{Resource: "user", Project: "", Action: "create"}:        false,
-		{Resource: "robot", Project: "system", Action: "create"}: true,
+		{Resource: "user", Project: "@system", Action: "create"}:    false,
+		{Resource: "project", Project: "@system", Action: "create"}: false,
+		{Resource: "project", Project: "", Action: "create"}:        true,
+		{Resource: "user", Project: "", Action: "create"}:           false,
+		{Resource: "robot", Project: "system", Action: "create"}:    true,
 	} {
 		got, err := w.Decide(t.Context(), subject("alice"), access)
 		if err != nil || got.Allowed != want {

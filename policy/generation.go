@@ -28,6 +28,7 @@ type generation struct {
 
 	loadedAt time.Time
 	members  int
+	text     Text
 	sum      fingerprint
 }
 

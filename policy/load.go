@@ -29,7 +29,13 @@ const maxFileSize = 128 << 20
 // fingerprint tells one content of the two files from another.
 type fingerprint [sha256.Size]byte
 
-// source is the text of a policy.
+// Text is a policy as it stands in its files.
+type Text struct {
+	Model string // model.conf
+	Rules string // policy.csv
+}
+
+// source is a policy as it was read.
 type source struct {
 	model, rules []byte
 	file         string // the name of the file with the rules, for findings
@@ -59,7 +65,7 @@ func readSource(dir string) (source, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errs.New(errs.NotFound, "%s does not exist", path).WithHint("write the default with sealock policy init %s", filepath.Dir(path))
+		return nil, errs.New(errs.NotFound, "%s does not exist", path).WithHint("put it back, or start sealock again: it writes the default where a file is missing")
 	}
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -97,7 +103,7 @@ func compile(src source, cacheSize int) (*generation, []Finding, error) {
 			return nil, findings, fmt.Errorf("making the decision cache: %w", err)
 		}
 	}
-	g.loadedAt, g.sum = time.Now(), src.fingerprint()
+	g.loadedAt, g.text, g.sum = time.Now(), Text{Model: string(src.model), Rules: string(src.rules)}, src.fingerprint()
 	return g, findings, g.probe()
 }
 
@@ -166,9 +172,22 @@ func Check(path string) []Finding {
 	if err != nil {
 		return []Finding{unread(path, err)}
 	}
+	return check(src)
+}
+
+// CheckText is [Check] for a policy that is in no file. An empty model stands for the default one.
+func CheckText(t Text) []Finding {
+	src := source{model: []byte(t.Model), rules: []byte(t.Rules), file: PolicyFile}
+	if t.Model == "" {
+		src.model = embedded(ModelFile)
+	}
+	return check(src)
+}
+
+func check(src source) []Finding {
 	_, findings, err := compile(src, 0)
 	if err != nil {
-		findings = append(findings, Finding{File: ModelFile, What: err.Error(), Remedy: "start from the default with sealock policy init"})
+		findings = append(findings, Finding{File: ModelFile, What: err.Error(), Remedy: defaultRemedy})
 	}
 	return findings
 }

@@ -20,6 +20,9 @@ const (
 	modelPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_line"
 )
 
+// defaultRemedy is for a model that nothing can be said about.
+const defaultRemedy = "move model.conf away and start sealock again: it writes the default where a file is missing"
+
 // matcherFuncs are the functions that a matcher can call besides casbin's own.
 type matcherFuncs map[string]func(args ...any) (any, error)
 
@@ -27,7 +30,7 @@ type matcherFuncs map[string]func(args ...any) (any, error)
 func parseModel(file string, text []byte, funcs matcherFuncs) (model.Model, []Finding) {
 	m, err := casbinModel(string(text))
 	if err != nil {
-		return nil, []Finding{{File: file, What: "the model can't be read: " + err.Error(), Remedy: "start from the default with sealock policy init"}}
+		return nil, []Finding{{File: file, What: "the model can't be read: " + err.Error(), Remedy: defaultRemedy}}
 	}
 	var findings []Finding
 	add := func(key string, f fault) {
@@ -76,7 +79,7 @@ func checkModelEffect(a *model.Assertion) fault {
 // checkMatcher parses a matcher as casbin will on the first request, when it would be too late to say what is wrong.
 func checkMatcher(a *model.Assertion, funcs matcherFuncs) fault {
 	if a == nil {
-		return fault{"there is no matcher", "start from the default with sealock policy init"}
+		return fault{"there is no matcher", defaultRemedy}
 	}
 	all := map[string]govaluate.ExpressionFunction{}
 	fm := model.LoadFunctionMap()

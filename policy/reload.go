@@ -109,3 +109,6 @@ func (e *Engine) Status() Status {
 	defer e.mu.Unlock()
 	return e.status
 }
+
+// Text returns the policy in force, which is not what the files hold when their last change was refused.
+func (e *Engine) Text() Text { return e.current.Load().text }

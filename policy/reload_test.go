@@ -193,6 +193,9 @@ func TestReload(t *testing.T) {
 			t.Errorf("Reload() of %q = %+v, %v, want findings and kind invalid", bad, r, err)
 		}
 		w.allow(t, "bob", "push", "team/app")
+		if got := w.Text().Rules; !strings.HasPrefix(got, mayPush) {
+			t.Errorf("Text() after a refused reload = %q, want the policy in force", got)
+		}
 	}
 	if err := os.Remove(filepath.Join(w.dir, policy.ModelFile)); err != nil {
 		t.Fatal(err)

@@ -70,8 +70,40 @@ func newPattern(text string) (pattern, bool) {
 	case below && plain(stem):
 		p.kind, p.stem = prefixed, stem
 	}
-	return p, text != "" && doublestar.ValidatePattern(text)
+	return p, text != "" && len(text) <= maxPattern && strings.Count(text, "{") <= maxAlternatives && doublestar.ValidatePattern(text) && soundClasses(text)
 }
+
+// Limits of a pattern: each {a,b} doubles what a match can cost.
+const (
+	maxPattern      = 512
+	maxAlternatives = 4
+)
+
+// soundClasses reports whether each [class] holds only what a name can hold. The library takes more for valid, and
+// then loses count of a brace or a bracket within a class: a rule that denies would never match.
+func soundClasses(text string) bool {
+	for {
+		i := strings.IndexAny(text, `[\`)
+		if i < 0 {
+			return true
+		}
+		if text[i] == '\\' {
+			text = text[min(i+2, len(text)):]
+			continue
+		}
+		class, rest, _ := strings.Cut(text[i+1:], "]")
+		if strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^") {
+			class = class[1:]
+		}
+		if strings.Trim(class, nameCharacters) != "" {
+			return false
+		}
+		text = rest
+	}
+}
+
+// nameCharacters are those of names, without the slash, which no class can match.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 // plain reports whether no character of s is special in a pattern.
 func plain(s string) bool { return s != "" && !strings.ContainsAny(s, `*?[]{}\`) }

@@ -33,7 +33,7 @@ func readRules(file string, data []byte) ruleset {
 		}
 	}
 	if len(lines) == 0 && len(findings) == 0 {
-		s.fault(0, "the file holds no rule", "nobody could do anything: write one, or start from the default with sealock policy init")
+		s.fault(0, "the file holds no rule", "nobody could do anything: write a rule, or move the file away and start sealock again: it writes the default where a file is missing")
 	}
 	s.checkRoles()
 	slices.SortStableFunc(s.faults, func(a, b Finding) int { return a.Line - b.Line })
@@ -123,7 +123,7 @@ func checkPattern(text string) fault {
 		return fault{"a rule has no name pattern", "write ** for all, or " + SystemLevel + " for what is in no project"}
 	}
 	if p, ok := newPattern(text); !ok {
-		return fault{quote("the name pattern %q is not valid", p.text), "close each [ and {, and end no pattern with a backslash"}
+		return fault{quote("the name pattern %q is not valid", p.text), "close each [ and {, put only letters, digits, and ._- between [ and ], and write several lines in place of more than four {}"}
 	}
 	return fault{}
 }
