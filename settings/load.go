@@ -59,8 +59,9 @@ func Load(s Sources) (Config, error) {
 		}
 	}
 	cfg := Default()
-	faults = append(faults, decode(k, &cfg)...)
-	if len(faults) == 0 {
+	unfit := decode(k, &cfg)
+	faults = append(faults, unfit...)
+	if len(unfit) == 0 { // what could not be read is not judged
 		cfg.complete()
 		faults = append(faults, cfg.readSecrets()...)
 		faults = append(faults, cfg.validate()...)

@@ -1,0 +1,158 @@
+package settings_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealock/sealock/settings"
+)
+
+var update = flag.Bool("update", false, "write the generated files anew")
+
+func load(t *testing.T, yaml string, environ []string, flags map[string]string) (settings.Config, error) {
+	t.Helper()
+	file := ""
+	if yaml != "" {
+		file = filepath.Join(t.TempDir(), "sealock.yaml")
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return settings.Load(settings.Sources{File: file, Environ: environ, Flags: flags})
+}
+
+func TestDefaultsNeedNothing(t *testing.T) {
+	cfg, err := load(t, "", nil, nil)
+	if err != nil {
+		t.Fatalf("Load() of nothing: %v", err)
+	}
+	want := []string{"http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"}
+	if !slices.Equal(cfg.ExternalURLs, want) {
+		t.Errorf("external URLs = %v, want %v", cfg.ExternalURLs, want)
+	}
+	if cfg.Policy.Dir != "sealock-data/policy" || cfg.Token.Life != 5*time.Minute {
+		t.Errorf("policy in %s, life %s, want sealock-data/policy and 5m", cfg.Policy.Dir, cfg.Token.Life)
+	}
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	yaml := "token:\n  life: 2m\n  issuer: file\n  services: [{name: other}]\ntrusted_proxies: [10.0.0.1]\n"
+	cfg, err := load(t, yaml, []string{"SEALOCK_TOKEN_LIFE=3m", "SEALOCK_TOKEN_ISSUER=env", "SEALOCK_TRUSTED_PROXIES=10.0.0.0/8,::1"}, map[string]string{"token.life": "4m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Token.Life != 4*time.Minute || cfg.Token.Issuer != "env" || len(cfg.TrustedProxies) != 2 {
+		t.Errorf("life %s, issuer %s, proxies %v, want 4m by flag, env, two", cfg.Token.Life, cfg.Token.Issuer, cfg.TrustedProxies)
+	}
+	if len(cfg.Token.Services) != 1 || cfg.Token.Services[0].KeyHeader != "x5c" {
+		t.Errorf("services = %+v, want other with the header of the rest", cfg.Token.Services)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name, yaml string
+		environ    []string
+		want       []string // a part of each fault, in order
+	}{
+		{"unknown key", "tokn: {life: 2m}\n", nil, []string{`tokn: is no setting: did you mean "token"?`}},
+		{"unknown inner key", "token: {lif: 2m}\n", nil, []string{`token.lif: is no setting: did you mean "life"?`}},
+		{"unknown key in a list", "token: {services: [{nam: x}]}\n", nil, []string{`token.services[0].nam`, `token.services[0].name: is empty`}},
+		{"misspelled variable", "", []string{"SEALOCK_LISTN=:1"}, []string{`did you mean "SEALOCK_LISTEN"?`}},
+		{"all at once", "listen: nowhere\ntoken: {life: 5s, algorithm: HS256}\nlog: {level: loud}\n", nil, []string{"listen: ", "token.life: ", "token.algorithm: ", "log.level: "}},
+		{"no YAML", "listen: [\n", nil, []string{"is no YAML"}},
+		{"no duration", "token: {life: soon}\n", nil, []string{"token.life"}},
+		{"half TLS", "tls: {cert_file: x}\n", nil, []string{"tls: cert_file and key_file go together"}},
+		{"two kinds of TLS", "tls: {cert_file: x, key_file: y, self_signed: true}\n", nil, []string{"tls.self_signed"}},
+		{"bad URLs", "external_urls: [registry.example.com, 'https://h/path']\nregistry: {url: 'ftp://h'}\n", nil, []string{"external_urls[0]", "external_urls[1]", "registry.url"}},
+		{"bad proxies", "trusted_proxies: [somewhere]\n", nil, []string{"trusted_proxies[0]"}},
+		{"reserved service", "token: {services: [{name: sealock-api}, {name: sealock}]}\n", nil, []string{"token.services[0].name", "token.services[1].name"}},
+		{"short password", "", []string{"SEALOCK_ADMIN_PASSWORD=short"}, []string{"admin_password: is not 8 to 128"}},
+		{"missing password file", "admin_password_file: /nowhere\n", nil, []string{"admin_password_file"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.yaml, tt.environ, nil)
+			faults, ok := err.(settings.Faults)
+			if !ok || len(faults) != len(tt.want) {
+				t.Fatalf("Load() = %v, want %d faults", err, len(tt.want))
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(faults[i].String(), want) || faults[i].Remedy == "" {
+					t.Errorf("fault %d = %s, want one with %q and a remedy", i, faults[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestOtherVariablesAreLeftAlone(t *testing.T) {
+	// Kubernetes makes these for a service named sealock.
+	if _, err := load(t, "", []string{"SEALOCK_SERVICE_HOST=10.0.0.1", "SEALOCK_PORT=tcp://10.0.0.1:80", "PATH=/bin"}, nil); err != nil {
+		t.Errorf("Load() = %v, want none", err)
+	}
+}
+
+func TestSecretsNeverShow(t *testing.T) {
+	cfg, err := load(t, "", []string{"SEALOCK_ADMIN_PASSWORD=canary-canary"}, nil)
+	if err != nil || cfg.AdminPassword.Reveal() != "canary-canary" {
+		t.Fatalf("password = %q, %v", cfg.AdminPassword.Reveal(), err)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(format, cfg); strings.Contains(text, "canary") {
+			t.Errorf("%s shows the password", format)
+		}
+	}
+	_, err = load(t, "listen: nowhere\n", []string{"SEALOCK_ADMIN_PASSWORD=canary"}, nil)
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("Load() = %v, want faults without the password", err)
+	}
+}
+
+func TestPasswordFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(name, []byte("from-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := load(t, "", []string{"SEALOCK_ADMIN_PASSWORD_FILE=" + name}, nil)
+	if err != nil || cfg.AdminPassword.Reveal() != "from-the-file" {
+		t.Errorf("password = %q, %v, want the file's first line", cfg.AdminPassword.Reveal(), err)
+	}
+	if _, err := load(t, "", []string{"SEALOCK_ADMIN_PASSWORD_FILE=" + name, "SEALOCK_ADMIN_PASSWORD=elsewhere"}, nil); err == nil {
+		t.Error("password and password file together are accepted")
+	}
+}
+
+// The pages that are made from the structs say what the program does.
+func TestGeneratedFilesAreCurrent(t *testing.T) {
+	for name, want := range map[string]string{"../docs/config.md": settings.Markdown(), "../examples/config.full.yaml": settings.YAML()} {
+		if *update {
+			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(name)
+		if err != nil || string(got) != want {
+			t.Errorf("%s is not what the settings say (%v): run make generate", name, err)
+		}
+	}
+}
+
+func TestFullExampleIsTheDefault(t *testing.T) {
+	full, err := load(t, settings.YAML(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	def, err := load(t, "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(full) != fmt.Sprint(def) {
+		t.Errorf("config.full.yaml gives %+v, want the defaults %+v", full, def)
+	}
+}
