@@ -1,0 +1,166 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+)
+
+// allowed lists who of the people an operation's x-who lets in.
+func allowed(who string) []string {
+	members := []string{gwen, dave, mia, alice, admin}
+	switch who {
+	case "anyone":
+		return people()
+	case "user":
+		return people()[1:]
+	case "self":
+		return []string{dave, admin}
+	case "reader":
+		return append(members, lily)
+	case "member":
+		return members
+	case "project-admin":
+		return []string{alice, admin}
+	default:
+		return []string{admin}
+	}
+}
+
+// TestRoleMatrix asks every operation of the document as everybody. An operation that is added to the document later
+// is tested without anybody remembering.
+func TestRoleMatrix(t *testing.T) {
+	for _, op := range operations(t, loadDocument(t)) {
+		t.Run(op.String(), func(t *testing.T) {
+			w := newWorld(t)
+			for _, name := range people() {
+				if !slices.Contains(allowed(op.who), name) {
+					w.wantRefused(op, name)
+				}
+			}
+			for _, name := range allowed(op.who) {
+				if op.method != http.MethodGet { // each on what nobody has changed yet
+					w = newWorld(t)
+				}
+				w.wantServed(op, name)
+			}
+		})
+	}
+}
+
+// wantRefused wants 401 for nobody, 404 for those to whom the object is not there, else 403.
+func (w *world) wantRefused(op operation, name string) {
+	w.t.Helper()
+	want := http.StatusForbidden
+	if name == nobody {
+		want = http.StatusUnauthorized
+	} else if name == bob && strings.Contains(op.path, "{project_name_or_id}") {
+		want = http.StatusNotFound
+	}
+	got := w.try(op, name)
+	w.want(got, want, "%s as %q", op, name)
+	if name == nobody && got.header.Get("WWW-Authenticate") == "" {
+		w.t.Errorf("%s as nobody has no WWW-Authenticate, want one: RFC 9110 section 15.5.2 asks for it", op)
+	}
+}
+
+// wantServed wants no refusal; that the operation then does what it should is for other tests.
+func (w *world) wantServed(op operation, name string) {
+	w.t.Helper()
+	got := w.try(op, name)
+	absent := got.status == http.StatusNotFound && op.OperationID != "revokeRefreshToken" // others' are not there
+	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)        // asks for a private one
+	if !notMine && (got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || absent) {
+		w.t.Errorf("%s as %q = %d %s, want it to be served", op, name, got.status, got.body)
+	}
+}
+
+// try sends an operation with the document's example for a body.
+func (w *world) try(op operation, name string) answer {
+	w.t.Helper()
+	body := ""
+	if op.RequestBody != nil {
+		example, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
+		body = string(must(w.t, example, err))
+	}
+	return w.as(name, op.method, w.path(op), body)
+}
+
+// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token.
+func (w *world) path(op operation) string {
+	w.t.Helper()
+	path := strings.NewReplacer(
+		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
+		"{project_name_or_id}", "team",
+		"{mid}", strconv.FormatInt(w.gwensID, 10),
+		"{token_id}", "davestoken",
+	).Replace(op.path)
+	if strings.Contains(path, "{") {
+		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)
+	}
+	var query []string
+	for _, p := range op.Parameters {
+		if p.Value.In == "query" && p.Value.Required {
+			query = append(query, p.Value.Name+"=team")
+		}
+	}
+	if len(query) > 0 {
+		path += "?" + strings.Join(query, "&")
+	}
+	return path
+}
+
+// TestUnknownAndForbiddenLookAlike asks each operation on a project about one that is private and about one that does
+// not exist: who may not see the first must not be able to tell.
+func TestUnknownAndForbiddenLookAlike(t *testing.T) {
+	w := newWorld(t)
+	unknown := strconv.FormatInt(w.team.ID+900, 10)
+	pairs := [][2]string{{"team", "nope"}, {strconv.FormatInt(w.team.ID, 10), unknown}}
+	for _, op := range operations(t, loadDocument(t)) {
+		if !strings.Contains(op.path, "{project_name_or_id}") && op.OperationID != "headProject" {
+			continue
+		}
+		for _, name := range []string{nobody, bob} {
+			for _, pair := range pairs {
+				one := op
+				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[0])
+				forbidden := w.try(one, name)
+				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[1])
+				missing := w.try(one, name)
+				body := strings.ReplaceAll(missing.body, pair[1], pair[0])
+				if forbidden.status != missing.status || forbidden.body != body {
+					t.Errorf("%s as %q on a private project = %d %s, on none = %d %s: want the same", op, name, forbidden.status, forbidden.body, missing.status, missing.body)
+				}
+			}
+		}
+	}
+}
+
+// TestUsersAreNotEnumerable asks about users that exist and such that do not.
+func TestUsersAreNotEnumerable(t *testing.T) {
+	w := newWorld(t)
+	exists, missing := strconv.FormatInt(w.users[alice].ID, 10), "4711"
+	for _, op := range operations(t, loadDocument(t)) {
+		if !strings.Contains(op.path, "{user_id}") {
+			continue
+		}
+		for _, name := range []string{nobody, bob} {
+			one := op
+			one.path = strings.ReplaceAll(op.path, "{user_id}", exists)
+			a := w.try(one, name)
+			one.path = strings.ReplaceAll(op.path, "{user_id}", missing)
+			if b := w.try(one, name); a.status != b.status || a.body != b.body {
+				t.Errorf("%s as %q on a user = %d %s, on none = %d %s: want the same", op, name, a.status, a.body, b.status, b.body)
+			}
+		}
+	}
+	wrong := w.send("GET", "/api/v2.0/projects", "", "Authorization", basic(alice, "wrong"))
+	unknown := w.send("GET", "/api/v2.0/projects", "", "Authorization", basic("nobody", "wrong"))
+	if wrong.status != unknown.status || wrong.body != unknown.body {
+		t.Errorf("wrong password = %d %s, unknown user = %d %s: want the same", wrong.status, wrong.body, unknown.status, unknown.body)
+	}
+}

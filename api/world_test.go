@@ -1,0 +1,318 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/labstack/echo/v4"
+
+	"github.com/sealock/sealock/api"
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/clock"
+	"github.com/sealock/sealock/internal/httpx"
+	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/policy"
+	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/userdb"
+)
+
+// The people of a world. dave is the one that paths name, bob is nobody's member.
+const (
+	admin, alice, mia, dave, gwen, lily, bob = "admin", "alice", "mia", "dave", "gwen", "lily", "bob"
+
+	nobody   = "" // sends no credential
+	password = "correct-horse-battery"
+)
+
+// people lists everybody, nobody included.
+func people() []string { return []string{nobody, bob, lily, gwen, dave, mia, alice, admin} }
+
+// roles are the roles in the project team.
+func roles() map[string]store.Role {
+	return map[string]store.Role{
+		alice: store.RoleProjectAdmin, mia: store.RoleMaintainer, dave: store.RoleDeveloper,
+		gwen: store.RoleGuest, lily: store.RoleLimitedGuest,
+	}
+}
+
+// world is the API on real parts: a database, the policy engine, the project service, the signer of tokens.
+type world struct {
+	t       testing.TB
+	url     string
+	echo    *echo.Echo
+	store   *sqlstore.Store
+	tokens  *auth.Tokens
+	router  routers.Router
+	users   map[string]store.User
+	team    store.Project
+	library store.Project
+	gwensID int64 // of gwen's membership
+	log     *bytes.Buffer
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, users: map[string]store.User{}, log: &bytes.Buffer{}}
+	handler := w.build()
+	w.echo = handler.(*echo.Echo) //nolint:errcheck // New's promise to its tests
+	srv := httptest.NewServer(httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), handler))
+	t.Cleanup(srv.Close)
+	w.url = srv.URL
+	var err error
+	if w.router, err = legacy.NewRouter(loadDocument(t)); err != nil {
+		t.Fatalf("making a router of openapi.yaml: %v", err)
+	}
+	w.settle()
+	return w
+}
+
+// must stops the test at an error.
+func must[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("setting up: %v", err)
+	}
+	return v
+}
+
+// build puts the parts together as sealock serve does.
+func (w *world) build() http.Handler {
+	t, ctx := w.t, context.Background()
+	dir := t.TempDir()
+	var err error
+	w.store, err = sqlstore.Open(ctx, filepath.Join(dir, "sealock.db"), sqlstore.Options{})
+	must(t, w.store, err)
+	t.Cleanup(func() { _ = w.store.Close() })
+	directory := project.NewDirectory(w.store, clock.System{})
+	t.Cleanup(directory.Close)
+	_, err = policy.WriteDefault(dir)
+	must(t, dir, err)
+	log := slog.New(slog.NewTextHandler(w.log, nil))
+	engine, err := policy.Open(dir, membership{directory}, log)
+	must(t, engine, err)
+	trail := audit.NewBatcher(w.store, 16)
+	t.Cleanup(trail.Close)
+	hasher := userdb.NewHasher(2)
+	source := userdb.New("database", w.store, hasher)
+	root, err := pki.NewRoot("test", time.Now(), time.Hour)
+	must(t, root, err)
+	ring, err := auth.OpenKeyRing(root, noKeys{}, auth.KeyRingConfig{
+		Algorithm: auth.ES256, CertLife: time.Hour, KeepRetired: time.Hour, Now: time.Now, Log: log,
+	})
+	must(t, ring, err)
+	w.tokens = auth.NewTokens(ring, "test", time.Now)
+	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
+	must(t, origins, err)
+	handler, err := api.New(api.Deps{
+		Service: project.New(w.store, engine, trail, hasher, clock.System{}),
+		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
+		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
+		Authn: auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute),
+		Verifier: w.tokens, Resolver: source, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
+	})
+	return must(t, handler, err)
+}
+
+// hash makes the password's hash once: it is slow on purpose.
+var hash = sync.OnceValues(func() (string, error) {
+	return userdb.NewHasher(1).Hash(context.Background(), secret.New(password))
+})
+
+// settle makes the people and two projects.
+func (w *world) settle() {
+	t, ctx := w.t, context.Background()
+	hashed, err := hash()
+	must(t, hashed, err)
+	for _, name := range people()[1:] {
+		u, err := w.store.CreateUser(ctx, store.User{Name: name, PasswordHash: hashed, SysAdmin: name == admin, Email: name + "@example.com"})
+		w.users[name] = must(t, u, err)
+	}
+	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "team", OwnerID: w.users[alice].ID})
+	must(t, w.team, err)
+	w.library, err = w.store.CreateProject(ctx, store.Project{Name: "library", Public: true})
+	must(t, w.library, err)
+	for name, role := range roles() {
+		m, err := w.store.AddMember(ctx, store.Member{ProjectID: w.team.ID, UserID: w.users[name].ID, Role: role})
+		must(t, m, err)
+		if name == gwen {
+			w.gwensID = m.ID
+		}
+	}
+	err = w.store.CreateRefreshToken(ctx, store.RefreshToken{
+		ID: "davestoken", SecretHash: make([]byte, 32), Subject: dave, UserID: w.users[dave].ID, Service: "registry", ClientID: "docker",
+		CreatedAt: time.Now(), LastUsedAt: time.Now(), IdleExpiry: time.Hour, ExpiresAt: time.Now().Add(time.Hour),
+	})
+	must(t, w, err)
+}
+
+// routes lists what the server has a route for, as method and path.
+func (w *world) routes() []string {
+	var out []string
+	for _, r := range w.echo.Routes() {
+		out = append(out, r.Method+" "+r.Path)
+	}
+	return out
+}
+
+// token signs an access token.
+func (w *world) token(name, service string) string {
+	w.t.Helper()
+	now := time.Now()
+	token, err := w.tokens.Sign(context.Background(), auth.ClaimSet{
+		Issuer: "test", Subject: name, Audience: service, IssuedAt: now, NotBefore: now, ExpiresAt: now.Add(time.Minute), JTI: "t",
+	}, auth.HeaderKeyID)
+	return must(w.t, token, err)
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// code returns the code of the first error in the answer.
+func (a answer) code() string {
+	var e struct{ Errors []struct{ Code, Message string } }
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil || len(e.Errors) == 0 {
+		return ""
+	}
+	return e.Errors[0].Code
+}
+
+// as sends a request with somebody's access token; body is JSON or "".
+func (w *world) as(name, method, path, body string, header ...string) answer {
+	w.t.Helper()
+	if name != nobody {
+		header = append(header, "Authorization", "Bearer "+w.token(name, auth.APIService))
+	}
+	return w.send(method, path, body, header...)
+}
+
+// send sends a request and holds the answer against the document.
+func (w *world) send(method, path, body string, header ...string) answer {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, w.url+path, strings.NewReader(body))
+	must(w.t, req, err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	must(w.t, resp, err)
+	defer func() { _ = resp.Body.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	must(w.t, got, err)
+	a := answer{resp.StatusCode, resp.Header, string(got)}
+	w.validate(req, a)
+	return a
+}
+
+// validate fails the test when an answer is not one that the document promises.
+func (w *world) validate(req *http.Request, a answer) {
+	w.t.Helper()
+	req.URL.Scheme, req.URL.Host = "", ""
+	route, params, err := w.router.FindRoute(req)
+	if err != nil {
+		return // a path that the document does not have
+	}
+	in := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 a.status, Header: a.header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	in.SetBodyBytes([]byte(a.body))
+	if err := openapi3filter.ValidateResponse(context.Background(), in); err != nil {
+		w.t.Errorf("%s %s answered %d %s, which the document does not promise: %v", req.Method, req.URL, a.status, a.body, err)
+	}
+}
+
+// want fails the test when the answer has another status.
+func (w *world) want(a answer, status int, what string, args ...any) answer {
+	w.t.Helper()
+	if a.status != status {
+		w.t.Errorf("%s = %d %s, want %d", fmt.Sprintf(what, args...), a.status, strings.TrimSpace(a.body), status)
+	}
+	return a
+}
+
+// Parts that another package or the command line has the real one of.
+
+type noKeys struct{}
+
+func (noKeys) LoadKeys() ([]*auth.Key, error) { return nil, nil }
+func (noKeys) SaveKeys([]*auth.Key) error     { return nil }
+
+type membership struct{ directory *project.Directory }
+
+func (m membership) Standing(ctx context.Context, sub auth.Subject, name string) (policy.Standing, error) {
+	s, err := m.directory.Standing(ctx, sub, name)
+	return policy.Standing{Exists: s.Exists, Public: s.Public, Roles: s.Roles}, err
+}
+
+type policyAdmin struct{ engine *policy.Engine }
+
+func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
+	t := p.engine.Text()
+	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
+}
+
+func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
+	s := p.engine.Status()
+	return api.PolicyStatus{Dir: s.Dir, LoadedAt: s.LoadedAt, Fingerprint: s.Fingerprint, Rules: s.Rules, LastError: s.LastError}, nil
+}
+
+func (p policyAdmin) Reload(ctx context.Context) (api.PolicyStatus, error) {
+	if _, err := p.engine.Reload(ctx); err != nil {
+		return api.PolicyStatus{}, err
+	}
+	return p.Status(ctx)
+}
+
+func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
+	if text.Model == "" {
+		text.Model = p.engine.Text().Model
+	}
+	var out []api.PolicyFinding
+	for _, f := range policy.CheckText(policy.Text{Model: text.Model, Rules: text.Policy}) {
+		out = append(out, api.PolicyFinding(f))
+	}
+	return out, nil
+}
+
+// repositories finds one repository in each project, whoever asks: what must not be seen is for the handler to drop.
+type repositories struct{}
+
+func (repositories) SearchRepositories(context.Context, auth.Subject, string, int) ([]string, error) {
+	return []string{"library/app", "team/app"}, nil
+}
+
+type health struct{}
+
+func (health) Health(context.Context) []api.Component {
+	return []api.Component{{Name: "database", Healthy: true}, {Name: "registry"}}
+}
+
+func (w *world) userPath(name, rest string) string {
+	return fmt.Sprintf("/api/v2.0/users/%d%s", w.users[name].ID, rest)
+}
