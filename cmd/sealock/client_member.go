@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -25,7 +26,7 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 		Use: "add PROJECT USER --role ROLE", Short: "Add a member to a project",
 		Long:    "Add a user to a project with a role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
 		Example: "  sealock member add team bob --role developer",
-		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames, userNames),
+		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	addRoleFlag(cmd, &role)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
@@ -49,7 +50,11 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 // addRoleFlag adds the flag --role, without which no member is made: who may do what is never guessed.
 func addRoleFlag(cmd *cobra.Command, role *string) {
 	cmd.Flags().StringVar(role, "role", "", "one of "+strings.Join(roleNames(nil, nil), ", "))
-	_ = cmd.MarkFlagRequired("role") // fails for a flag that does not exist only
+	// Checked with the arguments: cobra's own check of required flags is no usage error, and comes after a login.
+	cmd.Args = usageArgs(func(cmd *cobra.Command, args []string) error {
+		_, err := roleID(*role)
+		return cmp.Or(cobra.ExactArgs(2)(cmd, args), err)
+	})
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roleNames(nil, nil), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -74,7 +79,7 @@ func newMemberSetRoleCommand(env *environment) *cobra.Command {
 		Use: "set-role PROJECT USER --role ROLE", Short: "Give a member another role",
 		Long:    "Give a member another role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
 		Example: "  sealock member set-role team bob --role maintainer",
-		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames, userNames),
+		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	addRoleFlag(cmd, &role)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
@@ -159,7 +164,7 @@ func roleID(name string) (int64, error) {
 			return int64(role), nil
 		}
 	}
-	return 0, usagef("there is no role %q: it is one of %s", name, strings.Join(roleNames(nil, nil), ", "))
+	return 0, usagef("--role %q is none: give one of %s", name, strings.Join(roleNames(nil, nil), ", "))
 }
 
 // roleNames offers the roles, the strongest first.
