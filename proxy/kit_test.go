@@ -22,6 +22,7 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	_ "github.com/distribution/distribution/v3/registry/auth/token"
 	"github.com/distribution/distribution/v3/registry/handlers"
+	"github.com/sirupsen/logrus"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
@@ -244,6 +245,7 @@ func newStock(tb testing.TB, m *mint) *httptest.Server {
 		"realm": "http://realm.invalid/token", "service": service, "issuer": "sealock", "rootcertbundle": bundle,
 	}}}
 	cfg.HTTP.Secret, cfg.Catalog.MaxEntries, cfg.Tags.MaxTags = "s3cret", 1000, 1000
+	logrus.SetOutput(io.Discard)
 	app := handlers.NewApp(context.Background(), cfg)
 	srv := httptest.NewServer(app)
 	tb.Cleanup(func() { srv.Close(); must(tb, app.Shutdown()) })

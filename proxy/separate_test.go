@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -432,4 +434,47 @@ func TestCatalogOfOddUpstreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever goes wrong, nothing is left behind: no goroutine, no connection.
+func TestNothingLeaks(t *testing.T) {
+	start := runtime.NumGoroutine()
+	t.Run("faults", func(t *testing.T) {
+		d := before(t, func(w http.ResponseWriter, r *http.Request) { // slow both ways, until the other side is gone
+			_, _ = io.Copy(io.Discard, r.Body)
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1000)); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Millisecond)
+			}
+		})
+		token := d.token(t, "alice", pushToken, 0)
+		for range 10 {
+			c, err := net.Dial("tcp", d.srv.Listener.Addr().String())
+			must(t, err)
+			fmt.Fprintf(c, "PATCH /v2/team/app/blobs/uploads/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1000\r\n\r\nonly this", token)
+			time.Sleep(5 * time.Millisecond)
+			must(t, c.Close())
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			req, err := http.NewRequestWithContext(ctx, "GET", d.srv.URL+"/v2/team/app/blobs/"+hexDigest, nil)
+			must(t, err)
+			req.Header.Set("Authorization", "Bearer "+token)
+			if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				must(t, resp.Body.Close())
+			}
+			cancel()
+		}
+	})
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	for range 100 {
+		if runtime.NumGoroutine() <= start {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b := make([]byte, 1<<20)
+	t.Errorf("goroutines = %d, want at most the %d from before\n%s", runtime.NumGoroutine(), start, b[:runtime.Stack(b, true)])
 }

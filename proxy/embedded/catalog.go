@@ -16,8 +16,8 @@ const (
 	manifestsFolder  = "_manifests"
 )
 
-// CatalogPage implements proxy.Catalog. It walks the folders itself: the library's own listing goes on after its page
-// is full when the page starts below another repository, and then writes past its end.
+// CatalogPage implements proxy.Catalog. It walks the folders itself, because the library's own listing panics when its
+// page fills below a repository that follows in the walk (team/1/a and team/1/b, then team).
 func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]string, bool, error) {
 	var names []string
 	more := false
@@ -36,7 +36,7 @@ func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]strin
 		case isRepository && name != last:
 			names = append(names, name)
 		}
-		if skip || isRepository {
+		if skip {
 			return driver.ErrSkipDir
 		}
 		return nil
@@ -53,13 +53,9 @@ func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]strin
 }
 
 // repository returns the name of the repository whose manifests folder this is, and whether to walk past a folder that
-// holds no repositories.
+// holds no repositories: names never start with '_', the library's own folders do.
 func repository(path string) (name string, isRepository, skip bool) {
 	rest := strings.TrimPrefix(path, repositoriesRoot+"/")
-	i := strings.LastIndexByte(rest, '/')
-	folder := rest[i+1:]
-	if i > 0 && folder == manifestsFolder {
-		return rest[:i], true, true
-	}
-	return "", false, strings.HasPrefix(folder, "_")
+	name, folder, own := strings.Cut(rest, "/_")
+	return name, own && "_"+folder == manifestsFolder, own || strings.HasPrefix(rest, "_")
 }

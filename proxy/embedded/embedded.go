@@ -83,7 +83,8 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.app.S
 // TakesTokens implements proxy.Upstream: nothing behind the gate reads tokens.
 func (r *Registry) TakesTokens() bool { return false }
 
-// Shutdown ends the registry's background work. Requests under way are not waited for: the server's own shutdown does.
+// Shutdown ends the registry's background work, but for one idle goroutine that the library keeps for events. Requests
+// under way are not waited for: the server's own shutdown does.
 func (r *Registry) Shutdown() error {
 	if err := r.app.Shutdown(); err != nil {
 		return fmt.Errorf("stopping embedded registry: %w", err)
