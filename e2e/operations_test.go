@@ -143,7 +143,7 @@ func tryNarrowed(t *testing.T, c *cell) {
 	if c.row.plugin || !c.driver.Shows.Denied {
 		mustFail(t, out, "denied", "unauthorized", "insufficient_scope", "authorization failed", "authentication required", "forbidden")
 	} else {
-		mustFail(t, out, `guest`)
+		mustFail(t, out, `you may not push to repository "`+c.repository, `you may not push to repository \"`+c.repository)
 	}
 	c.narrowedToken(t)
 }
@@ -204,6 +204,7 @@ func tryRefreshToken(t *testing.T, c *cell) {
 	}
 	_, out := c.driver.Pull(s, ref, digest)
 	mustFail(t, out)
+	must(t, c.login(c.alice, alice, alicePassword)) // whose token was revoked as well
 }
 
 // logInOffline leaves a refresh token in docker's config: docker by its own login,

@@ -25,6 +25,7 @@ type row struct {
 	// plugin says that clients reach the registry itself: sealock gives tokens and
 	// sees nothing else.
 	plugin bool
+	kind   registry.Kind // what it is without sealock
 	start  func(t *testing.T) *site
 	// refuses says which clients do not work with this row at all, and why.
 	refuses map[string]refusal
@@ -42,12 +43,12 @@ type site struct {
 
 func rows() []row {
 	return []row{
-		{name: "embedded", title: "the registry inside sealock (distribution 3.1.2)", start: startEmbedded},
-		{name: "3.1.2", title: "distribution 3.1.2 behind sealock's front proxy", start: behind(registry.V31)},
-		{name: "2.8.2", title: "Debian's docker-registry 2.8.2 behind sealock's front proxy", start: behind(registry.Debian28)},
-		{name: "plugin-3.1.2", title: "distribution 3.1.2 reached directly, sealock gives the tokens", plugin: true, start: beside(registry.V31), refuses: otherOrigin()},
-		{name: "plugin-3.0.0", title: "distribution 3.0.0 reached directly, sealock gives the tokens", plugin: true, start: beside(registry.V30), refuses: otherOrigin()},
-		{name: "plugin-2.8.2", title: "Debian's docker-registry 2.8.2 reached directly, sealock gives the tokens", plugin: true, start: beside(registry.Debian28), refuses: otherOrigin()},
+		{name: "embedded", title: "the registry inside sealock (distribution 3.1.2)", kind: registry.V31, start: startEmbedded},
+		{name: "3.1.2", title: "distribution 3.1.2 behind sealock's front proxy", kind: registry.V31, start: behind(registry.V31)},
+		{name: "2.8.2", title: "Debian's docker-registry 2.8.2 behind sealock's front proxy", kind: registry.Debian28, start: behind(registry.Debian28)},
+		{name: "plugin-3.1.2", title: "distribution 3.1.2 reached directly, sealock gives the tokens", plugin: true, kind: registry.V31, start: beside(registry.V31), refuses: otherOrigin()},
+		{name: "plugin-3.0.0", title: "distribution 3.0.0 reached directly, sealock gives the tokens", plugin: true, kind: registry.V30, start: beside(registry.V30), refuses: otherOrigin()},
+		{name: "plugin-2.8.2", title: "Debian's docker-registry 2.8.2 reached directly, sealock gives the tokens", plugin: true, kind: registry.Debian28, start: beside(registry.Debian28), refuses: otherOrigin()},
 	}
 }
 

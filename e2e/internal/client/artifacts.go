@@ -34,7 +34,7 @@ func crane() Driver {
 		Delete: func(s *Session, ref Ref, digest string) Output {
 			return s.Run("crane", "delete", ref.At(digest))
 		},
-		UseToken:       func(s *Session, token string) { s.storeAuth(map[string]string{"registrytoken": token}) },
+		UseToken:       storeToken,
 		LoginIsOffline: true,
 		Cannot:         map[Operation]string{MountDenied: noMemory},
 		Shows:          Screens{WrongPassword: "UNAUTHORIZED", Denied: true},
@@ -69,7 +69,7 @@ func oras() Driver {
 		Delete: func(s *Session, ref Ref, digest string) Output {
 			return s.Run("oras", "manifest", "delete", "--plain-http", "--force", ref.At(digest))
 		},
-		UseToken: func(s *Session, token string) { s.storeAuth(map[string]string{"registrytoken": token}) },
+		UseToken: storeToken,
 		Cannot:   map[Operation]string{MountDenied: noMemory},
 		Shows:    Screens{WrongPassword: "unauthorized", Denied: true},
 	}
@@ -96,9 +96,10 @@ func helm() Driver {
 		Cannot: map[Operation]string{
 			Delete: noDelete, Tags: noTags, Catalog: noCatalog,
 			Copy:        "has no command that copies a chart; a second push uploads it again",
-			MountDenied: noMemory, Expired: noUseToken,
+			MountDenied: noMemory,
 		},
-		Shows: Screens{WrongPassword: "unauthorized", Denied: true},
+		UseToken: storeToken,
+		Shows:    Screens{WrongPassword: "unauthorized", Denied: true},
 	}
 }
 

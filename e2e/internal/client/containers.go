@@ -20,7 +20,11 @@ func skopeo() Driver {
 		Push: skopeoPush,
 		Pull: func(s *Session, ref Ref, _ string) (Pulled, Output) {
 			dir := s.Fresh("pulled")
-			out := s.skopeoCopy("docker://"+ref.String(), "dir:"+dir)
+			var flags []string
+			if s.bearer != "" {
+				flags = []string{"--src-registry-token", s.bearer}
+			}
+			out := s.skopeoCopy("docker://"+ref.String(), "dir:"+dir, flags...)
 			if out.Err != nil {
 				return Pulled{}, out
 			}
@@ -40,9 +44,10 @@ func skopeo() Driver {
 			return s.Run("skopeo", "delete", "--tls-verify=false", "docker://"+ref.String())
 		},
 		// The library remembers, for all who run as root, where it has seen a blob.
-		Remount: func(s *Session, _, dst Ref, content string) Output { return skopeoPush(s, dst, content) },
-		Cannot:  map[Operation]string{Catalog: noCatalog, Expired: noUseToken},
-		Shows:   Screens{WrongPassword: "invalid username/password", Denied: true},
+		Remount:  func(s *Session, _, dst Ref, content string) Output { return skopeoPush(s, dst, content) },
+		Cannot:   map[Operation]string{Catalog: noCatalog},
+		UseToken: func(s *Session, token string) { s.bearer = token },
+		Shows:    Screens{WrongPassword: "invalid username/password", Denied: true},
 	}
 }
 
@@ -51,9 +56,10 @@ func skopeoPush(s *Session, ref Ref, content string) Output {
 	return s.skopeoCopy("oci:"+layout+":"+ref.Tag, "docker://"+ref.String())
 }
 
-func (s *Session) skopeoCopy(src, dst string) Output {
+func (s *Session) skopeoCopy(src, dst string, flags ...string) Output {
 	s.T.Helper()
-	return s.Run("skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false", src, dst)
+	args := []string{"skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"}
+	return s.Run(append(append(args, flags...), src, dst)...)
 }
 
 func podman() Driver {

@@ -29,9 +29,10 @@ func cosign() Driver {
 		Signs:          true,
 		Deleted:        func(_ Ref, digest string) string { return signatureTag(digest) },
 		Cannot: map[Operation]string{
-			Tags: noTags, Catalog: noCatalog, MountDenied: noMemory, Expired: noUseToken,
+			Tags: noTags, Catalog: noCatalog, MountDenied: noMemory,
 		},
-		Shows: Screens{WrongPassword: "UNAUTHORIZED", Denied: true},
+		UseToken: storeToken,
+		Shows:    Screens{WrongPassword: "UNAUTHORIZED", Denied: true},
 	}
 }
 

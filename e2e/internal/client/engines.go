@@ -38,9 +38,10 @@ func docker() Driver {
 		Copy:    tagAndPush("docker"),
 		Remount: again(tagAndPush("docker")),
 		Cannot: map[Operation]string{
-			Delete: noDelete, Tags: noTags, Catalog: noCatalog, Expired: noUseToken,
+			Delete: noDelete, Tags: noTags, Catalog: noCatalog,
 		},
-		Shows: Screens{WrongPassword: "unauthorized", Denied: true},
+		UseToken: storeToken,
+		Shows:    Screens{WrongPassword: "unauthorized", Denied: true},
 	}
 }
 

@@ -111,6 +111,13 @@ func (s *Session) StoreRefreshToken(user, token string) {
 	})
 }
 
+// storeToken leaves an access token in docker's config file, from where some clients
+// take it as it is.
+func storeToken(s *Session, token string) {
+	s.T.Helper()
+	s.storeAuth(map[string]string{"registrytoken": token})
+}
+
 func (s *Session) storeAuth(auth map[string]string) {
 	s.T.Helper()
 	raw, err := json.Marshal(map[string]any{"auths": map[string]any{s.Host: auth}})

@@ -39,6 +39,9 @@ disabled_plugins = [
 [grpc]
   address = %[3]q
 
+[debug]
+  level = "warn"
+
 [ttrpc]
   address = %[4]q
 
@@ -94,7 +97,7 @@ func StartDocker(t testing.TB, c *Containerd) *Docker {
 			path, "--config-file", config, "--containerd", c.Socket,
 			"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs",
 			"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-			"--pidfile", filepath.Join(dir, "dockerd.pid"), "--host", d.Host(),
+			"--pidfile", filepath.Join(dir, "dockerd.pid"), "--host", d.Host(), "--log-level", "warn",
 			"--insecure-registry", "127.0.0.0/8",
 		},
 		Env:   environment(dir),

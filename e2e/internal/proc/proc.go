@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,6 +118,20 @@ func (p *Process) await() error {
 func (p *Process) Stop() {
 	p.once.Do(func() { _ = p.stdin.Close() })
 	<-p.done
+}
+
+// PID is the process of the server itself, the child of its supervisor. Linux only.
+func (p *Process) PID() (int, error) {
+	pid := p.cmd.Process.Pid
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0, fmt.Errorf("looking for %s: %w", p.server.Name, err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return 0, fmt.Errorf("looking for %s: %w", p.server.Name, err)
+	}
+	return child, nil
 }
 
 // ExitCode is the exit code of a server that was stopped.

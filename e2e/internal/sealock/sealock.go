@@ -117,6 +117,12 @@ func (s *Server) Restart(t testing.TB) {
 	s.Start(t)
 }
 
+// Stop stops the server.
+func (s *Server) Stop() { s.process.Stop() }
+
+// Process is the server's process.
+func (s *Server) Process() *proc.Process { return s.process }
+
 // Log returns what the server printed since it was started last.
 func (s *Server) Log() string { return s.process.Output() }
 
@@ -171,6 +177,9 @@ func (s *Server) AddProject(t testing.TB, name string, members ...string) {
 func (s *Server) RegistryConfig(t testing.TB, flags ...string) string {
 	t.Helper()
 	args := []string{"registry-config", "--data-dir", s.DataDir, "--external-url", s.URL, "--out", s.dir}
+	if s.options.Settings != "" {
+		args = append(args, "--config", s.settings())
+	}
 	return s.CLI(t, append(args, flags...)...)
 }
 
@@ -182,9 +191,9 @@ func (s *Server) RotateKeys(t testing.TB) {
 
 // RefreshToken is a refresh token in the operator's list.
 type RefreshToken struct {
-	ID       json.RawMessage `json:"id"`
-	Username string          `json:"username"`
-	ClientID string          `json:"client_id"`
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	ClientID string `json:"client_id"`
 }
 
 // RevokeRefreshTokens revokes every refresh token of a user.
@@ -198,7 +207,7 @@ func (s *Server) RevokeRefreshTokens(t testing.TB, user string) int {
 	revoked := 0
 	for _, token := range list {
 		if token.Username == user {
-			s.CLI(t, "token", "revoke", strings.Trim(string(token.ID), `"`))
+			s.CLI(t, "token", "revoke", token.ID)
 			revoked++
 		}
 	}

@@ -1,0 +1,94 @@
+// Command measure measures sealock on this machine and prints a table: tokens a second beside the smallest server that
+// could answer (floor), the time from start to the first token, and memory.
+//
+// It owns the measurements and starts what it measures. What counts are ratios of one run: both servers get the same
+// requests in turns. It fails where something does not work, never because something is slow, and writes nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	o := options{}
+	flag.StringVar(&o.Sealock, "sealock", "../bin/sealock", "the sealock to measure")
+	flag.IntVar(&o.Rounds, "rounds", 5, "how often each server gets its turn")
+	flag.DurationVar(&o.Turn, "turn", 3*time.Second, "how long a turn is at most")
+	flag.IntVar(&o.Requests, "requests", 50_000, "requests in a turn at most")
+	flag.IntVar(&o.Connections, "connections", 32, "connections that are kept open")
+	flag.DurationVar(&o.Idle, "idle", 5*time.Second, "how long to wait before memory is read")
+	flag.Int64Var(&o.Blob, "blob", 64<<20, "size of the blob that is pushed, in bytes")
+	flag.Parse()
+	if err := run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "measure:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// options say what to measure and how long.
+type options struct {
+	Sealock     string // the binary
+	Rounds      int
+	Turn        time.Duration
+	Requests    int
+	Connections int
+	Idle        time.Duration
+	Blob        int64
+}
+
+// run measures everything and prints the table.
+func run(ctx context.Context, o options, stdout io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "sealock-bench-")
+	if err != nil {
+		return fmt.Errorf("making a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	floor, err := buildFloor(ctx, dir)
+	if err != nil {
+		return err
+	}
+	var t table
+	starts, err := measureStarts(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	t.add(starts...)
+	memory, err := measureMemory(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	t.add(memory...)
+	tokens, err := measureTokens(ctx, o, dir, floor)
+	if err != nil {
+		return err
+	}
+	t.add(tokens...)
+	_, err = fmt.Fprintf(stdout, "%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n\n%s",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn, t.String())
+	return err
+}
+
+// buildFloor compiles the smallest server. The working directory is in its module.
+func buildFloor(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "floor")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "github.com/sealock/sealock/e2e/bench/floor") //nolint:gosec // a fixed command
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building floor: %w\n%s", err, out)
+	}
+	return path, nil
+}

@@ -1,0 +1,140 @@
+package e2e_test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/sealock/sealock/e2e/internal/need"
+	"github.com/sealock/sealock/e2e/internal/proc"
+	"github.com/sealock/sealock/e2e/internal/registry"
+)
+
+// TestConformance runs the OCI distribution-spec conformance suite with token
+// authentication, TestConformance/<registry>, and wants every test to pass that passes
+// on the same registry without sealock.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	need.Tool(t, "conformance")
+	bare := newBaselines()
+	for _, r := range rows() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			s := r.start(t)
+			s.server.AddProject(t, "conformance", alice+":maintainer")
+			want := bare.of(t, r.kind)
+			got := conformance(t, s.host, alice, alicePassword)
+			t.Logf("bare %s; through sealock %s", want, got)
+			for _, name := range slices.Sorted(maps.Keys(want.passed)) {
+				if got.passed[name] < want.passed[name] {
+					t.Errorf("%s: passes %d times through sealock, want %d as on the bare registry", name, got.passed[name], want.passed[name])
+				}
+			}
+		})
+	}
+}
+
+// baselines are the outcomes on registries without sealock, each made once.
+type baselines struct {
+	once map[registry.Kind]func(t *testing.T) outcome
+}
+
+func newBaselines() baselines {
+	b := baselines{once: map[registry.Kind]func(t *testing.T) outcome{}}
+	for _, kind := range []registry.Kind{registry.Debian28, registry.V30, registry.V31} {
+		var once sync.Once
+		var result outcome
+		b.once[kind] = func(t *testing.T) outcome {
+			t.Helper()
+			once.Do(func() {
+				stock := registry.Start(t, kind, proc.FreeAddr(t), "")
+				result = conformance(t, stock.Addr, "", "")
+			})
+			return result
+		}
+	}
+	return b
+}
+
+// of returns the outcome on a bare registry.
+func (b baselines) of(t *testing.T, kind registry.Kind) outcome {
+	t.Helper()
+	result := b.once[kind](t)
+	if len(result.passed) == 0 {
+		t.Fatalf("conformance of a bare %s: nothing passed", kind)
+	}
+	return result
+}
+
+// outcome counts the tests of one run of the suite.
+type outcome struct {
+	passed                   map[string]int // by name; some names stand for several tests
+	total, failures, skipped int
+}
+
+func (o outcome) String() string {
+	passed := 0
+	for _, n := range o.passed {
+		passed += n
+	}
+	return fmt.Sprintf("%d tests: %d passed, %d failed, %d skipped", o.total, passed, o.failures, o.skipped)
+}
+
+// report is as much of a JUnit file as is needed.
+type report struct {
+	Suites []struct {
+		Cases []struct {
+			Name   string `xml:"name,attr"`
+			Status string `xml:"status,attr"`
+		} `xml:"testcase"`
+	} `xml:"testsuite"`
+}
+
+// conformance runs the suite. It ends with a failure wherever one test fails, on every
+// registry there is; what counts is its report.
+func conformance(t *testing.T, host, user, pass string) outcome {
+	t.Helper()
+	dir := proc.Dir(t)
+	out := proc.Run(proc.Command{
+		Args: []string{need.Tool(t, "conformance")},
+		Dir:  dir,
+		Env: []string{
+			"PATH=" + need.Path(), "HOME=" + dir,
+			"OCI_REGISTRY=" + host, "OCI_TLS=disabled", "OCI_VERSION=1.1",
+			"OCI_USERNAME=" + user, "OCI_PASSWORD=" + pass,
+			"OCI_REPO1=conformance/first", "OCI_REPO2=conformance/second",
+		},
+	})
+	raw, err := os.ReadFile(filepath.Join(dir, "results", "junit.xml"))
+	if err != nil {
+		t.Fatalf("reading the report of the suite: %v\n%s", err, out)
+	}
+	var r report
+	if err := xml.Unmarshal(raw, &r); err != nil {
+		t.Fatalf("reading the report of the suite: %v", err)
+	}
+	return r.outcome()
+}
+
+func (r report) outcome() outcome {
+	o := outcome{passed: map[string]int{}}
+	for _, suite := range r.Suites {
+		for _, c := range suite.Cases {
+			o.total++
+			switch c.Status {
+			case "passed":
+				o.passed[c.Name]++
+			case "failure", "error":
+				o.failures++
+			default:
+				o.skipped++
+			}
+		}
+	}
+	return o
+}
