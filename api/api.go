@@ -53,7 +53,7 @@ func New(d Deps) (http.Handler, error) {
 	// echo v4 would otherwise believe any client's X-Forwarded-For.
 	e.IPExtractor = d.Proxies.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
-	e.Use(answerHeaders, authenticate(d))
+	e.Use(answerHeaders, authenticate(d), wholePath)
 	gen.RegisterHandlers(e, &handlers{Deps: d, document: text})
 	return e, nil
 }
@@ -64,6 +64,17 @@ func answerHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		h := c.Response().Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
+
+// wholePath keeps echo's last path parameter from taking in what follows it: /users/1/x is nothing, not the user "1/x".
+// An encoded slash stays a part of the parameter.
+func wholePath(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if strings.Count(c.Path(), "/") != strings.Count(c.Request().URL.EscapedPath(), "/") {
+			return echo.ErrNotFound
+		}
 		return next(c)
 	}
 }

@@ -31,7 +31,7 @@ func bind[B any](w http.ResponseWriter, r *http.Request, required ...string) (B,
 		return v, errs.New(errs.Invalid, "the body is no JSON object").WithHint("check its syntax").Because(err)
 	}
 	for _, name := range required {
-		if _, ok := fields[name]; !ok {
+		if given, ok := fields[name]; !ok || string(given) == "null" {
 			return v, errs.New(errs.Invalid, "the field %s is missing", name).WithHint("say which value it is to have")
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
 )
 
 // allowed lists who of the people an operation's x-who lets in.
@@ -73,7 +72,7 @@ func (w *world) wantServed(op operation, name string) {
 	w.t.Helper()
 	got := w.try(op, name)
 	absent := got.status == http.StatusNotFound && op.OperationID != "revokeRefreshToken" // others' are not there
-	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)        // asks for a private one
+	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)         // asks for a private one
 	if !notMine && (got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || absent) {
 		w.t.Errorf("%s as %q = %d %s, want it to be served", op, name, got.status, got.body)
 	}
