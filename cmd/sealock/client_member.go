@@ -24,8 +24,8 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
 		Use: "add PROJECT USER --role ROLE", Short: "Add a member to a project",
-		Long:    "Add a user to a project with a role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
-		Example: "  sealock member add team bob --role developer",
+		Long:              "Add a user to a project with a role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
+		Example:           "  sealock member add team bob --role developer",
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	addRoleFlag(cmd, &role)
@@ -77,8 +77,8 @@ func newMemberSetRoleCommand(env *environment) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
 		Use: "set-role PROJECT USER --role ROLE", Short: "Give a member another role",
-		Long:    "Give a member another role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
-		Example: "  sealock member set-role team bob --role maintainer",
+		Long:              "Give a member another role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
+		Example:           "  sealock member set-role team bob --role maintainer",
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	addRoleFlag(cmd, &role)
@@ -164,7 +164,7 @@ func roleID(name string) (int64, error) {
 			return int64(role), nil
 		}
 	}
-	return 0, usagef("--role %q is none: give one of %s", name, strings.Join(roleNames(nil, nil), ", "))
+	return 0, usagef("there is no role %q: give --role one of %s", name, strings.Join(roleNames(nil, nil), ", "))
 }
 
 // roleNames offers the roles, the strongest first.
