@@ -19,10 +19,12 @@ import (
 type step struct {
 	command string
 	shown   []string
+	refused bool // it has to fail, with the lines that are shown
 }
 
 // TestReadme types the first shell session of the README, against a real engine, and
-// wants it to work as it stands. Only the port is another one, which may be free.
+// wants it to work as it stands; after it the refusals that the README shows. Only the
+// port is another one, which may be free.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(need.Repository(), "README.md"))
@@ -34,51 +36,73 @@ func TestReadme(t *testing.T) {
 	addr := fmt.Sprintf("localhost:%d", proc.FreePort(t))
 	session := readmeSession(strings.ReplaceAll(string(text), "localhost:8080", addr))
 	if len(session) == 0 {
-		t.Fatal("README.md: no console block that starts sealock serve and logs in with docker, want one")
+		t.Fatal("README.md: no shell block that starts sealock serve and logs in with docker, want one")
 	}
 	typeSession(t, session, addr)
 }
 
-// readmeSession finds the first block in which sealock is started and docker logs in.
+// readmeSession finds the first block in which sealock is started and docker logs in,
+// and the refusals shown after it.
 func readmeSession(text string) []step {
-	for _, block := range consoleBlocks(text) {
+	for _, block := range blocks(text, "console", "sh", "shell") {
 		if strings.Contains(block, "sealock serve") && strings.Contains(block, "docker login") {
-			return steps(block)
+			return append(steps(block), refusals(text)...)
 		}
 	}
 	return nil
 }
 
-func consoleBlocks(text string) []string {
-	var blocks []string
-	for _, fence := range []string{"```console\n", "```sh\n", "```shell\n"} {
-		parts := strings.Split(text, fence)
-		for _, part := range parts[1:] {
-			block, _, _ := strings.Cut(part, "\n```")
-			blocks = append(blocks, block)
+// refusals are the pushes that the README shows in plain text. The image has to be
+// there under that name, which is not what the reader is to learn.
+func refusals(text string) []step {
+	var all []step
+	for _, block := range blocks(text, "text") {
+		for _, s := range steps(block) {
+			if image, ok := strings.CutPrefix(s.command, "docker push "); ok && len(s.shown) > 0 {
+				s.refused = true
+				host, _, _ := strings.Cut(image, "/")
+				all = append(all, step{command: "docker tag " + host + "/library/hello:v1 " + image}, s)
+			}
 		}
 	}
-	return blocks
+	return all
 }
 
-// steps splits a block at its prompts; a command goes on after a backslash.
+// blocks returns the fenced blocks in these languages.
+func blocks(text string, languages ...string) []string {
+	var all []string
+	for _, language := range languages {
+		for _, part := range strings.Split(text, "```"+language+"\n")[1:] {
+			block, _, _ := strings.Cut(part, "\n```")
+			all = append(all, block)
+		}
+	}
+	return all
+}
+
+// steps splits a block at its prompts, or takes every line for a command where there
+// is no prompt. A command goes on after a backslash.
 func steps(block string) []step {
 	var all []step
+	prompts := strings.Contains("\n"+block, "\n$ ")
 	more := false
 	lines := bufio.NewScanner(strings.NewReader(block))
 	for lines.Scan() {
 		line := lines.Text()
-		command, prompt := strings.CutPrefix(line, "$ ")
+		command, begins := strings.CutPrefix(line, "$ ")
+		if !prompts {
+			begins = !more && strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#")
+		}
 		switch {
-		case prompt:
+		case begins:
 			all = append(all, step{command: command})
 		case more:
 			all[len(all)-1].command += "\n" + line
-		case len(all) > 0:
+		case prompts && len(all) > 0:
 			last := &all[len(all)-1]
 			last.shown = append(last.shown, line)
 		}
-		more = (prompt || more) && strings.HasSuffix(line, "\\")
+		more = (begins || more) && strings.HasSuffix(line, "\\")
 	}
 	return all
 }
@@ -87,25 +111,17 @@ func steps(block string) []step {
 // line after each step, with its exit code, so that it is known which one failed.
 func typeSession(t *testing.T, session []step, addr string) {
 	t.Helper()
-	engines := client.StartEngines(t)
-	s := client.NewSession(t, addr, engines)
-	bin := filepath.Join(s.Dir, "bin")
-	if err := os.MkdirAll(bin, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(sealock.Binary(t), filepath.Join(bin, "sealock")); err != nil {
-		t.Fatal(err)
-	}
-	fixtureImages(t, s, session)
-	env := append(s.Env(), "PATH="+bin+":"+need.Path(), "SEALOCK_LISTEN="+addr)
+	s := client.NewSession(t, addr, client.StartEngines(t))
+	dir := filepath.Join(s.Dir, "home")
+	checkout(t, dir)
 	out := proc.Run(proc.Command{
-		Args: []string{"bash", "-c", script(session, addr)}, Env: env, Dir: filepath.Join(s.Dir, "home"),
+		Args: []string{"bash", "-c", script(session, addr)}, Env: append(s.Env(), "SEALOCK_LISTEN="+addr), Dir: dir,
 	})
-	t.Log(out)
+	t.Log(out.Text)
 	for i, st := range session {
 		printed, code := printedBy(out.Text, i)
-		if code != "0" {
-			t.Errorf("$ %s: got exit code %q, want 0; it printed\n%s", st.command, code, printed)
+		if (code == "0") == st.refused {
+			t.Errorf("$ %s: got exit code %s, want failure %v; it printed\n%s", st.command, code, st.refused, printed)
 		}
 		for _, line := range st.shown {
 			if key := keyOutput(line); !strings.Contains(printed, key) {
@@ -113,6 +129,13 @@ func typeSession(t *testing.T, session []step, addr string) {
 			}
 		}
 	}
+}
+
+// checkout stands for the folder in which the reader is, with what "make build" would
+// leave there; that it does is for others to prove.
+func checkout(t *testing.T, dir string) {
+	t.Helper()
+	fixture.File(t, filepath.Join(dir, "Makefile"), "build:\n\t@mkdir -p bin && cp "+sealock.Binary(t)+" bin/sealock\n")
 }
 
 // script makes a script of the steps. A server that is put into the background is
@@ -150,17 +173,4 @@ func keyOutput(line string) string {
 		line, _, _ = strings.Cut(line, cut)
 	}
 	return strings.TrimSpace(line)
-}
-
-// fixtureImages gives the engine the images that the session takes for granted:
-// nothing is pulled from outside.
-func fixtureImages(t *testing.T, s *client.Session, session []step) {
-	t.Helper()
-	for _, st := range session {
-		words := strings.Fields(st.command)
-		if len(words) >= 4 && words[0] == "docker" && words[1] == "tag" {
-			rootfs := fixture.RootfsTar(t, s.Fresh("rootfs.tar"), unique("readme"))
-			must(t, s.Run("docker", "import", rootfs, words[2]))
-		}
-	}
 }
