@@ -205,6 +205,7 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	var n counter
 	d.srv.Config.Handler = httpx.RequestIDs(&n, proxy.New(d.config))
 	d.srv.Start()
+	d.srv.Client().Transport.(*http.Transport).DisableCompression = true // so that what is sent is what a test says
 	tb.Cleanup(d.srv.Close)
 	return d
 }

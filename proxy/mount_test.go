@@ -53,6 +53,21 @@ func form(digest, from, token, contentType string) call {
 	}
 }
 
+// A handler in front that has parsed the form leaves no mount behind in what it parsed.
+func TestMountIsForgottenOnceStripped(t *testing.T) {
+	up := &witness{}
+	d := open(t, newMint(t), up)
+	inner := d.srv.Config.Handler
+	d.srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.FormValue("mount")
+		inner.ServeHTTP(w, r)
+	})
+	d.do(t, call{method: "POST", path: "/v2/team/app/blobs/uploads/?mount=" + hexDigest + "&from=gone/app&x=%41", token: d.token(t, "alice", pushToken, 0)}).want(t, "POST", 200)
+	if got := up.seen.FormValue("mount") + up.seen.FormValue("from"); got != "" || up.seen.RequestURI != "/v2/team/app/blobs/uploads/?x=%41" {
+		t.Errorf("the upstream sees a mount %q at %s, want none and the rest as it was", got, up.seen.RequestURI)
+	}
+}
+
 // A mount into a repository that is closed to the subject is refused like any push, whatever the source.
 func TestMountIntoAClosedRepository(t *testing.T) {
 	d := closed(t)

@@ -95,14 +95,10 @@ func (q Request) Path() string {
 }
 
 // canonicalPath returns the path as it stands on the request line, if it can be read in one way only: no escapes, no
-// absolute form, nothing that net/url changed.
+// absolute form, and nothing that was changed on the way here, because the upstream gets what is in r.URL.
 func canonicalPath(r *http.Request) (string, error) {
-	target := r.RequestURI
-	if target == "" { // a request that was never on a wire
-		target = r.URL.EscapedPath()
-	}
-	path, _, _ := strings.Cut(target, "?")
-	if path != r.URL.Path || !strings.HasPrefix(path, "/v2/") || r.URL.Host != "" {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if path != r.URL.Path || !strings.HasPrefix(path, "/v2/") {
 		return "", errNoEndpoint()
 	}
 	for i := range len(path) {

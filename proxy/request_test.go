@@ -149,6 +149,16 @@ func TestUnknownPathsAreRefused(t *testing.T) {
 	}
 }
 
+// The gate judges what will be forwarded: a path that a handler in front has changed is not what the client asked for.
+func TestChangedPathIsRefused(t *testing.T) {
+	r, err := wire("GET", "/v2/team/app/tags/list")
+	must(t, err)
+	r.URL.Path = "/v2/mine/app/tags/list"
+	if q, err := proxy.ParseRequest(r); err == nil {
+		t.Errorf("ParseRequest of a changed path = %+v, want an error", q)
+	}
+}
+
 func TestUploadParameters(t *testing.T) {
 	const uploads = "/v2/team/app/blobs/uploads/?"
 	for _, row := range []struct {
