@@ -61,14 +61,20 @@ func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Su
 	return sub, nil
 }
 
-// Forget drops what is known of a name, as when its password, its rights or the user itself changed. "" drops all.
+// Forget drops what is known of a name, as when its password changed or the user is gone.
 func (c *CredentialCache) Forget(name string) {
 	c.generation.Add(1)
-	if name == "" {
-		c.known.InvalidateAll()
-		return
-	}
 	c.known.Invalidate(strings.ToLower(name))
+}
+
+// ForgetID drops what is known of the user with the id, as when its memberships changed.
+func (c *CredentialCache) ForgetID(id int64) {
+	c.generation.Add(1)
+	for name, known := range c.known.All() {
+		if known.subject.ID == id {
+			c.known.Invalidate(name)
+		}
+	}
 }
 
 // mac binds name and secret; the length of the name is hashed too, so that no two pairs run together.

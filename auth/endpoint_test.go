@@ -483,6 +483,18 @@ func TestCredentialCache(t *testing.T) {
 	if _, err := cache.Authenticate(ctx, credential("alice", "old")); err == nil {
 		t.Error("the old password is accepted after Forget")
 	}
+	if _, err := cache.Authenticate(ctx, credential("alice", "new")); err != nil {
+		t.Fatal(err)
+	}
+	asked := source.asked
+	cache.ForgetID(99)
+	if _, err := cache.Authenticate(ctx, credential("alice", "new")); err != nil || source.asked != asked {
+		t.Errorf("ForgetID of somebody else: %v, asked %d times more, want none", err, source.asked-asked)
+	}
+	cache.ForgetID(int64(len("alice")))
+	if _, err := cache.Authenticate(ctx, credential("alice", "new")); err != nil || source.asked != asked+1 {
+		t.Errorf("ForgetID: %v, asked %d times more, want once", err, source.asked-asked)
+	}
 }
 
 func TestChainStopsAtASourceThatIsDown(t *testing.T) {

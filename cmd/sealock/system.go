@@ -130,8 +130,12 @@ func (s *system) openUsers(context.Context) error {
 	cache := auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: s.users}}, credentialLife)
 	s.authn = cache
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+		switch c.Kind {
+		case store.UserChanged:
 			cache.Forget(c.User)
+		case store.MemberChanged:
+			cache.ForgetID(c.UserID)
+		case store.ProjectChanged:
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
