@@ -61,14 +61,9 @@ func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Su
 	return sub, nil
 }
 
-// Forget drops what is known of a name, as when its password changed or the user is gone.
-func (c *CredentialCache) Forget(name string) {
-	c.generation.Add(1)
-	c.known.Invalidate(strings.ToLower(name))
-}
-
-// ForgetID drops what is known of the user with the id, as when its memberships changed.
-func (c *CredentialCache) ForgetID(id int64) {
+// Forget drops what is known of the user with the id, as when its password, its memberships or the user itself
+// changed. Names would not do: two spellings may be the same user.
+func (c *CredentialCache) Forget(id int64) {
 	c.generation.Add(1)
 	for name, known := range c.known.All() {
 		if known.subject.ID == id {

@@ -130,12 +130,8 @@ func (s *system) openUsers(context.Context) error {
 	cache := auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: s.users}}, credentialLife)
 	s.authn = cache
 	cancel := s.store.Subscribe(func(c store.Change) {
-		switch c.Kind {
-		case store.UserChanged:
-			cache.Forget(c.User)
-		case store.MemberChanged:
-			cache.ForgetID(c.UserID)
-		case store.ProjectChanged:
+		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+			cache.Forget(c.UserID)
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
