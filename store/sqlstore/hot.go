@@ -22,18 +22,25 @@ const (
 		"t.created_at, t.last_used_at, t.idle_expiry, t.expires_at"
 )
 
-func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
-	for _, q := range []struct {
-		db   *sql.DB
-		stmt **sql.Stmt
-		sql  string
-	}{
+// hotQuery is a query, where it runs, and where it is kept when it is prepared.
+type hotQuery struct {
+	db   *sql.DB
+	stmt **sql.Stmt
+	sql  string
+}
+
+func (h *hotQueries) queries(p pools) []hotQuery {
+	return []hotQuery{
 		{p.read, &h.userByName, "SELECT " + userColumns + " FROM users AS t WHERE t.name_key = ?"},
 		{p.read, &h.projectByName, "SELECT " + projectColumns + " FROM projects AS t LEFT JOIN users AS o ON o.id = t.owner_id WHERE t.name = ?"},
 		{p.read, &h.memberRole, "SELECT role FROM members WHERE project_id = ? AND user_id = ?"},
 		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},
 		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},
-	} {
+	}
+}
+
+func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
+	for _, q := range h.queries(p) {
 		stmt, err := q.db.PrepareContext(ctx, d.rebind(q.sql))
 		if err != nil {
 			return err

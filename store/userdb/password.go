@@ -115,25 +115,36 @@ func (h *Hasher) Waste(ctx context.Context, password secret.Text) error {
 }
 
 func (h *Hasher) compare(ctx context.Context, p phc, password secret.Text) (bool, error) {
-	if utf8.RuneCountInString(password.Reveal()) > MaxPassword {
+	long := utf8.RuneCountInString(password.Reveal()) > MaxPassword
+	if long {
 		password = secret.New("") // longer than any password that was ever set: wrong, at the usual cost
 	}
 	key, err := h.derive(ctx, p, len(p.key), password)
 	if err != nil {
 		return false, err
 	}
-	return subtle.ConstantTimeCompare(key, p.key) == 1, nil
+	return subtle.ConstantTimeCompare(key, p.key) == 1 && !long, nil
 }
 
 func (h *Hasher) derive(ctx context.Context, p phc, length int, password secret.Text) ([]byte, error) {
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting to hash a password: %w", context.Cause(ctx))
+	if err := h.acquire(ctx); err != nil {
+		return nil, fmt.Errorf("waiting to hash a password: %w", err)
 	}
 	defer func() { <-h.slots }()
 	// length is that of a key which was bounded when it was read.
 	return argon2.IDKey([]byte(password.Reveal()), p.salt, p.time, p.memory, p.threads, uint32(length)), nil //nolint:gosec // see above
+}
+
+func (h *Hasher) acquire(ctx context.Context) error {
+	if ctx.Err() != nil { // select would toss a coin
+		return context.Cause(ctx)
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // phc is a hash in the PHC string format: $argon2id$v=19$m=19456,t=2,p=1$salt$key.

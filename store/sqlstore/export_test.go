@@ -1,0 +1,16 @@
+package sqlstore
+
+import "database/sql"
+
+// HotQueries returns the texts of the queries on the token path.
+func HotQueries() []string {
+	var h hotQueries
+	var texts []string
+	for _, q := range h.queries(pools{}) {
+		texts = append(texts, q.sql)
+	}
+	return texts
+}
+
+// Reader returns the connections that a store reads with.
+func (s *Store) Reader() *sql.DB { return s.pools.read }
