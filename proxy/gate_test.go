@@ -214,6 +214,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A refusal without a body lets clients go on to the request that says why.
+func TestRefusedHead(t *testing.T) {
+	d := closed(t)
+	for _, path := range []string{"/v2/calico/node/blobs/" + hexDigest, "/v2/calico/node/manifests/v1"} {
+		a := d.do(t, call{method: "HEAD", path: path, token: d.token(t, "bob", "", 0)}).want(t, "HEAD "+path, 404)
+		want := `299 - "project 'calico' does not exist or is not visible to you: create it with 'sealock project create calico' or ask its administrator to add you"`
+		if got := a.header.Get("Warning"); got != want || len(a.body) > 0 {
+			t.Errorf("HEAD %s = %q with the warning %s, want no body and %s", path, a.body, got, want)
+		}
+	}
+	if n := len(d.trail.all()); n != 2 {
+		t.Errorf("two refused HEAD requests wrote %d audit records, want 2", n)
+	}
+}
+
 func TestRefusalIsRecorded(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	proxies, err := httpx.ParseTrustedProxies([]string{"127.0.0.1"})
@@ -257,7 +272,7 @@ func TestAbsentAndInvisibleReadTheSame(t *testing.T) {
 				there := d.do(t, call{method: method, path: example(route, "mine/app"), token: token})
 				absent := d.do(t, call{method: method, path: example(route, "gone/app"), token: token})
 				same := func(a answer) string {
-					return strings.NewReplacer("mine", "PROJECT", "gone", "PROJECT").Replace(string(a.body) + a.header.Get("WWW-Authenticate"))
+					return strings.NewReplacer("mine", "PROJECT", "gone", "PROJECT").Replace(string(a.body) + a.header.Get("WWW-Authenticate") + a.header.Get("Warning"))
 				}
 				if there.status != absent.status || same(there) != same(absent) {
 					t.Errorf("%s %s as %q: invisible %d %s, absent %d %s, want the same", method, route.Path, subject, there.status, same(there), absent.status, same(absent))
