@@ -51,6 +51,53 @@ func unseen(v *visit, denial *errs.Error) error {
 	return &hidden
 }
 
+// denial explains a refusal to a subject that is logged in. What does not exist and what the subject may not see read
+// the same, so that nobody learns names by trying; a system administrator sees everything, so there is one reading.
+func (g *Gate) denial(v *visit, sub auth.Subject, granted auth.Scope) (*errs.Error, error) {
+	action := missing(v.Method, v.Repository, granted)
+	project, ok := auth.Project(v.Repository)
+	if !ok {
+		return errs.New(errs.Denied, "repository %q is in no project", v.Repository).
+			WithHint("images live in a project: %s/PROJECT/%s", v.origin.Host, v.Repository), nil
+	}
+	all := auth.Scope{repositoryAccess(v.Repository, auth.ActionAll)}
+	d, err := g.Authorizer.Authorize(v.r.Context(), sub, all)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(d.Granted) > 0:
+		return errs.New(errs.Denied, "you may not %s repository %q", phrase(action), v.Repository).
+			WithHint("an administrator of project %q can give you a role that may", project), nil
+	case sub.SysAdmin:
+		return errs.New(errs.Denied, "project %q does not exist", project).
+			WithHint("create it with \"sealock project create %s\"", project), nil
+	}
+	return errs.New(errs.Denied, "project %q does not exist or is not visible to you", project).
+		WithHint("create it with \"sealock project create %s\" or ask its administrator to add you", project), nil
+}
+
+// missing returns the action to name in a refusal: the strongest one that the method needs and that is not granted.
+func missing(method, repository string, granted auth.Scope) auth.Action {
+	for _, a := range slices.Backward(actions(method)) {
+		if !granted.Allows(auth.TypeRepository, repository, a) {
+			return a
+		}
+	}
+	return actions(method)[0]
+}
+
+func phrase(a auth.Action) string {
+	switch a {
+	case auth.ActionPush:
+		return "push to"
+	case auth.ActionDelete:
+		return "delete from"
+	case auth.ActionPull, auth.ActionAll:
+	}
+	return "pull from"
+}
+
 // recordRefusal writes the refusal to the audit trail. What can't be recorded is not said.
 func (g *Gate) recordRefusal(v *visit, sub auth.Subject, want auth.Scope, rules string, denial *errs.Error) error {
 	reason := denial.Message
