@@ -30,6 +30,7 @@ func operations() []operation {
 		{client.WrongPassword, "a wrong password is refused, and the screen says so", tryWrongPassword},
 		{client.DeniedPush, "a push to a project that does not exist is refused; through the front proxy the screen says why", tryDeniedPush},
 		{client.Narrowed, "a guest pulls and can't push; the token that is asked for pull,push holds pull", tryNarrowed},
+		{client.Anonymous, "pull from a public project without a login; a push is refused", tryAnonymous},
 		{client.Expired, "an access token works while it is good and is refused when it has expired", tryExpired},
 		{client.RefreshToken, "push and pull with the refresh token of a docker login; refused once it is revoked", tryRefreshToken},
 		{client.Restart, "pull and push after the registry was restarted", tryRestart},
@@ -127,10 +128,15 @@ func tryWrongPassword(t *testing.T, c *cell) {
 func tryDeniedPush(t *testing.T, c *cell) {
 	out := c.driver.Push(c.alice, c.ref("calico/"+c.driver.Name, "1.0.0"), unique(c.driver.Name))
 	if c.row.plugin || !c.driver.Shows.Denied {
-		mustFail(t, out, "denied", "unauthorized", "insufficient_scope", "authorization failed", "authentication required", "forbidden")
+		mustFail(t, out, refused()...)
 		return
 	}
 	mustFail(t, out, `project "calico" does not exist or is not visible to you`, `project \"calico\" does not exist or is not visible to you`)
+}
+
+// refused lists the words of which every client shows one when it may not do a thing.
+func refused() []string {
+	return []string{"denied", "unauthorized", "insufficient_scope", "authorization failed", "authentication required", "forbidden"}
 }
 
 func tryNarrowed(t *testing.T, c *cell) {
@@ -141,11 +147,21 @@ func tryNarrowed(t *testing.T, c *cell) {
 	c.prepare(t, ref, content)
 	out := c.driver.Push(s, ref, content)
 	if c.row.plugin || !c.driver.Shows.Denied {
-		mustFail(t, out, "denied", "unauthorized", "insufficient_scope", "authorization failed", "authentication required", "forbidden")
+		mustFail(t, out, refused()...)
 	} else {
 		mustFail(t, out, `you may not push to repository "`+c.repository, `you may not push to repository \"`+c.repository)
 	}
 	c.narrowedToken(t)
+}
+
+func tryAnonymous(t *testing.T, c *cell) {
+	ref, content := c.ref("open/"+c.driver.Name, "1.0.0"), unique(c.driver.Name)
+	digest := c.push(t, c.alice, ref, content)
+	s := c.session(t)
+	c.pull(t, s, ref, digest, content)
+	denied, content := c.ref(ref.Repository, "2.0.0"), unique(c.driver.Name)
+	c.prepare(t, denied, content)
+	mustFail(t, c.driver.Push(s, denied, content), refused()...)
 }
 
 // narrowedToken asks for more than a guest may have and wants what he may have.

@@ -108,4 +108,6 @@ func populate(t *testing.T, server *sealock.Server) {
 	server.AddProject(t, "team", alice+":maintainer", bob+":guest")
 	server.AddProject(t, "other", alice+":maintainer")
 	server.AddProject(t, "vault")
+	server.CLI(t, "project", "create", "open", "--public")
+	server.CLI(t, "member", "add", "open", alice, "--role", "maintainer")
 }

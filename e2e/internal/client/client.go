@@ -37,6 +37,7 @@ const (
 	WrongPassword Operation = "wrong-password"
 	DeniedPush    Operation = "denied-push"
 	Narrowed      Operation = "narrowed-scope"
+	Anonymous     Operation = "anonymous"
 	Expired       Operation = "expired-token"
 	RefreshToken  Operation = "refresh-token"
 	Restart       Operation = "registry-restart"
