@@ -128,5 +128,5 @@ func exitCode(err error) int {
 
 // printError writes an error as one line.
 func printError(w io.Writer, err error) {
-	_, _ = fmt.Fprintf(w, "sealock: %s\n", strings.ReplaceAll(printable(err.Error()), "\n", " ")) // nowhere to tell of a failure
+	_, _ = fmt.Fprintf(w, "sealock: %s\n", printable(strings.ReplaceAll(err.Error(), "\n", " "))) // nowhere to tell of a failure
 }

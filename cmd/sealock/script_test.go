@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary the program itself when a script runs sealock.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sealock": func() { os.Exit(mainCode()) }})
+}
+
+// TestScripts runs the shell sessions in testdata/script. Besides testscript's own commands they have:
+//
+//	serve [FLAG...]  start sealock serve on a free port with its data in $WORK/data; $SERVER is its URL then
+//	stop             stop it; what still runs is stopped at the end of the script
+//	accesstoken VARIABLE USER PASSWORD  set a variable to an access token for the REST API
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("SEALOCK_ADMIN_PASSWORD", "administrators-secret")
+			env.Values[serverKey{}] = &server{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serveCmd, "stop": stopCmd, "accesstoken": accessTokenCmd},
+	})
+}
+
+// server is a sealock that a script started.
+type server struct{ cmd *exec.Cmd }
+
+type serverKey struct{}
+
+func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
+	s, _ := ts.Value(serverKey{}).(*server)
+	if neg || s.cmd != nil {
+		ts.Fatalf("usage: serve [FLAG...], once until stop")
+	}
+	address := ts.Getenv("ADDRESS")
+	if address == "" {
+		address = freeAddress(ts)
+		ts.Setenv("ADDRESS", address)
+		ts.Setenv("SERVER", "http://"+address)
+	}
+	s.start(ts, append([]string{"serve", "--data-dir", ts.MkAbs("data"), "--listen", address}, args...))
+	ts.Defer(func() { s.stop(ts) })
+	if err := await(ts.Getenv("SERVER")+"/api/v2.0/ping", 30*time.Second); err != nil {
+		ts.Fatalf("sealock serve does not get ready: %v", err)
+	}
+}
+
+func freeAddress(ts *testscript.TestScript) string {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// start runs the program with the script's environment; what it says goes into a file that a failing test shows.
+func (s *server) start(ts *testscript.TestScript, args []string) {
+	program, err := exec.LookPath("sealock") // the scripts' PATH is this process's
+	ts.Check(err)
+	log, err := os.Create(ts.MkAbs("serve.log"))
+	ts.Check(err)
+	s.cmd = exec.Command(program, args...)
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), log, log
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SEALOCK_ADMIN_PASSWORD", "GOCOVERDIR"} {
+		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
+	}
+	ts.Check(s.cmd.Start())
+}
+
+func stopCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	s, _ := ts.Value(serverKey{}).(*server)
+	s.stop(ts)
+}
+
+// stop ends the server as a service manager does.
+func (s *server) stop(ts *testscript.TestScript) {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		ts.Logf("sealock serve ended: %v\n%s", err, ts.ReadFile("serve.log"))
+	case <-time.After(20 * time.Second):
+		_ = s.cmd.Process.Kill()
+		ts.Logf("sealock serve did not end by itself\n%s", ts.ReadFile("serve.log"))
+	}
+	s.cmd = nil
+}
+
+func accessTokenCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: accesstoken VARIABLE USER PASSWORD")
+	}
+	resp, err := http.PostForm(ts.Getenv("SERVER")+"/service/token", url.Values{ //nolint:noctx // a test's own server
+		"grant_type": {"password"}, "service": {apiService}, "client_id": {"ci"}, "username": {args[1]}, "password": {args[2]},
+	})
+	t, err := decode[tokens](resp, err)
+	ts.Check(err)
+	ts.Setenv(args[0], t.AccessToken)
+}
+
+// await asks a URL until it answers 200.
+func await(url string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := ask(ctx, url)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func ask(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
+}
