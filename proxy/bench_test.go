@@ -40,7 +40,7 @@ func BenchmarkSeparateManifest(b *testing.B) {
 
 func benchmark(b *testing.B, d *door, path string) {
 	gate := proxy.New(d.config)
-	r := httptest.NewRequest("GET", path, nil)
+	r := httptest.NewRequestWithContext(b.Context(), "GET", path, nil)
 	r.Header.Set("Authorization", "Bearer "+d.token(b, "alice", pushToken, 0))
 	r.Header.Set("Accept", manifestType)
 	b.ReportAllocs()

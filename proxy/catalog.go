@@ -25,17 +25,17 @@ const (
 
 // serveCatalog answers /v2/_catalog with what the subject may pull. Any valid token will do, because the answer holds
 // nothing that the subject could not find out by asking for each.
-func (g *Gate) serveCatalog(v *visit) error {
+func (g *Gate) serveCatalog(ctx context.Context, v *visit) error {
 	query := v.r.URL.Query()
 	n, err := entries(query)
 	if err != nil {
 		return err
 	}
-	sub, err := g.subject(v)
+	sub, err := g.subject(ctx, v)
 	if err != nil {
 		return err
 	}
-	names, more, err := g.visible(v.r.Context(), sub, search{last: query.Get("last"), limit: n})
+	names, more, err := g.visible(ctx, sub, search{last: query.Get("last"), limit: n})
 	if err != nil {
 		return err
 	}

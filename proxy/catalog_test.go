@@ -74,9 +74,9 @@ func (d *door) allPages(t *testing.T, token string, n int) (all []string) {
 		if link == "" {
 			return all
 		}
-		rest, ok := strings.CutPrefix(link, "</v2/_catalog")
-		query, ok = strings.CutSuffix(rest, `>; rel="next"`)
-		if !ok {
+		rest, isPath := strings.CutPrefix(link, "</v2/_catalog")
+		var isNext bool
+		if query, isNext = strings.CutSuffix(rest, `>; rel="next"`); !isPath || !isNext {
 			t.Fatalf("Link = %q, want a path and rel=next", link)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -17,10 +17,9 @@ import (
 
 func TestUpstreamDown(t *testing.T) {
 	m := newMint(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, l.Close())
-	d := open(t, m, newSeparate(t, m, "http://"+l.Addr().String()))
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	d := open(t, m, newSeparate(t, m, gone.URL))
 	token := d.token(t, "alice", pushToken, 0)
 	for _, c := range []call{
 		{method: "GET", path: "/v2/team/app/manifests/v1", token: token},
@@ -41,7 +40,7 @@ func TestUpstreamDown(t *testing.T) {
 
 func TestUpstreamAnswersGarbage(t *testing.T) {
 	d := before(t, func(w http.ResponseWriter, _ *http.Request) {
-		c, rw, err := w.(http.Hijacker).Hijack()
+		c, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
@@ -57,7 +56,7 @@ func TestPullIsCutWithTheUpstream(t *testing.T) {
 	d := before(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
 		_, _ = w.Write([]byte("half"))
-		w.(http.Flusher).Flush()
+		flush(w)
 		panic(http.ErrAbortHandler)
 	})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", d.srv.URL+"/v2/team/app/blobs/"+hexDigest, nil)
@@ -82,7 +81,7 @@ func TestBodiesStream(t *testing.T) {
 		}
 		for _, s := range []string{"one", "two"} {
 			_, _ = io.WriteString(w, s)
-			w.(http.Flusher).Flush()
+			flush(w)
 			got <- s
 		}
 	})
@@ -118,8 +117,7 @@ func TestClientCutsAnUpload(t *testing.T) {
 		start := d.do(t, call{method: "POST", path: "/v2/team/app/blobs/uploads/", token: token}).want(t, "starting an upload", 202)
 		location := start.header.Get("Location")
 		for range 3 {
-			c, err := net.Dial("tcp", d.srv.Listener.Addr().String())
-			must(t, err)
+			c := d.dial(t)
 			fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\nContent-Length: 1000\r\n\r\nonly this",
 				strings.TrimPrefix(location, d.srv.URL), token)
 			time.Sleep(20 * time.Millisecond)
@@ -137,8 +135,7 @@ func TestClientCutsAnUpload(t *testing.T) {
 // A chunked body that breaks its own framing is the client's fault, and said so.
 func TestBrokenBodyIsNotTheUpstreamsFault(t *testing.T) {
 	d := before(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	c, err := net.Dial("tcp", d.srv.Listener.Addr().String())
-	must(t, err)
+	c := d.dial(t)
 	defer c.Close()
 	fmt.Fprintf(c, "PATCH /v2/team/app/blobs/uploads/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n", d.token(t, "alice", pushToken, 0))
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -165,8 +162,7 @@ func TestExpectContinue(t *testing.T) {
 		{"no token", "", []string{"HTTP/1.1 401 Unauthorized"}},
 		{"admitted", d.token(t, "alice", pushToken, 0), []string{"HTTP/1.1 100 Continue", "HTTP/1.1 201 Created"}},
 	} {
-		c, err := net.Dial("tcp", d.srv.Listener.Addr().String())
-		must(t, err)
+		c := d.dial(t)
 		must(t, c.SetDeadline(time.Now().Add(5*time.Second)))
 		fmt.Fprintf(c, "PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", row.token)
 		r := bufio.NewReader(c)
@@ -202,14 +198,13 @@ func TestNothingLeaks(t *testing.T) {
 				if _, err := w.Write(make([]byte, 1000)); err != nil {
 					return
 				}
-				w.(http.Flusher).Flush()
+				flush(w)
 				time.Sleep(time.Millisecond)
 			}
 		})
 		token := d.token(t, "alice", pushToken, 0)
 		for range 10 {
-			c, err := net.Dial("tcp", d.srv.Listener.Addr().String())
-			must(t, err)
+			c := d.dial(t)
 			fmt.Fprintf(c, "PATCH /v2/team/app/blobs/uploads/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1000\r\n\r\nonly this", token)
 			time.Sleep(5 * time.Millisecond)
 			must(t, c.Close())
@@ -224,7 +219,7 @@ func TestNothingLeaks(t *testing.T) {
 			cancel()
 		}
 	})
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
 	for range 100 {
 		if runtime.NumGoroutine() <= start {
 			return

@@ -58,12 +58,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := &visit{w: w, r: r, origin: g.Origins.Of(r)}
-	if err := g.serve(v); err != nil {
+	if err := g.serve(r.Context(), v); err != nil {
 		g.Errors.WriteRegistry(w, r, err)
 	}
 }
 
-func (g *Gate) serve(v *visit) (err error) {
+func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	if v.Request, err = ParseRequest(v.r); err != nil {
 		if allow := v.Kind.allow(); allow != "" {
 			v.w.Header().Set("Allow", allow)
@@ -76,7 +76,7 @@ func (g *Gate) serve(v *visit) (err error) {
 		v.w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if v.claims, err = g.authenticate(v); err != nil {
+	if v.claims, err = g.authenticate(ctx, v); err != nil {
 		return err
 	}
 	switch v.Kind {
@@ -84,10 +84,10 @@ func (g *Gate) serve(v *visit) (err error) {
 		writePong(v)
 		return nil
 	case KindCatalog:
-		return g.serveCatalog(v)
+		return g.serveCatalog(ctx, v)
 	case KindTags, KindManifest, KindBlob, KindUploads, KindUpload, KindReferrers:
 	}
-	if err := g.admit(v); err != nil {
+	if err := g.admit(ctx, v); err != nil {
 		return err
 	}
 	g.Upstream.ServeHTTP(v.w, g.outbound(v))
@@ -106,13 +106,13 @@ func writePong(v *visit) {
 }
 
 // authenticate reads and checks the bearer token.
-func (g *Gate) authenticate(v *visit) (auth.ClaimSet, error) {
+func (g *Gate) authenticate(ctx context.Context, v *visit) (auth.ClaimSet, error) {
 	token, ok := bearer(v.r.Header)
 	if !ok {
 		g.challenge(v, v.Access(), "")
 		return auth.ClaimSet{}, errs.New(errs.Unauthenticated, "authentication required").WithHint("run docker login %s", v.origin.Host)
 	}
-	claims, err := g.Verifier.Verify(v.r.Context(), token, g.Service)
+	claims, err := g.Verifier.Verify(ctx, token, g.Service)
 	if errs.Is(err, errs.Unauthenticated) {
 		g.challenge(v, v.Access(), "invalid_token")
 	}
@@ -140,26 +140,26 @@ func (g *Gate) challenge(v *visit, scope auth.Scope, code string) {
 }
 
 // admit lets the request in if the token covers it.
-func (g *Gate) admit(v *visit) error {
+func (g *Gate) admit(ctx context.Context, v *visit) error {
 	if v.claims.Access.Covers(v.Access()) {
 		return nil
 	}
-	sub, err := g.subject(v)
+	sub, err := g.subject(ctx, v)
 	if err != nil {
 		return err
 	}
 	if v.From != "" {
-		return g.admitMount(v, sub)
+		return g.admitMount(ctx, v, sub)
 	}
-	return g.refuse(v, sub, v.Access())
+	return g.refuse(ctx, v, sub, v.Access())
 }
 
 // subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.
-func (g *Gate) subject(v *visit) (auth.Subject, error) {
+func (g *Gate) subject(ctx context.Context, v *visit) (auth.Subject, error) {
 	if v.claims.Subject == "" {
 		return auth.Subject{}, nil
 	}
-	sub, err := g.Resolver.Resolve(v.r.Context(), v.claims.Subject)
+	sub, err := g.Resolver.Resolve(ctx, v.claims.Subject)
 	if errs.Is(err, errs.Unauthenticated) {
 		g.challenge(v, v.Access(), "invalid_token")
 		return auth.Subject{}, auth.ErrInvalidToken.Because(err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,11 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/distribution/distribution/v3/configuration"
-	_ "github.com/distribution/distribution/v3/registry/auth/token"
-	"github.com/distribution/distribution/v3/registry/handlers"
-	"github.com/sirupsen/logrus"
-
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/httpx"
@@ -31,6 +27,7 @@ import (
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/proxy/embedded"
+	"github.com/sealock/sealock/proxy/embedded/stocktest"
 )
 
 const service = "sealock-registry"
@@ -205,7 +202,11 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	var n counter
 	d.srv.Config.Handler = httpx.RequestIDs(&n, proxy.New(d.config))
 	d.srv.Start()
-	d.srv.Client().Transport.(*http.Transport).DisableCompression = true // so that what is sent is what a test says
+	plain, ok := d.srv.Client().Transport.(*http.Transport)
+	if !ok {
+		tb.Fatalf("transport is %T", d.srv.Client().Transport)
+	}
+	plain.DisableCompression = true // so that what is sent is what a test says
 	tb.Cleanup(d.srv.Close)
 	return d
 }
@@ -240,16 +241,12 @@ func newStock(tb testing.TB, m *mint) *httptest.Server {
 	tb.Helper()
 	bundle := filepath.Join(tb.TempDir(), "bundle.pem")
 	must(tb, os.WriteFile(bundle, m.root.PEM(), 0o600))
-	cfg := &configuration.Configuration{Version: configuration.CurrentVersion, Storage: configuration.Storage{
-		"filesystem": {"rootdirectory": tb.TempDir()}, "delete": {"enabled": true},
-	}, Auth: configuration.Auth{"token": {
-		"realm": "http://realm.invalid/token", "service": service, "issuer": "sealock", "rootcertbundle": bundle,
-	}}}
-	cfg.HTTP.Secret, cfg.Catalog.MaxEntries, cfg.Tags.MaxTags = "s3cret", 1000, 1000
-	logrus.SetOutput(io.Discard)
-	app := handlers.NewApp(context.Background(), cfg)
-	srv := httptest.NewServer(app)
-	tb.Cleanup(func() { srv.Close(); must(tb, app.Shutdown()) })
+	registry, shutdown, err := stocktest.New(context.Background(), stocktest.Config{
+		Root: tb.TempDir(), Realm: "http://realm.invalid/token", Service: service, Issuer: "sealock", RootCertBundle: bundle,
+	})
+	must(tb, err)
+	srv := httptest.NewServer(registry)
+	tb.Cleanup(func() { srv.Close(); must(tb, shutdown()) })
 	return srv
 }
 
@@ -348,5 +345,20 @@ func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// dial opens a connection to the door.
+func (d *door) dial(tb testing.TB) net.Conn {
+	tb.Helper()
+	c, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", d.srv.Listener.Addr().String())
+	must(tb, err)
+	return c
+}
+
+// flush sends what a handler has written so far.
+func flush(w http.ResponseWriter) {
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		panic(http.ErrAbortHandler)
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 // refuse says why a valid token does not open the door for want, whose first entry is the repository of the request.
 // Where a wider token would do, or a login, the answer is the 401 on which clients ask for one; where the policy would
 // never allow it, asking again is useless and the answer is a 403 that says what to do.
-func (g *Gate) refuse(v *visit, sub auth.Subject, want auth.Scope) error {
-	d, err := g.Authorizer.Authorize(v.r.Context(), sub, want)
+func (g *Gate) refuse(ctx context.Context, v *visit, sub auth.Subject, want auth.Scope) error {
+	d, err := g.Authorizer.Authorize(ctx, sub, want)
 	if err != nil {
 		return err
 	}
@@ -27,11 +28,11 @@ func (g *Gate) refuse(v *visit, sub auth.Subject, want auth.Scope) error {
 		g.challenge(v, want, "insufficient_scope")
 		return errs.New(errs.Unauthenticated, "you are not logged in, and %s needs it", v.Repository).WithHint("run docker login %s", v.origin.Host)
 	}
-	denial, err := g.denial(v, sub, d.Granted)
+	denial, err := g.denial(ctx, v, sub, d.Granted)
 	if err != nil {
 		return err
 	}
-	if err := g.recordRefusal(v, sub, want, d.Reason, denial); err != nil {
+	if err := g.recordRefusal(ctx, v, sub, want, d.Reason, denial); err != nil {
 		return err
 	}
 	if v.Method == http.MethodHead {
@@ -53,7 +54,7 @@ func unseen(v *visit, denial *errs.Error) error {
 
 // denial explains a refusal to a subject that is logged in. What does not exist and what the subject may not see read
 // the same, so that nobody learns names by trying; a system administrator sees everything, so there is one reading.
-func (g *Gate) denial(v *visit, sub auth.Subject, granted auth.Scope) (*errs.Error, error) {
+func (g *Gate) denial(ctx context.Context, v *visit, sub auth.Subject, granted auth.Scope) (*errs.Error, error) {
 	action := missing(v.Method, v.Repository, granted)
 	project, ok := auth.Project(v.Repository)
 	if !ok {
@@ -61,7 +62,7 @@ func (g *Gate) denial(v *visit, sub auth.Subject, granted auth.Scope) (*errs.Err
 			WithHint("images live in a project: %s/PROJECT/%s", v.origin.Host, v.Repository), nil
 	}
 	all := auth.Scope{repositoryAccess(v.Repository, auth.ActionAll)}
-	d, err := g.Authorizer.Authorize(v.r.Context(), sub, all)
+	d, err := g.Authorizer.Authorize(ctx, sub, all)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +100,12 @@ func phrase(a auth.Action) string {
 }
 
 // recordRefusal writes the refusal to the audit trail. What can't be recorded is not said.
-func (g *Gate) recordRefusal(v *visit, sub auth.Subject, want auth.Scope, rules string, denial *errs.Error) error {
+func (g *Gate) recordRefusal(ctx context.Context, v *visit, sub auth.Subject, want auth.Scope, rules string, denial *errs.Error) error {
 	reason := denial.Message
 	if rules != "" {
 		reason += " (" + rules + ")"
 	}
-	err := g.Recorder.Record(v.r.Context(), audit.Record{
+	err := g.Recorder.Record(ctx, audit.Record{
 		Time:      g.Now(),
 		RequestID: httpx.RequestID(v.w),
 		Actor:     sub.Name,
@@ -124,10 +125,10 @@ func (g *Gate) recordRefusal(v *visit, sub auth.Subject, want auth.Scope, rules 
 
 // admitMount decides about the mount of a blob. A source that the policy keeps from the subject turns the mount into a
 // plain upload: clients guess sources from what they have seen, and a bad guess must not fail the push.
-func (g *Gate) admitMount(v *visit, sub auth.Subject) error {
+func (g *Gate) admitMount(ctx context.Context, v *visit, sub auth.Subject) error {
 	both := v.Access()
 	source := both[len(both)-1:]
-	allowed, err := g.grants(v.r.Context(), sub, source)
+	allowed, err := g.grants(ctx, sub, source)
 	if err != nil {
 		return err
 	}
@@ -137,5 +138,5 @@ func (g *Gate) admitMount(v *visit, sub auth.Subject) error {
 	if v.claims.Access.Covers(v.Access()) {
 		return nil
 	}
-	return g.refuse(v, sub, v.Access())
+	return g.refuse(ctx, v, sub, v.Access())
 }

@@ -3,9 +3,10 @@ package proxy_test
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -131,7 +132,7 @@ func TestRedirectsArePassedOn(t *testing.T) {
 func TestAddressesOfTheUpstreamAreMended(t *testing.T) {
 	var up string
 	d := before(t, func(w http.ResponseWriter, r *http.Request) {
-		up = "http://" + r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()
+		up = fmt.Sprint("http://", r.Context().Value(http.LocalAddrContextKey))
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://realm.invalid/token",service="sealock-registry",scope="repository:team/app:pull",error="invalid_token"`)
 		w.Header().Set("Location", up+"/v2/team/app/blobs/uploads/1?_state=x")
 		w.WriteHeader(http.StatusUnauthorized)
@@ -194,7 +195,9 @@ func TestHTTP2Client(t *testing.T) {
 	srv.Config.Handler = proxy.New(d.config)
 	d.srv = srv
 	d.pushImage(t, d.token(t, "alice", pushToken, 0), "team/app", "v1")
-	resp, err := srv.Client().Get(srv.URL + "/v2/")
+	req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/v2/", nil)
+	must(t, err)
+	resp, err := srv.Client().Do(req)
 	must(t, err)
 	must(t, resp.Body.Close())
 	if resp.ProtoMajor != 2 || !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), `Bearer realm="https://`) {
@@ -212,7 +215,7 @@ func TestUpstreamOverTLS(t *testing.T) {
 		config *tls.Config
 		status int
 	}{
-		{"a CA that is trusted", up.Client().Transport.(*http.Transport).TLSClientConfig, 200},
+		{"a CA that is trusted", &tls.Config{RootCAs: authority(up), MinVersion: tls.VersionTLS12}, 200},
 		{"a CA that is not", nil, 503},
 	} {
 		c.TLS = row.config
@@ -222,6 +225,13 @@ func TestUpstreamOverTLS(t *testing.T) {
 		d := open(t, m, s)
 		d.do(t, call{method: "GET", path: "/v2/team/app/tags/list", token: d.token(t, "alice", pushToken, 0)}).want(t, row.name, row.status)
 	}
+}
+
+// authority returns the CA of a test server.
+func authority(srv *httptest.Server) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(srv.Certificate())
+	return pool
 }
 
 // An upgrade would open a connection past the gate: it is neither asked for nor granted.

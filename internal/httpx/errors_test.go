@@ -2,6 +2,7 @@ package httpx_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -46,7 +47,7 @@ func TestDialects(t *testing.T) {
 			} {
 				w := httptest.NewRecorder()
 				w.Header().Set(httpx.RequestIDHeader, "abc123")
-				d.write(w, httptest.NewRequest("GET", "/x?password=hunter2", nil), err)
+				d.write(w, httptest.NewRequestWithContext(context.Background(), "GET", "/x?password=hunter2", nil), err)
 				body := decode(t, w)
 				if w.Code != row.status || w.Header().Get("Retry-After") != row.retryAfter {
 					t.Errorf("%s: status %d, Retry-After %q, want %d, %q", name, w.Code, w.Header().Get("Retry-After"), row.status, row.retryAfter)
@@ -98,7 +99,7 @@ func errors0(t *testing.T, write func(httpx.Errors, *httptest.ResponseRecorder))
 
 func TestCodesStayInTheirDialect(t *testing.T) {
 	err := errs.New(errs.Invalid, "bad").WithCode("invalid_scope")
-	get := httptest.NewRequest("GET", "/", nil)
+	get := httptest.NewRequestWithContext(context.Background(), "GET", "/", nil)
 	if _, b := errors0(t, func(x httpx.Errors, w *httptest.ResponseRecorder) { x.WriteRegistry(w, get, err) }); b.Errors[0].Code != "NAME_INVALID" {
 		t.Errorf("registry code of invalid_scope = %q, want NAME_INVALID", b.Errors[0].Code)
 	}
@@ -118,7 +119,7 @@ func TestCodesStayInTheirDialect(t *testing.T) {
 
 func TestUnclassifiedErrorGivesNothingAway(t *testing.T) {
 	w, b := errors0(t, func(x httpx.Errors, w *httptest.ResponseRecorder) {
-		x.WriteAPI(w, httptest.NewRequest("GET", "/", nil), errors.New(canary))
+		x.WriteAPI(w, httptest.NewRequestWithContext(context.Background(), "GET", "/", nil), errors.New(canary))
 	})
 	if w.Code != 500 || strings.Contains(w.Body.String(), "secret") || b.Errors[0].Code != "UNKNOWN" {
 		t.Errorf("a plain error = %d %s, want 500 UNKNOWN without its text", w.Code, w.Body)
@@ -127,7 +128,7 @@ func TestUnclassifiedErrorGivesNothingAway(t *testing.T) {
 
 func TestHeadHasNoBody(t *testing.T) {
 	w := httptest.NewRecorder()
-	httpx.Errors{Log: slog.New(slog.DiscardHandler)}.WriteRegistry(w, httptest.NewRequest("HEAD", "/v2/", nil), errs.New(errs.NotFound, "none"))
+	httpx.Errors{Log: slog.New(slog.DiscardHandler)}.WriteRegistry(w, httptest.NewRequestWithContext(context.Background(), "HEAD", "/v2/", nil), errs.New(errs.NotFound, "none"))
 	if w.Body.Len() != 0 || w.Header().Get("Content-Length") == "0" || w.Header().Get(httpx.APIVersionHeader) != httpx.APIVersion {
 		t.Errorf("HEAD = %q %v, want no body, its length, and the API version", w.Body, w.Header())
 	}
@@ -137,7 +138,7 @@ func TestRetryAfterRoundsUp(t *testing.T) {
 	err := errs.New(errs.TooMany, "slow down")
 	err.After = 1200 * time.Millisecond
 	w, _ := errors0(t, func(x httpx.Errors, w *httptest.ResponseRecorder) {
-		x.WriteAPI(w, httptest.NewRequest("GET", "/", nil), err)
+		x.WriteAPI(w, httptest.NewRequestWithContext(context.Background(), "GET", "/", nil), err)
 	})
 	if got := w.Header().Get("Retry-After"); got != "2" {
 		t.Errorf("Retry-After for 1.2 s = %q, want 2", got)
@@ -148,7 +149,7 @@ func TestRequestIDs(t *testing.T) {
 	var seen string
 	h := httpx.RequestIDs(strings.NewReader("12345678"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { seen = httpx.RequestID(w) }))
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), "GET", "/", nil)
 	r.Header.Set(httpx.RequestIDHeader, "forged")
 	h.ServeHTTP(w, r)
 	if seen != "3132333435363738" || w.Header().Get(httpx.RequestIDHeader) != seen {

@@ -1,6 +1,7 @@
 package httpx_test
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +12,7 @@ import (
 )
 
 func request(host, remote string, header http.Header) *http.Request {
-	r := httptest.NewRequest("GET", "/v2/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), "GET", "/v2/", nil)
 	r.Host, r.RemoteAddr, r.Header = host, remote, header
 	return r
 }

@@ -3,13 +3,16 @@ package httpx_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +42,15 @@ func serve(t *testing.T, overTLS bool) (addr string, client *http.Client) {
 	return srv.Listener.Addr().String(), srv.Client()
 }
 
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestSniffLetsTheRightProtocolThrough(t *testing.T) {
 	plain, client := serve(t, false)
 	if got := post(t, client, "http://"+plain); got != "bodyHTTP/1.1" {
@@ -52,7 +64,11 @@ func TestSniffLetsTheRightProtocolThrough(t *testing.T) {
 
 func post(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
-	resp, err := client.Post(url, "text/plain", strings.NewReader("body"))
+	req, err := http.NewRequestWithContext(t.Context(), "POST", url, strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +82,14 @@ func post(t *testing.T, client *http.Client, url string) string {
 
 func TestTLSOnThePlainPort(t *testing.T) {
 	addr, _ := serve(t, false)
-	_, err := http.Get("https://" + addr)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err == nil {
+		err = resp.Body.Close()
+	}
 	if err == nil || !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		t.Errorf("https on the plain port = %v, want the error on which docker falls back", err)
 	}
@@ -84,10 +107,7 @@ func TestPlainOnTheTLSPort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := dial(t, addr)
 			defer c.Close()
 			go func() { _, _ = io.WriteString(c, row.send) }()
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -110,10 +130,7 @@ func TestPlainOnTheTLSPort(t *testing.T) {
 func TestSilentClientIsDropped(t *testing.T) {
 	for _, overTLS := range []bool{false, true} {
 		addr, client := serve(t, overTLS)
-		silent, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		silent := dial(t, addr)
 		defer silent.Close()
 		// The silent client keeps nobody from being served.
 		scheme := map[bool]string{false: "http://", true: "https://"}[overTLS]
@@ -121,7 +138,7 @@ func TestSilentClientIsDropped(t *testing.T) {
 		if err := silent.SetReadDeadline(time.Now().Add(10 * sniffTimeout)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := silent.Read(make([]byte, 1)); err != io.EOF && !strings.Contains(err.Error(), "reset") {
+		if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("silent client over TLS=%v read %v, want to be cut off", overTLS, err)
 		}
 	}
@@ -132,15 +149,12 @@ func TestSniffLeavesNoGoroutines(t *testing.T) {
 	t.Run("clients", func(t *testing.T) {
 		addr, _ := serve(t, true)
 		for range 20 {
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := dial(t, addr)
 			_, _ = io.WriteString(c, "GET / HT")
 			_ = c.Close()
 		}
 	})
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
 	for range 100 {
 		if runtime.NumGoroutine() <= before {
 			return
@@ -152,16 +166,13 @@ func TestSniffLeavesNoGoroutines(t *testing.T) {
 
 // The owner's deadlines hold: a deadline that was set before the first byte is neither lost nor shortened for good.
 func TestSniffKeepsDeadlines(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	l = httpx.Sniffing{Timeout: 50 * time.Millisecond}.ExpectPlain(l)
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := dial(t, l.Addr().String())
 	defer client.Close()
 	c, err := l.Accept()
 	if err != nil {
@@ -185,33 +196,37 @@ func TestSniffKeepsDeadlines(t *testing.T) {
 	if err := c.SetDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Read(b); err == nil || !err.(net.Error).Timeout() {
+	if _, err := c.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("Read after the owner's deadline = %v, want a timeout", err)
 	}
 }
 
 // A file sent on a wrapped connection still takes the kernel's path, and half-closing works.
 func TestSniffPassesOnWhatTheServerLooksFor(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	l = httpx.Sniffing{Timeout: time.Second}.ExpectPlain(l)
-	client, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := dial(t, l.Addr().String())
 	defer client.Close()
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.(io.ReaderFrom).ReadFrom(strings.NewReader("sent")); err != nil {
+	whole, ok := c.(interface {
+		io.ReaderFrom
+		CloseWrite() error
+	})
+	if !ok {
+		t.Fatalf("connection is %T, want one with ReadFrom and CloseWrite", c)
+	}
+	if _, err := whole.ReadFrom(strings.NewReader("sent")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+	if err := whole.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := io.ReadAll(client); err != nil || string(b) != "sent" {

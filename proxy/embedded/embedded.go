@@ -41,7 +41,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 	if err := writable(c.Root); err != nil {
 		return nil, err
 	}
-	routeLogs(c.Log)
+	routeLogs(ctx, c.Log)
 	app, err := newApp(ctx, configure(c))
 	if err != nil {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).

@@ -117,7 +117,7 @@ func TestLogsAreRouted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v2/team/app/manifests/v1", nil))
+	reg.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/v2/team/app/manifests/v1", nil))
 	os.Stderr = stderr
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

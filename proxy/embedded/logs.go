@@ -10,11 +10,11 @@ import (
 
 // routeLogs sends what the library logs to the process's log. The library takes its logger from nowhere but logrus's
 // standard one, which nothing else here uses.
-func routeLogs(log *slog.Logger) {
+func routeLogs(ctx context.Context, log *slog.Logger) {
 	std := logrus.StandardLogger()
 	std.SetOutput(io.Discard)
 	std.SetFormatter(noFormat{})
-	std.SetLevel(level(log))
+	std.SetLevel(level(ctx, log))
 	hooks := make(logrus.LevelHooks)
 	hooks.Add(logHook{log.With("component", "embedded_registry")})
 	std.ReplaceHooks(hooks)
@@ -22,8 +22,8 @@ func routeLogs(log *slog.Logger) {
 
 // level keeps the library from building lines that nobody reads. It logs several for each request, so its information
 // counts as debugging here.
-func level(log *slog.Logger) logrus.Level {
-	if log.Enabled(context.Background(), slog.LevelDebug) {
+func level(ctx context.Context, log *slog.Logger) logrus.Level {
+	if log.Enabled(ctx, slog.LevelDebug) {
 		return logrus.InfoLevel
 	}
 	return logrus.WarnLevel
