@@ -51,15 +51,15 @@ func check(cmd *cobra.Command, env *environment, cfg settings.Config) error {
 	if err != nil {
 		return err
 	}
-	faults := 0
+	faulty := false
 	for _, f := range findings {
 		_, _ = fmt.Fprintf(env.Stdout, "policy: %s: %s line %d: %s: %s\n", f.Severity, f.File, f.Line, f.Message, f.Hint)
 		if f.Severity == "error" {
-			faults++
+			faulty = true
 		}
 	}
-	if faults > 0 {
-		return errs.New(errs.Invalid, "the policy has %d faults", faults).WithHint("mend the lines above")
+	if faulty {
+		return errs.New(errs.Invalid, "the policy has faults").WithHint("mend the lines above")
 	}
 	_, _ = fmt.Fprintf(env.Stdout, "policy: good (%s)\n", cfg.Policy.Dir)
 	return nil

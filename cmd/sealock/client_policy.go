@@ -16,7 +16,7 @@ import (
 func newPolicyCommand(env *environment) *cobra.Command {
 	return groupCommand("policy", "Show, check and reload the policy", `  sealock policy show
   sealock policy check policy.csv`,
-		newPolicyShowCommand(env), newPolicyCheckCommand(env), newPolicyReloadCommand(env))
+		newPolicyShowCommand(env), newPolicyInitCommand(env), newPolicyCheckCommand(env), newPolicyReloadCommand(env))
 }
 
 func newPolicyShowCommand(env *environment) *cobra.Command {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,6 +26,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the shell sessions in testdata/script. Besides testscript's own commands they have:
 //
 //	serve [FLAG...]  start sealock serve on a free port with its data in $WORK/data; $SERVER is its URL then
+//	servetls         the same with TLS by a CA of its own, in data/keys/tls-root.pem
 //	stop             stop it; what still runs is stopped at the end of the script
 //	accesstoken VARIABLE USER PASSWORD  set a variable to an access token for the REST API
 func TestScripts(t *testing.T) {
@@ -37,7 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Values[serverKey{}] = &server{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serveCmd, "stop": stopCmd, "accesstoken": accessTokenCmd},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd},
 	})
 }
 
@@ -59,7 +62,24 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s.start(ts, append([]string{"serve", "--data-dir", ts.MkAbs("data"), "--listen", address}, args...))
 	ts.Defer(func() { s.stop(ts) })
-	if err := await(ts.Getenv("SERVER")+"/api/v2.0/ping", 30*time.Second); err != nil {
+	if err := await(http.DefaultClient, ts.Getenv("SERVER")+"/api/v2.0/ping", 30*time.Second); err != nil {
+		ts.Fatalf("sealock serve does not get ready: %v", err)
+	}
+}
+
+func serveTLSCmd(ts *testscript.TestScript, neg bool, args []string) {
+	s, _ := ts.Value(serverKey{}).(*server)
+	if neg || s.cmd != nil || len(args) > 0 {
+		ts.Fatalf("usage: servetls")
+	}
+	address := freeAddress(ts)
+	ts.Setenv("ADDRESS", address)
+	s.start(ts, []string{"serve", "--data-dir", ts.MkAbs("data"), "--listen", address, "--tls-self-signed"})
+	ts.Defer(func() { s.stop(ts) })
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(ts.ReadFile("data/keys/tls-root.pem")))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	if err := await(client, "https://"+address+"/api/v2.0/ping", 30*time.Second); err != nil {
 		ts.Fatalf("sealock serve does not get ready: %v", err)
 	}
 }
@@ -121,11 +141,11 @@ func accessTokenCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // await asks a URL until it answers 200.
-func await(url string, patience time.Duration) error {
+func await(client *http.Client, url string, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		err := ask(ctx, url)
+		err := ask(ctx, client, url)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -133,12 +153,12 @@ func await(url string, patience time.Duration) error {
 	}
 }
 
-func ask(ctx context.Context, url string) error {
+func ask(ctx context.Context, client *http.Client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
