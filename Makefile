@@ -1,0 +1,120 @@
+# sealock: everything that is done here by hand or by CI has a target. Needed beforehand: Go, and make itself.
+
+SHELL         := /bin/bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS     += --no-print-directory
+
+BIN     := $(CURDIR)/bin
+TOOLS   := $(CURDIR)/.tools/bin
+SEALOCK := $(BIN)/sealock
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
+LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
+
+# A missing tool skips its tests on a laptop, and fails in CI.
+export SEALOCK_REQUIRE ?= $(if $(filter true,$(CI)),all)
+# The tests of whole programs drive the binary that was built last.
+export SEALOCK_E2E_BINARY := $(SEALOCK)
+# A go.work above this folder is somebody else's.
+export GOWORK := off
+
+# Modules with tests or code of their own, apart so that what they need is no dependency of the program.
+MODULES   := . e2e e2e/image
+BENCHES   := ./auth ./policy ./project ./proxy ./internal/audit
+FUZZTIME  ?= 10m
+SHORTFUZZ ?= 3s
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build sealock and run it here; ARGS="--listen :8080" for flags
+	@exec $(SEALOCK) serve $(ARGS)
+
+.PHONY: build
+build: ## Build bin/sealock, a static binary
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(SEALOCK) ./cmd/sealock
+
+.PHONY: test
+test: unit fuzz-short e2e ## Run all tests, with everything they need installed first
+
+.PHONY: unit
+unit: packages ## Run the unit tests and testscripts, with the race detector
+	go vet ./...
+	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) ./...
+
+# The tests of whole programs: registries and clients, the Dockerfile and the examples, a short run of the benchmarks.
+.PHONY: e2e
+e2e: build tools ## Run the tests of whole programs: registries, clients, container image, examples
+	cd e2e/image && go test -count=1 -timeout=10m ./...
+	cd e2e && go test -count=1 -timeout=20m ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (10m) each
+	@$(call fuzz_all,$(FUZZTIME))
+
+.PHONY: fuzz-short
+fuzz-short:
+	@$(call fuzz_all,$(SHORTFUZZ))
+
+.PHONY: bench
+bench: build ## Print speed and memory beside the smallest possible server, and the Go benchmarks
+	@cd e2e && go run ./bench/measure -sealock $(SEALOCK)
+	@go test -run '^$$' -bench . -benchmem $(BENCHES)
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Check layout, style and the usual mistakes
+	@for module in $(MODULES); do (cd $$module && $(TOOLS)/golangci-lint run ./...); done
+
+.PHONY: format
+format: $(TOOLS)/golangci-lint ## Format the code
+	@for module in $(MODULES); do (cd $$module && $(TOOLS)/golangci-lint fmt ./...); done
+
+.PHONY: vuln
+vuln: $(TOOLS)/govulncheck ## Look for known vulnerabilities in what is linked in
+	@$(TOOLS)/govulncheck ./...
+
+.PHONY: generate
+generate: ## Generate code and documents from their sources
+	go generate ./...
+
+.PHONY: tools
+tools: ## Install the registries and clients that the tests drive
+	@hack/tools.sh --for e2e
+
+.PHONY: clean
+clean: ## Remove what was built; data folders stay
+	rm -rf $(BIN) .tools
+
+# The linters are built once for each version that tools/lint names.
+$(TOOLS)/golangci-lint $(TOOLS)/govulncheck: tools/lint/go.sum
+	@echo "building $(@F), once"
+	@mkdir -p $(TOOLS)
+	@cd tools/lint && CGO_ENABLED=0 go build -ldflags '-s -w' -o $@ $$(go list tool | grep '/$(@F)$$')
+
+# race yields its first argument where the race detector can run, and else the second: it needs a C compiler.
+race = $(if $(shell command -v gcc),$(1),$(2))
+
+# packages installs what Go does not bring: root gets the Debian package, others are told.
+.PHONY: packages
+packages:
+	@if command -v gcc >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing gcc, for the race detector"; \
+		apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends gcc libc6-dev >/dev/null; \
+	elif [ -n "$$SEALOCK_REQUIRE" ]; then \
+		echo "the race detector needs gcc: apt-get install gcc libc6-dev" >&2; exit 1; \
+	else \
+		echo "gcc is not installed, going on without the race detector: sudo apt-get install gcc libc6-dev" >&2; \
+	fi
+
+# fuzz_all runs every fuzz target of the program for a time.
+define fuzz_all
+grep -rl --include='*_test.go' --exclude-dir=e2e --exclude-dir=.tools '^func Fuzz' . | while read -r file; do \
+	for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+		echo "fuzzing $$(dirname "$$file") $$target for $(1)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(1) "$$(dirname "$$file")"; \
+	done; \
+done
+endef
