@@ -30,8 +30,8 @@ type Config struct {
 	Now        func() time.Time
 }
 
-// Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it and none reads
-// its body.
+// Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
+// that is read is a manifest's.
 type Gate struct{ Config }
 
 // New returns a gate.
@@ -90,7 +90,13 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	if err := g.admit(ctx, v); err != nil {
 		return err
 	}
-	g.Upstream.ServeHTTP(v.w, g.outbound(v))
+	out := g.outbound(v)
+	if v.Kind == KindManifest && v.Method == http.MethodPut {
+		if err := inspect(out); err != nil {
+			return err
+		}
+	}
+	g.Upstream.ServeHTTP(v.w, out)
 	return nil
 }
 
