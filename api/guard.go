@@ -19,7 +19,7 @@ type deed struct {
 // allow decides and records in one step for what no service decides: keys, the policy and the audit trail. It returns
 // nil when the caller may do the deed, which then is on record.
 func (d Deps) allow(ctx context.Context, who Caller, want deed) error {
-	if who.Subject.Anonymous() {
+	if who.Anonymous() {
 		return errNobody
 	}
 	ruling, err := d.Decider.Decide(ctx, who.Subject, auth.Access{Resource: want.resource, Action: want.action})
@@ -51,7 +51,7 @@ func (d Deps) record(ctx context.Context, who Caller, want deed, ruling auth.Rul
 		want.operation = want.resource + "." + want.action
 	}
 	return d.Recorder.Record(ctx, audit.Record{
-		Time: d.Now(), RequestID: who.RequestID, Actor: who.Subject.Name, Method: who.Method, Remote: who.Remote,
+		Time: d.Now(), RequestID: who.RequestID, Actor: who.Name, Method: who.Method, Remote: who.Remote,
 		Operation: want.operation, Resource: want.on, Outcome: outcome, Reason: ruling.Reason,
 	})
 }

@@ -64,7 +64,7 @@ func (h *handlers) GetSystemInfo(c echo.Context) error {
 		if h.Info.OnlyAdminCreates {
 			info.ProjectCreationRestriction = "adminonly"
 		}
-		if !who.Subject.Anonymous() {
+		if !who.Anonymous() {
 			info.HarborVersion = pointer(spoken + "-sealock-" + h.Info.Version)
 		}
 		return info, nil

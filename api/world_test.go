@@ -222,7 +222,9 @@ func (w *world) send(method, path, body string, header ...string) answer {
 		req.Header.Add(header[i], header[i+1])
 	}
 	resp, err := http.DefaultClient.Do(req)
-	must(w.t, resp, err)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", method, path, err)
+	}
 	defer func() { _ = resp.Body.Close() }()
 	got, err := io.ReadAll(resp.Body)
 	must(w.t, got, err)

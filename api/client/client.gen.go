@@ -3808,6 +3808,11 @@ func (r ListAuditLogsResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListAuditLogsResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3831,6 +3836,11 @@ func (r GetHealthResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetHealthResponse) Bytes() []byte {
+	return r.Body
 }
 
 type ListKeysResponse struct {
@@ -3860,6 +3870,11 @@ func (r ListKeysResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListKeysResponse) Bytes() []byte {
+	return r.Body
+}
+
 type RotateKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3887,6 +3902,11 @@ func (r RotateKeysResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RotateKeysResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetDocumentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3912,6 +3932,11 @@ func (r GetDocumentResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetDocumentResponse) Bytes() []byte {
+	return r.Body
+}
+
 type PingResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3933,6 +3958,11 @@ func (r PingResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingResponse) Bytes() []byte {
+	return r.Body
 }
 
 type GetPolicyResponse struct {
@@ -3960,6 +3990,11 @@ func (r GetPolicyResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPolicyResponse) Bytes() []byte {
+	return r.Body
 }
 
 type CheckPolicyResponse struct {
@@ -3991,6 +4026,11 @@ func (r CheckPolicyResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CheckPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
 type ReloadPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4018,6 +4058,11 @@ func (r ReloadPolicyResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ReloadPolicyResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListProjectsResponse200Headers the declared response headers of an HTTP 200 response for ListProjects
@@ -4055,6 +4100,11 @@ func (r ListProjectsResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProjectsResponse) Bytes() []byte {
+	return r.Body
+}
+
 type HeadProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4074,6 +4124,11 @@ func (r HeadProjectResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r HeadProjectResponse) Bytes() []byte {
+	return r.Body
 }
 
 // CreateProjectResponse201Headers the declared response headers of an HTTP 201 response for CreateProject
@@ -4112,6 +4167,11 @@ func (r CreateProjectResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateProjectResponse) Bytes() []byte {
+	return r.Body
+}
+
 type DeleteProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4141,6 +4201,11 @@ func (r DeleteProjectResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteProjectResponse) Bytes() []byte {
+	return r.Body
 }
 
 type GetProjectResponse struct {
@@ -4174,6 +4239,11 @@ func (r GetProjectResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectResponse) Bytes() []byte {
+	return r.Body
+}
+
 type UpdateProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4201,6 +4271,11 @@ func (r UpdateProjectResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateProjectResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListMembersResponse200Headers the declared response headers of an HTTP 200 response for ListMembers
@@ -4242,6 +4317,11 @@ func (r ListMembersResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListMembersResponse) Bytes() []byte {
+	return r.Body
+}
+
 // AddMemberResponse201Headers the declared response headers of an HTTP 201 response for AddMember
 type AddMemberResponse201Headers struct {
 	Location *string
@@ -4280,6 +4360,11 @@ func (r AddMemberResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AddMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
 type RemoveMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4309,6 +4394,11 @@ func (r RemoveMemberResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RemoveMemberResponse) Bytes() []byte {
+	return r.Body
 }
 
 type GetMemberResponse struct {
@@ -4342,6 +4432,11 @@ func (r GetMemberResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
 type SetMemberRoleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4371,6 +4466,11 @@ func (r SetMemberRoleResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetMemberRoleResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListRefreshTokensResponse200Headers the declared response headers of an HTTP 200 response for ListRefreshTokens
@@ -4410,6 +4510,11 @@ func (r ListRefreshTokensResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRefreshTokensResponse) Bytes() []byte {
+	return r.Body
+}
+
 type RevokeRefreshTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4435,6 +4540,11 @@ func (r RevokeRefreshTokenResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RevokeRefreshTokenResponse) Bytes() []byte {
+	return r.Body
 }
 
 type SearchResponse struct {
@@ -4464,6 +4574,11 @@ func (r SearchResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SearchResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetSystemInfoResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4487,6 +4602,11 @@ func (r GetSystemInfoResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSystemInfoResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListUsersResponse200Headers the declared response headers of an HTTP 200 response for ListUsers
@@ -4526,6 +4646,11 @@ func (r ListUsersResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListUsersResponse) Bytes() []byte {
+	return r.Body
+}
+
 // CreateUserResponse201Headers the declared response headers of an HTTP 201 response for CreateUser
 type CreateUserResponse201Headers struct {
 	Location *string
@@ -4562,6 +4687,11 @@ func (r CreateUserResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateUserResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetCurrentUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4585,6 +4715,11 @@ func (r GetCurrentUserResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetCurrentUserResponse) Bytes() []byte {
+	return r.Body
 }
 
 // SearchUsersResponse200Headers the declared response headers of an HTTP 200 response for SearchUsers
@@ -4624,6 +4759,11 @@ func (r SearchUsersResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SearchUsersResponse) Bytes() []byte {
+	return r.Body
+}
+
 type DeleteUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4653,6 +4793,11 @@ func (r DeleteUserResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteUserResponse) Bytes() []byte {
+	return r.Body
 }
 
 type GetUserResponse struct {
@@ -4686,6 +4831,11 @@ func (r GetUserResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetUserResponse) Bytes() []byte {
+	return r.Body
+}
+
 type UpdateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4715,6 +4865,11 @@ func (r UpdateUserResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateUserResponse) Bytes() []byte {
+	return r.Body
+}
+
 type SetPasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4742,6 +4897,11 @@ func (r SetPasswordResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetPasswordResponse) Bytes() []byte {
+	return r.Body
 }
 
 type SetSysAdminResponse struct {
@@ -4775,6 +4935,11 @@ func (r SetSysAdminResponse) StatusCode() int {
 	return 0
 }
 
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetSysAdminResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetAPIVersionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4798,6 +4963,11 @@ func (r GetAPIVersionResponse) StatusCode() int {
 		return r.HTTPResponse.StatusCode
 	}
 	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetAPIVersionResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListAuditLogsWithResponse List audit records, the newest first

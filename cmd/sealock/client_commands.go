@@ -26,7 +26,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 // session is a signed-in client and the place where its answers go.
 type session struct {
 	env   *environment
-	api   *client.Client
+	api   *client.ClientWithResponses
 	login login
 	out   printer
 }

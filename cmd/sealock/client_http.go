@@ -7,10 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"mime"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -42,7 +41,7 @@ func newTransport(caFile string) (*http.Transport, error) {
 	if caFile == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(caFile) // the user's own choice of file
+	pem, err := os.ReadFile(caFile) //nolint:gosec // the user's own choice of file
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA certificate: %w", err)
 	}
@@ -78,6 +77,36 @@ func unreachable(server string, err error) error {
 	return fmt.Errorf("%s does not answer (%w): check the URL, and that sealock serve runs there", server, err)
 }
 
+// doer sends requests to one server, and turns what the network or a stranger answers into errors that say what to do.
+type doer struct {
+	http   *http.Client
+	server string
+}
+
+func (d doer) Do(req *http.Request) (*http.Response, error) {
+	resp, err := d.http.Do(req) //nolint:gosec // the server is the one that the user names
+	if err != nil {
+		return nil, unreachable(d.server, err)
+	}
+	if err := d.stranger(resp); err != nil {
+		return nil, errors.Join(err, resp.Body.Close())
+	}
+	return resp, nil
+}
+
+// stranger tells when an answer is not one of sealock.
+func (d doer) stranger(resp *http.Response) error {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	to := resp.Header.Get("Location")
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400 && to != "":
+		return fmt.Errorf("%s sends to %s: log in there", d.server, to)
+	case media != "application/json" && resp.ContentLength != 0:
+		return fmt.Errorf("%s answers %s, not like sealock: check the URL", d.server, resp.Status)
+	}
+	return nil
+}
+
 // apiError is a refusal in the server's own words, which say what to do.
 type apiError struct {
 	status  int
@@ -86,77 +115,63 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.message }
 
-// decode reads the answer to a request of the API, or the error that it is.
-func decode[T any](resp *http.Response, err error) (T, error) {
+// answer is what the generated client returns from every operation.
+type answer interface {
+	StatusCode() int
+	Bytes() []byte
+}
+
+// decode reads the object in an answer, or the error that it is.
+func decode[T any](a answer, err error) (T, error) {
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return understand[T](a.StatusCode(), a.Bytes())
+}
+
+// done waits for the answer of an operation that says nothing but yes or no.
+func done(a answer, err error) error {
+	_, err = decode[struct{}](a, err)
+	return err
+}
+
+// understand reads a body. Refusals of the API and of the token end-point have the same list of errors.
+func understand[T any](status int, body []byte) (T, error) {
 	var v T
-	if err != nil {
-		return v, err
+	var refusal struct {
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
 	}
-	defer func() { _ = resp.Body.Close() }() // all of it is read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return v, fmt.Errorf("reading the answer: %w", err)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return v, refusal(resp, body)
+	if status < 200 || status > 299 {
+		if err := json.Unmarshal(body, &refusal); err != nil || len(refusal.Errors) == 0 || refusal.Errors[0].Message == "" {
+			return v, &apiError{status, fmt.Sprintf("the server answers %d and does not say why: its log does", status)}
+		}
+		return v, &apiError{status, refusal.Errors[0].Message}
 	}
 	if len(body) == 0 {
 		return v, nil
 	}
 	if err := json.Unmarshal(body, &v); err != nil {
-		return v, fmt.Errorf("%s does not answer like sealock: check the URL", origin(resp))
+		return v, fmt.Errorf("the answer can't be read (%w): is the server of another version? compare sealock version", err)
 	}
 	return v, nil
 }
 
-// done waits for the answer to a request that answers nothing but yes or no.
-func done(resp *http.Response, err error) error {
-	_, err = decode[struct{}](resp, err)
-	return err
-}
-
-// refusal reads the errors of the API and of the token end-point, which have the same list.
-func refusal(resp *http.Response, body []byte) error {
-	var answer struct {
-		Errors []struct {
-			Message string `json:"message"`
-		} `json:"errors"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil || len(answer.Errors) == 0 || answer.Errors[0].Message == "" {
-		return &apiError{resp.StatusCode, notSealock(resp)}
-	}
-	return &apiError{resp.StatusCode, answer.Errors[0].Message}
-}
-
-func notSealock(resp *http.Response) string {
-	if to := resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 && to != "" {
-		return fmt.Sprintf("%s sends to %s: log in there", origin(resp), to)
-	}
-	return fmt.Sprintf("%s answers %s, not like sealock: check the URL", origin(resp), resp.Status)
-}
-
-func origin(resp *http.Response) string {
-	if resp.Request == nil || resp.Request.URL == nil {
-		return "the server"
-	}
-	return resp.Request.URL.Scheme + "://" + resp.Request.URL.Host
-}
+// largePage is the largest page that the server gives.
+const largePage int64 = 100
 
 // pages reads a list to its end.
-func pages[T any](fetch func(page int64) (*http.Response, error)) ([]T, error) {
+func pages[T any](fetch func(page int64) (answer, error)) ([]T, error) {
 	all := []T{}
 	for page := int64(1); ; page++ {
-		resp, err := fetch(page)
-		more := err == nil && strings.Contains(resp.Header.Get("Link"), `rel="next"`)
-		items, err := decode[[]T](resp, err)
+		items, err := decode[[]T](fetch(page))
 		if err != nil {
 			return nil, err
 		}
-		if all = append(all, items...); !more {
+		if all = append(all, items...); int64(len(items)) < largePage {
 			return all, nil
 		}
 	}
 }
-
-// largePage is the largest page that the server gives.
-const largePage int64 = 100

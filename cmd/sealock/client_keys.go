@@ -20,7 +20,7 @@ func newKeysListCommand(env *environment) *cobra.Command {
 		Example: "  sealock keys list", Args: usageArgs(cobra.NoArgs),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
-		keys, err := decode[[]client.SigningKey](s.api.ListKeys(ctx))
+		keys, err := decode[[]client.SigningKey](s.api.ListKeysWithResponse(ctx))
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func newKeysRotateCommand(env *environment) *cobra.Command {
 		Example: "  sealock keys rotate", Args: usageArgs(cobra.NoArgs),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
-		keys, err := decode[[]client.SigningKey](s.api.RotateKeys(ctx))
+		keys, err := decode[[]client.SigningKey](s.api.RotateKeysWithResponse(ctx))
 		if err != nil {
 			return err
 		}

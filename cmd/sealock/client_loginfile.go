@@ -37,7 +37,7 @@ func loadLogin(env *environment) (login, error) {
 	if err != nil {
 		return login{}, err
 	}
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) //nolint:gosec // the user's own configuration
 	if errors.Is(err, fs.ErrNotExist) {
 		return login{}, nil
 	}
@@ -57,7 +57,7 @@ func saveLogin(env *environment, l login) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(l, "", "  ")
+	b, err := json.MarshalIndent(l, "", "  ") //nolint:gosec // keeping the refresh token is what the file is for
 	if err != nil {
 		return fmt.Errorf("encoding the login: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -24,7 +23,7 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
 		Use: "add PROJECT USER --role ROLE", Short: "Add a member to a project",
-		Long:              "Add a user to a project with a role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
+		Long:              "Add a user to a project with a role: " + strings.Join(roleNames(), ", ") + ".",
 		Example:           "  sealock member add team bob --role developer",
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
@@ -36,7 +35,7 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 		}
 		params := &client.AddMemberParams{XIsResourceName: pointer(true)}
 		req := client.ProjectMember{RoleID: role, MemberUser: &client.UserEntity{Username: &args[1]}}
-		if err := done(s.api.AddMember(ctx, args[0], params, req)); err != nil {
+		if err := done(s.api.AddMemberWithResponse(ctx, args[0], params, req)); err != nil {
 			return err
 		}
 		m, err := s.member(ctx, args[0], args[1])
@@ -49,13 +48,13 @@ func newMemberAddCommand(env *environment) *cobra.Command {
 
 // addRoleFlag adds the flag --role, without which no member is made: who may do what is never guessed.
 func addRoleFlag(cmd *cobra.Command, role *string) {
-	cmd.Flags().StringVar(role, "role", "", "one of "+strings.Join(roleNames(nil, nil), ", "))
+	cmd.Flags().StringVar(role, "role", "", "one of "+strings.Join(roleNames(), ", "))
 	// Checked with the arguments: cobra's own check of required flags is no usage error, and comes after a login.
 	cmd.Args = usageArgs(func(cmd *cobra.Command, args []string) error {
 		_, err := roleID(*role)
 		return cmp.Or(cobra.ExactArgs(2)(cmd, args), err)
 	})
-	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roleNames(nil, nil), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roleNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func newMemberListCommand(env *environment) *cobra.Command {
@@ -77,7 +76,7 @@ func newMemberSetRoleCommand(env *environment) *cobra.Command {
 	var role string
 	cmd := &cobra.Command{
 		Use: "set-role PROJECT USER --role ROLE", Short: "Give a member another role",
-		Long:              "Give a member another role: " + strings.Join(roleNames(nil, nil), ", ") + ".",
+		Long:              "Give a member another role: " + strings.Join(roleNames(), ", ") + ".",
 		Example:           "  sealock member set-role team bob --role maintainer",
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
@@ -92,7 +91,7 @@ func newMemberSetRoleCommand(env *environment) *cobra.Command {
 			return err
 		}
 		params := &client.SetMemberRoleParams{XIsResourceName: pointer(true)}
-		if err := done(s.api.SetMemberRole(ctx, args[0], m.ID, params, client.RoleRequest{RoleID: role})); err != nil {
+		if err := done(s.api.SetMemberRoleWithResponse(ctx, args[0], m.ID, params, client.RoleRequest{RoleID: role})); err != nil {
 			return err
 		}
 		m.RoleID, m.RoleName = role, roleName(role)
@@ -112,7 +111,7 @@ func newMemberRemoveCommand(env *environment) *cobra.Command {
 			return err
 		}
 		params := &client.RemoveMemberParams{XIsResourceName: pointer(true)}
-		if err := done(s.api.RemoveMember(ctx, args[0], m.ID, params)); err != nil {
+		if err := done(s.api.RemoveMemberWithResponse(ctx, args[0], m.ID, params)); err != nil {
 			return err
 		}
 		return s.out.say(m, "removed %s from %s", m.EntityName, args[0])
@@ -121,8 +120,8 @@ func newMemberRemoveCommand(env *environment) *cobra.Command {
 
 // members lists the members of a project with part in their name.
 func (s *session) members(ctx context.Context, project, part string) ([]client.ProjectMemberEntity, error) {
-	return pages[client.ProjectMemberEntity](func(page int64) (*http.Response, error) {
-		return s.api.ListMembers(ctx, project, &client.ListMembersParams{
+	return pages[client.ProjectMemberEntity](func(page int64) (answer, error) {
+		return s.api.ListMembersWithResponse(ctx, project, &client.ListMembersParams{
 			XIsResourceName: pointer(true), Entityname: optional(part), Page: &page, PageSize: pointer(largePage),
 		})
 	})
@@ -164,11 +163,11 @@ func roleID(name string) (int64, error) {
 			return int64(role), nil
 		}
 	}
-	return 0, usagef("there is no role %q: give --role one of %s", name, strings.Join(roleNames(nil, nil), ", "))
+	return 0, usagef("there is no role %q: give --role one of %s", name, strings.Join(roleNames(), ", "))
 }
 
-// roleNames offers the roles, the strongest first.
-func roleNames(context.Context, *session) []string {
+// roleNames lists the roles, the strongest first.
+func roleNames() []string {
 	names := store.RoleNames()
 	return []string{
 		names[store.RoleProjectAdmin], names[store.RoleMaintainer], names[store.RoleDeveloper],

@@ -30,7 +30,7 @@ func newPolicyShowCommand(env *environment) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&model, "model", false, "print the model instead")
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
-		p, err := decode[client.Policy](s.api.GetPolicy(ctx))
+		p, err := decode[client.Policy](s.api.GetPolicyWithResponse(ctx))
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func newPolicyReloadCommand(env *environment) *cobra.Command {
 		Args:    usageArgs(cobra.NoArgs),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
-		status, err := decode[client.PolicyStatus](s.api.ReloadPolicy(ctx))
+		status, err := decode[client.PolicyStatus](s.api.ReloadPolicyWithResponse(ctx))
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (o policyCheck) offline(ctx context.Context, env *environment, file string)
 	if env.CheckPolicy == nil {
 		return nil, errors.New("this program can't check policy files: leave the file out to ask the server")
 	}
-	text, err := os.ReadFile(file) // the user's own choice of file
+	text, err := os.ReadFile(file) //nolint:gosec // the user's own choice of file
 	if err != nil {
 		return nil, fmt.Errorf("reading the policy: %w", err)
 	}
@@ -135,11 +135,11 @@ func (o policyCheck) online(ctx context.Context, env *environment) ([]policyFind
 	if err != nil {
 		return nil, err
 	}
-	p, err := decode[client.Policy](s.api.GetPolicy(ctx))
+	p, err := decode[client.Policy](s.api.GetPolicyWithResponse(ctx))
 	if err != nil {
 		return nil, err
 	}
-	found, err := decode[client.PolicyFindings](s.api.CheckPolicy(ctx, client.PolicyText{Model: &p.Model, Policy: p.Policy}))
+	found, err := decode[client.PolicyFindings](s.api.CheckPolicyWithResponse(ctx, client.PolicyText{Model: &p.Model, Policy: p.Policy}))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -29,7 +28,7 @@ func newProjectCreateCommand(env *environment) *cobra.Command {
 	cmd.Flags().BoolVar(&public, "public", false, "let everybody pull from it")
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		req := client.ProjectReq{ProjectName: &args[0], Metadata: publicMetadata(public)}
-		if err := done(s.api.CreateProject(ctx, nil, req)); err != nil {
+		if err := done(s.api.CreateProjectWithResponse(ctx, nil, req)); err != nil {
 			return err
 		}
 		p, err := s.project(ctx, args[0])
@@ -86,7 +85,7 @@ func newProjectDeleteCommand(env *environment) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := done(s.api.DeleteProject(ctx, p.Name, &client.DeleteProjectParams{XIsResourceName: pointer(true)})); err != nil {
+		if err := done(s.api.DeleteProjectWithResponse(ctx, p.Name, &client.DeleteProjectParams{XIsResourceName: pointer(true)})); err != nil {
 			return err
 		}
 		return s.out.say(p, "deleted project %s", p.Name)
@@ -107,7 +106,7 @@ func newProjectSetPublicCommand(env *environment) *cobra.Command {
 			return err
 		}
 		params := &client.UpdateProjectParams{XIsResourceName: pointer(true)}
-		if err := done(s.api.UpdateProject(ctx, args[0], params, client.ProjectReq{Metadata: publicMetadata(public)})); err != nil {
+		if err := done(s.api.UpdateProjectWithResponse(ctx, args[0], params, client.ProjectReq{Metadata: publicMetadata(public)})); err != nil {
 			return err
 		}
 		p, err := s.project(ctx, args[0])
@@ -122,13 +121,13 @@ func newProjectSetPublicCommand(env *environment) *cobra.Command {
 }
 
 func (s *session) project(ctx context.Context, name string) (client.Project, error) {
-	return decode[client.Project](s.api.GetProject(ctx, name, &client.GetProjectParams{XIsResourceName: pointer(true)}))
+	return decode[client.Project](s.api.GetProjectWithResponse(ctx, name, &client.GetProjectParams{XIsResourceName: pointer(true)}))
 }
 
 // projects lists projects with part in their name.
 func (s *session) projects(ctx context.Context, part string) ([]client.Project, error) {
-	return pages[client.Project](func(page int64) (*http.Response, error) {
-		return s.api.ListProjects(ctx, &client.ListProjectsParams{
+	return pages[client.Project](func(page int64) (answer, error) {
+		return s.api.ListProjectsWithResponse(ctx, &client.ListProjectsParams{
 			Name: optional(part), Sort: pointer("name"), Page: &page, PageSize: pointer(largePage),
 		})
 	})

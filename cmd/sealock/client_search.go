@@ -16,7 +16,7 @@ func newSearchCommand(env *environment) *cobra.Command {
 		Args:    usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		found, err := decode[client.Search](s.api.Search(ctx, &client.SearchParams{Q: &args[0]}))
+		found, err := decode[client.Search](s.api.SearchWithResponse(ctx, &client.SearchParams{Q: &args[0]}))
 		if err != nil {
 			return err
 		}

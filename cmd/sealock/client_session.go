@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -67,7 +68,7 @@ func newSession(env *environment, l login, accessToken string) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	api, err := client.NewClient(l.URL, client.WithHTTPClient(doer{h, l.URL}), client.WithRequestEditorFn(
+	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(doer{h, l.URL}), client.WithRequestEditorFn(
 		func(_ context.Context, req *http.Request) error {
 			req.Header.Set("Authorization", "Bearer "+accessToken)
 			req.Header.Set("User-Agent", clientID)
@@ -77,20 +78,6 @@ func newSession(env *environment, l login, accessToken string) (*session, error)
 		return nil, fmt.Errorf("building the client: %w", err)
 	}
 	return &session{env: env, api: api, login: l}, nil
-}
-
-// doer turns errors of the network into ones that say what to do.
-type doer struct {
-	http   *http.Client
-	server string
-}
-
-func (d doer) Do(req *http.Request) (*http.Response, error) {
-	resp, err := d.http.Do(req)
-	if err != nil {
-		return nil, unreachable(d.server, err)
-	}
-	return resp, nil
 }
 
 // tokens is an answer of the token end-point.
@@ -131,5 +118,14 @@ func postForm[T any](ctx context.Context, env *environment, l login, path string
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", clientID)
-	return decode[T](doer{h, l.URL}.Do(req))
+	resp, err := doer{h, l.URL}.Do(req)
+	if err != nil {
+		return none, err
+	}
+	defer func() { _ = resp.Body.Close() }() // all of it is read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return none, fmt.Errorf("reading the answer of %s: %w", l.URL, err)
+	}
+	return understand[T](resp.StatusCode, body)
 }

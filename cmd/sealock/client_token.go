@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +45,7 @@ func newTokenRevokeCommand(env *environment) *cobra.Command {
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		for _, id := range args {
-			if err := done(s.api.RevokeRefreshToken(ctx, id)); err != nil {
+			if err := done(s.api.RevokeRefreshTokenWithResponse(ctx, id)); err != nil {
 				return err
 			}
 			if err := s.out.say(struct {
@@ -60,8 +59,8 @@ func newTokenRevokeCommand(env *environment) *cobra.Command {
 }
 
 func (s *session) refreshTokens(ctx context.Context, user string, all bool) ([]client.RefreshToken, error) {
-	return pages[client.RefreshToken](func(page int64) (*http.Response, error) {
-		return s.api.ListRefreshTokens(ctx, &client.ListRefreshTokensParams{
+	return pages[client.RefreshToken](func(page int64) (answer, error) {
+		return s.api.ListRefreshTokensWithResponse(ctx, &client.ListRefreshTokensParams{
 			Username: optional(user), All: optional(all), Page: &page, PageSize: pointer(largePage),
 		})
 	})

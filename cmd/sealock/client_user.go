@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -43,7 +42,7 @@ func newUserCreateCommand(env *environment) *cobra.Command {
 		}
 		req.Username, req.Password = args[0], password
 		req.Email, req.Realname, req.Comment = optional(email), optional(realname), optional(comment)
-		if err := done(s.api.CreateUser(ctx, req)); err != nil {
+		if err := done(s.api.CreateUserWithResponse(ctx, req)); err != nil {
 			return err
 		}
 		u, err := s.user(ctx, args[0])
@@ -123,7 +122,7 @@ func newUserDeleteCommand(env *environment) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := done(s.api.DeleteUser(ctx, u.UserID)); err != nil {
+		if err := done(s.api.DeleteUserWithResponse(ctx, u.UserID)); err != nil {
 			return err
 		}
 		return s.out.say(u, "deleted user %s", u.Username)
@@ -146,7 +145,7 @@ All refresh tokens of the user end, so that you log in again afterwards.`,
 	}
 	addPasswordFlag(cmd, &passwordStdin)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		me, err := decode[client.UserResp](s.api.GetCurrentUser(ctx))
+		me, err := decode[client.UserResp](s.api.GetCurrentUserWithResponse(ctx))
 		if err != nil {
 			return err
 		}
@@ -174,7 +173,7 @@ func (s *session) changePassword(ctx context.Context, u client.UserResp, own, fr
 	if req.NewPassword, err = askNewPassword(s.env, in, fromStdin); err != nil {
 		return err
 	}
-	if err := done(s.api.SetPassword(ctx, u.UserID, req)); err != nil {
+	if err := done(s.api.SetPasswordWithResponse(ctx, u.UserID, req)); err != nil {
 		return err
 	}
 	if own {
@@ -200,7 +199,7 @@ func newUserSetAdminCommand(env *environment) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := done(s.api.SetSysAdmin(ctx, u.UserID, client.UserSysAdminFlag{SysadminFlag: admin})); err != nil {
+		if err := done(s.api.SetSysAdminWithResponse(ctx, u.UserID, client.UserSysAdminFlag{SysadminFlag: admin})); err != nil {
 			return err
 		}
 		if u.SysadminFlag = admin; admin {
@@ -224,12 +223,12 @@ func flagArg(args []string, i int) (bool, error) {
 
 // user finds a user by name. Everybody may look at oneself; administrators at all.
 func (s *session) user(ctx context.Context, name string) (client.UserResp, error) {
-	me, err := decode[client.UserResp](s.api.GetCurrentUser(ctx))
+	me, err := decode[client.UserResp](s.api.GetCurrentUserWithResponse(ctx))
 	if err != nil || name == "" || me.Username == name {
 		return me, err
 	}
 	q := "username=" + name
-	found, err := decode[[]client.UserResp](s.api.ListUsers(ctx, &client.ListUsersParams{Q: &q}))
+	found, err := decode[[]client.UserResp](s.api.ListUsersWithResponse(ctx, &client.ListUsersParams{Q: &q}))
 	if err != nil {
 		return client.UserResp{}, err
 	}
@@ -245,8 +244,8 @@ func (s *session) users(ctx context.Context, part string) ([]client.UserResp, er
 	if part != "" {
 		q = pointer("username=~" + part)
 	}
-	return pages[client.UserResp](func(page int64) (*http.Response, error) {
-		return s.api.ListUsers(ctx, &client.ListUsersParams{Q: q, Sort: pointer("username"), Page: &page, PageSize: pointer(largePage)})
+	return pages[client.UserResp](func(page int64) (answer, error) {
+		return s.api.ListUsersWithResponse(ctx, &client.ListUsersParams{Q: q, Sort: pointer("username"), Page: &page, PageSize: pointer(largePage)})
 	})
 }
 

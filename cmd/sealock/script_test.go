@@ -97,7 +97,7 @@ func (s *server) start(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	log, err := os.Create(ts.MkAbs("serve.log"))
 	ts.Check(err)
-	s.cmd = exec.Command(program, args...)
+	s.cmd = exec.CommandContext(context.Background(), program, args...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), log, log
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SEALOCK_ADMIN_PASSWORD", "GOCOVERDIR"} {
 		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
@@ -132,10 +132,10 @@ func accessTokenCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: accesstoken VARIABLE USER PASSWORD")
 	}
-	resp, err := http.PostForm(ts.Getenv("SERVER")+"/service/token", url.Values{ //nolint:noctx // a test's own server
-		"grant_type": {"password"}, "service": {apiService}, "client_id": {"ci"}, "username": {args[1]}, "password": {args[2]},
+	env := &environment{Getenv: ts.Getenv}
+	t, err := askToken(context.Background(), env, login{URL: ts.Getenv("SERVER")}, url.Values{
+		"grant_type": {"password"}, "username": {args[1]}, "password": {args[2]},
 	})
-	t, err := decode[tokens](resp, err)
 	ts.Check(err)
 	ts.Setenv(args[0], t.AccessToken)
 }
