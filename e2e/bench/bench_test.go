@@ -66,7 +66,7 @@ const (
 	floorEnv = "SEALOCK_E2E_FLOOR"
 	user     = "alice"
 	password = "Alice-bench-12345"
-	clients  = 8
+	clients  = 16
 	round    = 2 * time.Second
 	rounds   = 3
 )

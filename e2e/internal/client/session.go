@@ -44,6 +44,9 @@ type Session struct {
 	// Clients that keep no login are given these with every command.
 	User, Pass, Refresh string
 
+	// More is added to the environment.
+	More []string
+
 	// Keys is a folder for keys that several sessions of one client share.
 	Keys string
 
@@ -91,6 +94,7 @@ func (s *Session) Env() []string {
 		"TUF_ROOT=" + s.path("tuf"),
 		"LC_ALL=C.UTF-8",
 	}
+	env = append(env, s.More...)
 	if s.engines.DockerHost != "" {
 		env = append(env, "DOCKER_HOST="+s.engines.DockerHost)
 	}

@@ -188,13 +188,21 @@ func Answers(url string, status int) func() error {
 }
 
 // Listens returns a Ready that waits for a Unix socket.
-func Listens(socket string) func() error {
+func Listens(socket string) func() error { return dials("unix", socket) }
+
+// Dials returns a Ready that waits for a TCP address.
+func Dials(addr string) func() error { return dials("tcp", addr) }
+
+func dials(network, addr string) func() error {
 	return func() error {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", socket)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), network, addr)
 		if err != nil {
-			return fmt.Errorf("connecting to %s: %w", socket, err)
+			return fmt.Errorf("connecting to %s: %w", addr, err)
 		}
-		return conn.Close()
+		if err := conn.Close(); err != nil {
+			return fmt.Errorf("hanging up on %s: %w", addr, err)
+		}
+		return nil
 	}
 }
 

@@ -55,6 +55,7 @@ type Options struct {
 	DataDir  string // a new one if empty
 	Settings string
 	Flags    []string
+	TLS      bool // speak TLS with a certificate of sealock's own
 }
 
 // Server is a sealock that runs.
@@ -74,6 +75,10 @@ func Prepare(t testing.TB, o Options) *Server {
 	t.Helper()
 	dir := proc.Dir(t)
 	s := &Server{Addr: o.Addr, URL: "http://" + o.Addr, DataDir: o.DataDir, t: t, dir: dir, options: o}
+	if o.TLS {
+		s.URL = "https://" + o.Addr
+		s.options.Flags = append(s.options.Flags, "--tls-self-signed")
+	}
 	if s.DataDir == "" {
 		s.DataDir = filepath.Join(dir, "data")
 	}
@@ -99,12 +104,21 @@ func (s *Server) Start(t testing.TB) {
 		Args:  append(args, s.options.Flags...),
 		Env:   append(s.env(), "SEALOCK_ADMIN_PASSWORD="+AdminPassword),
 		Dir:   s.dir,
-		Ready: proc.Answers(s.URL+"/api/v2.0/ping", http.StatusOK),
+		Ready: s.ready(),
 	})
 	if err != nil {
 		t.Fatalf("starting sealock: %v", err)
 	}
 	s.process = process
+}
+
+// ready asks for the ping. Over TLS a connection has to do, as nobody trusts the
+// certificate yet.
+func (s *Server) ready() func() error {
+	if s.options.TLS {
+		return proc.Dials(s.Addr)
+	}
+	return proc.Answers(s.URL+"/api/v2.0/ping", http.StatusOK)
 }
 
 // Restart stops the server, which has to end cleanly, and starts it again.
