@@ -260,7 +260,9 @@ main() {
 	fi
 
 	command -v go >/dev/null 2>&1 || fail "go is not on PATH; see https://go.dev/doc/install"
-	mkdir -p "$bin" "$stamps"
+	if ! mkdir -p "$bin" "$stamps" 2>/dev/null || ! [ -w "$tools" ]; then
+		fail "$tools can't be written to: another user made it, please remove it or change its owner"
+	fi
 	one_at_a_time
 	for set in $sets; do
 		install_debian < <("debian_packages_$set")
