@@ -54,8 +54,38 @@ func New(d Deps) (http.Handler, error) {
 	e.IPExtractor = d.Proxies.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
 	e.Use(answerHeaders, authenticate(d), wholePath)
-	gen.RegisterHandlers(e, &handlers{Deps: d, document: text})
+	r := &router{EchoRouter: e, gets: map[string]echo.HandlerFunc{}}
+	gen.RegisterHandlers(r, &handlers{Deps: d, document: text})
+	r.addHeads(e)
 	return e, nil
+}
+
+// router notes which paths can be got, so that HEAD can be answered there too: RFC 9110 section 9.1 wants it, and
+// monitors ask for nothing else.
+type router struct {
+	gen.EchoRouter
+	gets map[string]echo.HandlerFunc
+}
+
+func (r *router) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	if _, own := r.gets[path]; !own {
+		r.gets[path] = h
+	}
+	return r.EchoRouter.GET(path, h, m...)
+}
+
+// HEAD notes a path that has a HEAD of its own.
+func (r *router) HEAD(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	r.gets[path] = nil
+	return r.EchoRouter.HEAD(path, h, m...)
+}
+
+func (r *router) addHeads(e *echo.Echo) {
+	for path, h := range r.gets {
+		if h != nil {
+			e.HEAD(path, h) // net/http drops the body
+		}
+	}
 }
 
 // answerHeaders are right for every answer: what is told depends on who asks and when.

@@ -184,6 +184,10 @@ func TestSystem(t *testing.T) {
 	if got := w.as(nobody, "GET", "/api/v2.0/ping", "").body; got != "Pong" {
 		t.Errorf("ping = %q, want Pong", got)
 	}
+	if got := w.want(w.as(nobody, "HEAD", "/api/v2.0/ping", ""), 200, "HEAD ping"); got.body != "" || got.header.Get("Content-Length") != "4" {
+		t.Errorf("HEAD ping = %q, %v, want the headers of a GET alone", got.body, got.header)
+	}
+	w.want(w.as(nobody, "HEAD", "/api/v2.0/users", ""), 401, "HEAD users")
 	if got := strings.TrimSpace(w.as(nobody, "GET", "/api/version", "").body); got != `{"version":"v2.0"}` {
 		t.Errorf("version = %s, want v2.0", got)
 	}
