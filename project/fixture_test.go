@@ -2,6 +2,7 @@ package project_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -9,11 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/argon2"
+
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/clock"
 	"github.com/sealock/sealock/internal/errs"
-	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
@@ -133,26 +135,32 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(dir.Close)
 	f.Service = project.New(f.store, table{dir}, f.trail, f.hasher, c)
 	for _, name := range []string{"admin", "alice", "bob", "carol", "helpdesk"} {
-		hash, err := f.hasher.Hash(t.Context(), secret.New("password-"+name))
-		f.ok("Hash", err)
-		u, err := f.store.CreateUser(t.Context(), store.User{Name: name, PasswordHash: hash, SysAdmin: name == "admin"})
+		u, err := f.store.CreateUser(t.Context(), store.User{Name: name, PasswordHash: cheapHash("password-" + name), SysAdmin: name == "admin"})
 		f.ok("CreateUser", err)
 		f.ids[name] = u.ID
 	}
-	f.project("team", false, "alice", store.RoleProjectAdmin, "bob", store.RoleGuest)
-	f.project("open", true, "admin", store.RoleProjectAdmin, "alice", store.RoleGuest)
-	f.project("hidden", false, "admin", store.RoleProjectAdmin)
+	f.project("team", false, f.member("alice", store.RoleProjectAdmin), f.member("bob", store.RoleGuest))
+	f.project("open", true, f.member("admin", store.RoleProjectAdmin), f.member("alice", store.RoleGuest))
+	f.project("hidden", false, f.member("admin", store.RoleProjectAdmin))
 	return f
 }
 
-// project makes a project, with the names and roles of its members.
-func (f *fixture) project(name string, public bool, members ...any) {
+// member is a first member of a project.
+func (f *fixture) member(name string, role store.Role) store.Member {
+	return store.Member{UserID: f.ids[name], Role: role}
+}
+
+// cheapHash is a hash with the smallest parameters that are read.
+func cheapHash(password string) string {
+	salt, b64 := []byte("saltsalt"), base64.RawStdEncoding
+	key := argon2.IDKey([]byte(password), salt, 1, 8, 1, 16)
+	return "$argon2id$v=19$m=8,t=1,p=1$" + b64.EncodeToString(salt) + "$" + b64.EncodeToString(key)
+}
+
+// project makes a project with its first members.
+func (f *fixture) project(name string, public bool, members ...store.Member) {
 	f.t.Helper()
-	var ms []store.Member
-	for i := 0; i < len(members); i += 2 {
-		ms = append(ms, store.Member{UserID: f.ids[members[i].(string)], Role: members[i+1].(store.Role)})
-	}
-	p, err := f.store.CreateProject(f.t.Context(), store.Project{Name: name, Public: public}, ms...)
+	p, err := f.store.CreateProject(f.t.Context(), store.Project{Name: name, Public: public}, members...)
 	f.ok("CreateProject", err)
 	f.ids["project:"+name] = p.ID
 	for m, err := range f.store.ListMembers(f.t.Context(), p.ID, store.Filter{}) {

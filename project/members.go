@@ -129,7 +129,8 @@ func (s *Service) RemoveMember(ctx context.Context, c Caller, ref Ref, id int64)
 
 // onMember performs a deed on a member, whose role becomes another one (0: none).
 func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d deed, role store.Role,
-	do func(context.Context, store.Project) error) error {
+	do func(context.Context, store.Project) error,
+) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
 		d.access.Project = p.Name
 		d.resource = "project:" + p.Name + "/member:#" + itoa(id)

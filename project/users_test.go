@@ -36,7 +36,8 @@ func TestCreateUser(t *testing.T) {
 	f.recorded("a conflict", "admin|user.create|user:DAVE|allowed|systemAdmin", "admin|user.create|user:DAVE|refused|user \"DAVE\" exists already")
 	for _, bad := range []project.NewUser{
 		newUser(""), newUser("a b"), newUser("a:b"), newUser("a@b"),
-		{Name: "eve", Password: secret.New("short")}, {Name: "eve"},
+		{Name: "eve", Password: secret.New("short")},
+		{Name: "eve"},
 		{Name: "eve", Password: secret.New("correct horse"), Profile: project.Profile{Email: "nonsense"}},
 		{Name: "eve", Password: secret.New("correct horse"), Profile: project.Profile{Comment: strings.Repeat("x", 3000)}},
 	} {

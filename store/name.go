@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -14,8 +15,18 @@ func NameKey(name string) string {
 	if isASCII(name) {
 		return strings.ToLower(name)
 	}
-	// Folding can leave a string that is no longer in normal form, hence twice.
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+	key := cases.Fold().String(norm.NFKC.String(name))
+	// Folding can leave a string that is no longer in normal form.
+	return norm.NFKC.String(strings.Map(oneCase, key))
+}
+
+// oneCase returns the same rune for all that differ in case only. Fold alone swaps the cases of Cherokee.
+func oneCase(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	return unicode.ToLower(least)
 }
 
 func isASCII(s string) bool {

@@ -66,7 +66,7 @@ func (h *hotQueries) prepareAudit(ctx context.Context, p pools, d dialect) error
 	h.appendAudit = make(map[int]*sql.Stmt)
 	for _, n := range auditRows() {
 		query := "INSERT INTO audit_log (" + auditColumns + ") VALUES " + row + strings.Repeat(", "+row, n-1)
-		stmt, err := p.write.PrepareContext(ctx, d.rebind(query))
+		stmt, err := p.write.PrepareContext(ctx, d.rebind(query)) //nolint:sqlclosecheck // close does
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *Store) DropAudit(ctx context.Context, before time.Time) (int, error) {
 		if len(ids) == 0 {
 			return total, nil
 		}
-		n, err := s.deleted(s.write.NewDelete().Model((*auditRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx))
+		n, err := s.deleted(s.write.NewDelete().Model((*auditRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx))
 		if err != nil {
 			return total, s.failed("dropping audit records", err)
 		}

@@ -41,7 +41,7 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 
 func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
 	for _, q := range h.queries(p) {
-		stmt, err := q.db.PrepareContext(ctx, d.rebind(q.sql))
+		stmt, err := q.db.PrepareContext(ctx, d.rebind(q.sql)) //nolint:sqlclosecheck // close does
 		if err != nil {
 			return err
 		}

@@ -244,27 +244,36 @@ func TestDamageWhileOpen(t *testing.T) {
 func TestHotQueriesUseIndexes(t *testing.T) {
 	s := open(t)
 	for _, query := range sqlstore.HotQueries() {
-		args := make([]any, strings.Count(query, "?"))
-		for i := range args {
-			args[i] = 1
-		}
-		rows, err := s.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
-		if err != nil {
-			t.Fatalf("EXPLAIN QUERY PLAN %s = %v", query, err)
-		}
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(detail, "SEARCH") {
-				t.Errorf("plan of %s = %q, want a search in an index", query, detail)
+		for _, step := range plan(t, s, query) {
+			if !strings.HasPrefix(step, "SEARCH") {
+				t.Errorf("plan of %s = %q, want a search in an index", query, step)
 			}
 		}
-		if err := rows.Err(); err != nil {
+	}
+}
+
+// plan returns the steps that SQLite takes for a query.
+func plan(t *testing.T, s *sqlstore.Store, query string) (steps []string) {
+	t.Helper()
+	args := make([]any, strings.Count(query, "?"))
+	for i := range args {
+		args[i] = 1
+	}
+	rows, err := s.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatalf("EXPLAIN QUERY PLAN %s = %v", query, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
 			t.Fatal(err)
 		}
-		_ = rows.Close()
+		steps = append(steps, step)
 	}
+	if err := rows.Err(); err != nil || len(steps) == 0 {
+		t.Fatalf("EXPLAIN QUERY PLAN %s = %d steps, %v", query, len(steps), err)
+	}
+	return steps
 }

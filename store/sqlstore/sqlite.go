@@ -85,7 +85,7 @@ func sqliteDSN(path, more string) string {
 // makePrivate makes sure that the file is there and that nobody else can read it: it holds password hashes. SQLite
 // gives its log files the same mode.
 func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator chose the path
 	if err != nil {
 		return unopenable(path, err)
 	}

@@ -107,8 +107,8 @@ func readersDuringWrites(t *testing.T, s store.Store) {
 			name := fmt.Sprint("w", w, "-", i)
 			_, err := s.UpdateUser(ctx, u.ID, func(u *store.User) error { u.Email, u.RealName = name, name; return nil })
 			ok(t, "UpdateUser", err)
-			mine := user(t, s, name)
-			member(t, s, p, mine, store.RoleGuest)
+			mine := user(t, s, name)               //nolint:contextcheck // it takes the test's
+			member(t, s, p, mine, store.RoleGuest) //nolint:contextcheck // it takes the test's
 			role, err := s.MemberRole(ctx, p.ID, mine.ID)
 			if err != nil || role != store.RoleGuest {
 				t.Errorf("MemberRole after AddMember = %v, %v, want the role", role, err)

@@ -111,7 +111,8 @@ func listsHoldNothing(t *testing.T, s store.Store) {
 	equal(t, "CountUsers", must[int](t, "CountUsers")(s.CountUsers(ctx, store.Filter{})), 0)
 	for range 50 {
 		user(t, s, fmt.Sprint("v", must[int](t, "CountUsers")(s.CountUsers(ctx, store.Filter{}))))
-		for range s.ListUsers(ctx, store.Filter{}) {
+		for _, err := range s.ListUsers(ctx, store.Filter{}) {
+			ok(t, "ListUsers", err)
 			break
 		}
 	}
@@ -121,8 +122,16 @@ func badFilters(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	u := user(t, s, "alice")
 	for _, f := range []store.Filter{
-		{Sort: "password_hash"}, {Sort: "t.name"}, {Sort: "name; DROP TABLE users"}, {Sort: "-"}, {Sort: "--name"}, {Sort: "name,id"},
-		{Limit: -1}, {Offset: -1}, {After: -1}, {Sort: "name", After: u.ID + 1},
+		{Sort: "password_hash"},
+		{Sort: "t.name"},
+		{Sort: "name; DROP TABLE users"},
+		{Sort: "-"},
+		{Sort: "--name"},
+		{Sort: "name,id"},
+		{Limit: -1},
+		{Offset: -1},
+		{After: -1},
+		{Sort: "name", After: u.ID + 1},
 	} {
 		err := listError(s.ListUsers(ctx, f))
 		if f.Sort == "-" { // falling ids

@@ -12,7 +12,7 @@ import (
 
 func users(t *testing.T, s store.Store) {
 	ctx := t.Context()
-	in := store.User{
+	in := store.User{ //nolint:gosec // no credential
 		ID: 4711, Name: "Alice", Email: "alice@example.com", RealName: "Alice Liddell", Comment: "rabbit hole",
 		PasswordHash: "$argon2id$…", SysAdmin: true, CreatedAt: when(0), UpdatedAt: when(0),
 	}
