@@ -229,7 +229,7 @@ func TestRevokedIsRefusedAtOnce(t *testing.T) {
 	team := f.project("team", false)
 	stop := make(chan struct{})
 	var others sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		others.Go(func() {
 			for {
 				select {
@@ -244,7 +244,7 @@ func TestRevokedIsRefusedAtOnce(t *testing.T) {
 			}
 		})
 	}
-	for range 100 {
+	for range 40 {
 		m := f.member(team, alice, store.RoleGuest)
 		f.is(alice, "team", with("guest"))
 		if err := f.store.RemoveMember(ctx, team.ID, m.ID); err != nil {
