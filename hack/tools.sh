@@ -201,7 +201,7 @@ stamp_of() {
 	printf '%s %s %s' "$package" "$sum" "$(go version)"
 }
 
-# go_build builds as cheaply as it can. Registries take the flags of any build, so that
+# go_build builds as cheaply as it can. Registries take the flags of "make build", so that
 # what they share with sealock is compiled once. The clients share little with it: left
 # without inlining and debugging data, they take a third less time to build.
 go_build() {
@@ -209,7 +209,7 @@ go_build() {
 	export CGO_ENABLED=0 GOWORK=off GOFLAGS=
 	case $dir in
 	-) GOBIN=$bin go install -ldflags='-s -w' "$lean" "$package" ;;
-	e2e/registries/*) go build -C "$root/$dir" -ldflags='-s -w' -o "$bin/$name" . ;;
+	e2e/registries/*) go build -C "$root/$dir" -trimpath -ldflags='-s -w' -o "$bin/$name" . ;;
 	*) go build -C "$root/$dir" -ldflags='-s -w' "$lean" -o "$bin/$name" . ;;
 	esac
 }

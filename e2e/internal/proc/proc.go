@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -120,20 +119,6 @@ func (p *Process) Stop() {
 	<-p.done
 }
 
-// PID is the process of the server itself, the child of its supervisor. Linux only.
-func (p *Process) PID() (int, error) {
-	pid := p.cmd.Process.Pid
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return 0, fmt.Errorf("looking for %s: %w", p.server.Name, err)
-	}
-	child, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		return 0, fmt.Errorf("looking for %s: %w", p.server.Name, err)
-	}
-	return child, nil
-}
-
 // ExitCode is the exit code of a server that was stopped.
 func (p *Process) ExitCode() int {
 	<-p.done
@@ -155,15 +140,6 @@ func (p *Process) Tail(lines int) string {
 		all[i] = line[:min(len(line), longest)]
 	}
 	return strings.Join(all, "\n")
-}
-
-// Output returns all that the server printed.
-func (p *Process) Output() string {
-	raw, err := os.ReadFile(p.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw)
 }
 
 // Answers returns a Ready that asks a URL until it gives status.

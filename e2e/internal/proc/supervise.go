@@ -40,8 +40,11 @@ func supervise(args []string) int {
 		fmt.Fprintln(os.Stderr, "supervisor:", err)
 		return 127
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended is in ProcessState
+		close(done)
+	}()
 	orphaned := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends when the test closes its side, or is gone
@@ -57,7 +60,7 @@ func supervise(args []string) int {
 }
 
 // stop asks the server to end, and makes it end.
-func stop(cmd *exec.Cmd, done <-chan error) {
+func stop(cmd *exec.Cmd, done <-chan struct{}) {
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-done:

@@ -131,15 +131,6 @@ func (s *Server) Restart(t testing.TB) {
 	s.Start(t)
 }
 
-// Stop stops the server.
-func (s *Server) Stop() { s.process.Stop() }
-
-// Process is the server's process.
-func (s *Server) Process() *proc.Process { return s.process }
-
-// Log returns what the server printed since it was started last.
-func (s *Server) Log() string { return s.process.Output() }
-
 func (s *Server) env() []string {
 	return []string{
 		"PATH=" + need.Path(), "HOME=" + s.dir, "TMPDIR=" + s.dir,

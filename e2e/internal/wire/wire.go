@@ -293,7 +293,7 @@ func (c *Client) Manifest(repository, reference string) (fixture.Manifest, strin
 	}
 	digest := fixture.Digest(resp.Body)
 	if claimed := resp.Header.Get("Docker-Content-Digest"); claimed != digest {
-		return manifest, digest, fmt.Errorf("Docker-Content-Digest of %s:%s: got %q, want %q", repository, reference, claimed, digest) //nolint:staticcheck // a header's name
+		return manifest, digest, fmt.Errorf("Docker-Content-Digest of %s:%s: got %q, want %q", repository, reference, claimed, digest)
 	}
 	return manifest, digest, nil
 }
