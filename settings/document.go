@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+//go:generate go test . -run TestGeneratedFilesAreCurrent -update
+
 // Markdown renders all settings as docs/config.md, so that the page can't say anything else than the program does.
 func Markdown() string {
 	var b strings.Builder
