@@ -18,9 +18,9 @@ import (
 // Accounts of the server that is measured.
 const (
 	adminName     = "admin"
-	adminPassword = "Admin-bench-12345" //nolint:gosec // of a server that lives as long as the benchmark
+	adminPassword = "Admin-bench-12345"
 	userName      = "alice"
-	userPassword  = "Alice-bench-12345" //nolint:gosec // likewise
+	userPassword  = "Alice-bench-12345"
 	service       = "sealock"
 )
 
