@@ -68,11 +68,29 @@ func runLogin(ctx context.Context, env *environment, o loginOptions, args []stri
 		return fmt.Errorf("%s gives no refresh token: its service %q must allow them", l.URL, apiService)
 	}
 	l.RefreshToken = t.RefreshToken
-	if err := saveLogin(env, l); err != nil {
+	if err := replaceLogin(ctx, env, l); err != nil {
 		return err
 	}
 	out, _ := newPrinter(env.Stdout, outputTable) // a known format
 	return out.say(nil, "logged in at %s as %s", l.URL, l.Username)
+}
+
+// replaceLogin keeps a login and revokes the one before, which nobody could revoke afterwards for lack of its secret.
+// A server that is gone keeps nobody from logging in to another one.
+func replaceLogin(ctx context.Context, env *environment, l login) error {
+	before, err := loadLogin(env)
+	if err == nil && before.RefreshToken != "" {
+		_ = revokeLogin(ctx, env, before)
+	}
+	return saveLogin(env, l)
+}
+
+// revokeLogin ends a login's refresh token on its server (RFC 7009).
+func revokeLogin(ctx context.Context, env *environment, l login) error {
+	_, err := postForm[struct{}](ctx, env, l, "/service/token/revoke", url.Values{
+		"token": {l.RefreshToken}, "token_type_hint": {"refresh_token"}, "client_id": {clientID},
+	})
+	return err
 }
 
 // newLogin says where to log in, as far as the command line says it.
@@ -144,14 +162,12 @@ func runLogout(ctx context.Context, env *environment) error {
 	if l.URL == "" {
 		return out.say(nil, "not logged in")
 	}
-	_, revokeErr := postForm[struct{}](ctx, env, l, "/service/token/revoke", url.Values{
-		"token": {l.RefreshToken}, "token_type_hint": {"refresh_token"}, "client_id": {clientID},
-	})
+	revokeErr := revokeLogin(ctx, env, l)
 	if err := forgetLogin(env); err != nil {
 		return err
 	}
 	if revokeErr != nil {
-		return fmt.Errorf("logged out here, but the server did not revoke the login (%w): revoke it with sealock token", revokeErr)
+		return fmt.Errorf("logged out here, but the server did not revoke the login (%w): revoke it with sealock token revoke", revokeErr)
 	}
 	return out.say(nil, "logged out from %s", l.URL)
 }

@@ -57,7 +57,7 @@ func saveLogin(env *environment, l login) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(l, "", "  ") //nolint:gosec // keeping the refresh token is what the file is for
+	b, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the login: %w", err)
 	}

@@ -45,7 +45,10 @@ func TestScripts(t *testing.T) {
 }
 
 // server is a sealock that a script started.
-type server struct{ cmd *exec.Cmd }
+type server struct {
+	cmd *exec.Cmd
+	log string // the file that holds what it says
+}
 
 type serverKey struct{}
 
@@ -95,7 +98,8 @@ func freeAddress(ts *testscript.TestScript) string {
 func (s *server) start(ts *testscript.TestScript, args []string) {
 	program, err := exec.LookPath("sealock") // the scripts' PATH is this process's
 	ts.Check(err)
-	log, err := os.Create(ts.MkAbs("serve.log"))
+	s.log = ts.MkAbs("serve.log") // the script may go elsewhere
+	log, err := os.Create(s.log)
 	ts.Check(err)
 	s.cmd = exec.CommandContext(context.Background(), program, args...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), log, log
@@ -120,10 +124,10 @@ func (s *server) stop(ts *testscript.TestScript) {
 	go func() { ended <- s.cmd.Wait() }()
 	select {
 	case err := <-ended:
-		ts.Logf("sealock serve ended: %v\n%s", err, ts.ReadFile("serve.log"))
+		ts.Logf("sealock serve ended: %v\n%s", err, s.said())
 	case <-time.After(20 * time.Second):
 		_ = s.cmd.Process.Kill()
-		ts.Logf("sealock serve did not end by itself\n%s", ts.ReadFile("serve.log"))
+		ts.Logf("sealock serve did not end by itself\n%s", s.said())
 	}
 	s.cmd = nil
 }
@@ -138,6 +142,11 @@ func accessTokenCmd(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	ts.Setenv(args[0], t.AccessToken)
+}
+
+func (s *server) said() []byte {
+	b, _ := os.ReadFile(s.log) // nothing, then
+	return b
 }
 
 // await asks a URL until it answers 200.
