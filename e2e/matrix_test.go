@@ -61,7 +61,24 @@ func matrix() string {
 	for i, note := range notes.texts {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, note)
 	}
+	b.WriteString("\n## What is on the screen\n\n")
+	b.WriteString(screens())
 	return b.String()
+}
+
+// screens says where the message of a refusal is lost, whatever the server writes.
+func screens() string {
+	var mute, silent []string
+	for _, d := range client.Drivers() {
+		if !d.Shows.Denied {
+			mute = append(mute, d.Name)
+		}
+		if d.Shows.WrongPassword == "" {
+			silent = append(silent, d.Name)
+		}
+	}
+	return "Every client shows why a push is refused by the front proxy, in the server's words, except " + strings.Join(mute, " and ") +
+		":\nthey print that it was, and no more. Every client says that a password is wrong, except " + strings.Join(silent, " and ") + ".\n"
 }
 
 func clientTable(notes *footnotes) string {
