@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
@@ -77,13 +78,20 @@ func newWorld(t testing.TB) *world {
 	srv := httptest.NewServer(httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), handler))
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
-	var err error
-	if w.router, err = legacy.NewRouter(loadDocument(t)); err != nil {
-		t.Fatalf("making a router of openapi.yaml: %v", err)
-	}
+	router, err := documentRouter()
+	w.router = must(t, router, err)
 	w.settle()
 	return w
 }
+
+// documentRouter makes a router of the document once: it checks the whole document.
+var documentRouter = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return legacy.NewRouter(doc)
+})
 
 // must stops the test at an error.
 func must[T any](t testing.TB, v T, err error) T {
