@@ -68,17 +68,14 @@ func matrix() string {
 
 // screens says where the message of a refusal is lost, whatever the server writes.
 func screens() string {
-	var mute, silent []string
+	var mute []string
 	for _, d := range client.Drivers() {
 		if !d.Shows.Denied {
 			mute = append(mute, d.Name)
 		}
-		if d.Shows.WrongPassword == "" {
-			silent = append(silent, d.Name)
-		}
 	}
-	return "Every client shows why a push is refused by the front proxy, in the server's words, except " + strings.Join(mute, " and ") +
-		":\nthey print that it was, and no more. Every client says that a password is wrong, except " + strings.Join(silent, " and ") + ".\n"
+	return "Every client says that a password is wrong. Every client shows why a push is refused by the front proxy, in the\n" +
+		"server's words, except " + strings.Join(mute, " and ") + ", which prints the status of the answer and no more.\n"
 }
 
 func clientTable(notes *footnotes) string {

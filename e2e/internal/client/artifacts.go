@@ -135,7 +135,7 @@ func regctl() Driver {
 			return s.Run("regctl", "tag", "rm", ref.String())
 		},
 		Cannot: map[Operation]string{MountDenied: noMemory, Expired: noUseToken},
-		Shows:  Screens{WrongPassword: "unauthorized"},
+		Shows:  Screens{WrongPassword: "unauthorized", Denied: true},
 	}
 }
 

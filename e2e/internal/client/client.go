@@ -89,7 +89,7 @@ type Driver struct {
 
 // Screens are parts of what a user sees.
 type Screens struct {
-	WrongPassword string // a word of the client's own that goes with a wrong password
+	WrongPassword string // what goes with a wrong password
 	Denied        bool   // the client prints the message of a 403 to a push
 }
 
