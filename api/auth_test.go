@@ -90,3 +90,14 @@ func TestForwardedForOfStrangers(t *testing.T) {
 		t.Errorf("audit trail = %s, want 127.0.0.1 and nothing that a client wrote", got.body)
 	}
 }
+
+// Who tries out passwords leaves a trace, and who knows the password none.
+func TestRefusedLoginsAreRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.want(w.send("GET", "/api/v2.0/projects", "", "Authorization", basic(alice, "wrong")), 401, "a wrong password")
+	w.want(w.send("GET", "/api/v2.0/projects", "", "Authorization", basic(alice, password)), 200, "the password")
+	got := w.as(admin, "GET", "/api/v2.0/audit-logs?q=username%3Dalice", "")
+	if got.header.Get("X-Total-Count") != "1" || !strings.Contains(got.body, `"operation":"login"`) || !strings.Contains(got.body, `"outcome":"refused"`) {
+		t.Errorf("audit trail of alice = %s, want the one refused login", got.body)
+	}
+}

@@ -66,16 +66,21 @@ func parseSort(sort *string, fields map[string]string) (string, error) {
 	return field, nil
 }
 
-// quoted shortens what a client sent and shows it.
-func quoted(s string) string {
+// clip shortens what a client sent.
+func clip(s string) string {
 	const most = 60
 	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
+	return s
+}
+
+// quoted shortens what a client sent and shows it.
+func quoted(s string) string {
 	return "\"" + strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return '�'
 		}
 		return r
-	}, s) + "\""
+	}, clip(s)) + "\""
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/project"
@@ -17,8 +18,14 @@ import (
 // the handler, so that who asks is a field with a type and not a value to be fished for.
 type request struct {
 	echo.Context
+	asker
+}
+
+// asker is who asks, and how that was found out.
+type asker struct {
 	who    auth.Subject
 	method string // as [audit.Record] names it
+	claim  string // who the client says it is, as long as that is not found out
 }
 
 // authenticate establishes who asks before anything else is looked at. A credential that is not good is an error, also
@@ -26,26 +33,40 @@ type request struct {
 func authenticate(d Deps) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			r := &request{Context: c}
-			var err error
-			if r.who, r.method, err = d.subject(c.Request()); err != nil {
-				return err
+			a, err := d.asker(c.Request())
+			if err != nil {
+				return d.refuse(c, a, err)
 			}
-			return next(r)
+			return next(&request{Context: c, asker: a})
 		}
 	}
 }
 
-// subject reads the Authorization header.
-func (d Deps) subject(r *http.Request) (auth.Subject, string, error) {
+// refuse puts a credential that was not good on record, for those who look for somebody that tries out passwords.
+func (d Deps) refuse(c echo.Context, a asker, err error) error {
+	if !errs.Is(err, errs.Unauthenticated) {
+		return err
+	}
+	record := audit.Record{
+		Time: d.Now(), RequestID: httpx.RequestID(c.Response()), Actor: a.claim, Method: a.method, Remote: c.RealIP(),
+		Operation: "login", Resource: "api", Outcome: audit.Refused, Reason: errs.As(err).Message,
+	}
+	if failed := d.Recorder.Record(c.Request().Context(), record); failed != nil {
+		return errNoRecord(failed)
+	}
+	return inOurWords(err)
+}
+
+// asker reads the Authorization header.
+func (d Deps) asker(r *http.Request) (asker, error) {
 	headers := r.Header.Values("Authorization")
 	switch len(headers) {
 	case 0:
-		return auth.Subject{}, "anonymous", nil
+		return asker{method: "anonymous"}, nil
 	case 1:
 	default:
 		// Two readers could choose differently.
-		return auth.Subject{}, "", errs.New(errs.Unauthenticated, "there is more than one Authorization header").WithHint("send one")
+		return asker{}, errs.New(errs.Unauthenticated, "there is more than one Authorization header").WithHint("send one")
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	if strings.EqualFold(scheme, "Bearer") {
@@ -53,31 +74,30 @@ func (d Deps) subject(r *http.Request) (auth.Subject, string, error) {
 	}
 	cred, err := auth.ParseBasic(headers[0])
 	if err != nil {
-		return auth.Subject{}, "", err
+		return asker{method: "password"}, err
 	}
 	cred.Remote = d.Proxies.ClientIP(r)
 	who, err := d.Authn.Authenticate(r.Context(), cred)
-	return who, "password", inOurWords(err)
+	return asker{who: who, method: "password", claim: clip(cred.Name)}, err
 }
 
 // bearer accepts access tokens for the API alone: whoever runs a registry sees those that are for it.
-func (d Deps) bearer(ctx context.Context, token string) (auth.Subject, string, error) {
+func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
+	a := asker{method: "bearer"}
 	claims, err := d.Verifier.Verify(ctx, token, auth.APIService)
 	if err != nil {
-		return auth.Subject{}, "", inOurWords(err)
+		return a, err
 	}
 	if claims.Subject == "" {
-		return auth.Subject{}, "anonymous", nil
+		return asker{method: "anonymous"}, nil
 	}
-	who, err := d.Resolver.Resolve(ctx, claims.Subject)
-	return who, "bearer", inOurWords(err)
+	a.claim = claims.Subject
+	a.who, err = d.Resolver.Resolve(ctx, claims.Subject)
+	return a, err
 }
 
 // inOurWords replaces hints that speak of docker login.
 func inOurWords(err error) error {
-	if err == nil || !errs.Is(err, errs.Unauthenticated) {
-		return err
-	}
 	e := errs.As(err)
 	if e.Code == auth.ErrInvalidToken.Code {
 		return e.WithHint("ask /service/token for a new one with service=%s", auth.APIService)
