@@ -83,7 +83,7 @@ func ctr() Driver {
 		},
 		Copy:    ctrCopy,
 		Remount: again(ctrCopy),
-		Shows: Screens{WrongPassword: "unauthorized"}, // the status of a refused push, without its message
+		Shows:   Screens{WrongPassword: "unauthorized"}, // the status of a refused push, without its message
 		Cannot: map[Operation]string{
 			Login:  "keeps no login: user and password come with every command",
 			Delete: noDelete, Tags: noTags, Catalog: noCatalog, Expired: noUseToken,
