@@ -29,12 +29,13 @@ COPY --from=build /out/sealock /sealock
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build --chown=65532:65532 /out/trust /trust
 USER 65532:65532
-# Settings that belong to the image, for every command: `docker exec … /sealock registry-config` finds the data too.
+# Settings that belong to the image. They hold for every command: health and `registry-config` find the server's too.
+# SEALOCK_CONFIG names a settings file that is mounted.
 ENV SEALOCK_LISTEN=:8080 \
     SEALOCK_DATA_DIR=/data
 EXPOSE 8080
 VOLUME /data
 HEALTHCHECK --interval=30s --timeout=6s --start-period=10s --retries=3 \
-    CMD ["/sealock", "health", "http://127.0.0.1:8080"]
+    CMD ["/sealock", "health"]
 ENTRYPOINT ["/sealock"]
 CMD ["serve"]

@@ -22,7 +22,7 @@ export GOWORK := off
 MODULES   := . e2e e2e/image
 BENCHES   := ./auth ./policy ./project ./proxy ./internal/audit
 FUZZTIME  ?= 10m
-SHORTFUZZ ?= 3s
+SHORTFUZZ ?= 5000x
 
 .PHONY: help
 help: ## Show this list
@@ -96,17 +96,21 @@ $(TOOLS)/golangci-lint $(TOOLS)/govulncheck: tools/lint/go.sum
 # race yields its first argument where the race detector can run, and else the second: it needs a C compiler.
 race = $(if $(shell command -v gcc),$(1),$(2))
 
-# packages installs what Go does not bring: root gets the Debian package, others are told.
+# packages installs what Go does not bring: root gets the Debian packages, others are told.
 .PHONY: packages
 packages:
-	@if command -v gcc >/dev/null; then exit 0; fi; \
+	@missing=(); \
+	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
+	command -v systemd-analyze >/dev/null || missing+=(systemd); \
+	if [ $${#missing[@]} = 0 ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing gcc, for the race detector"; \
-		apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends gcc libc6-dev >/dev/null; \
-	elif [ -n "$$SEALOCK_REQUIRE" ]; then \
-		echo "the race detector needs gcc: apt-get install gcc libc6-dev" >&2; exit 1; \
+		echo "installing Debian packages: $${missing[*]}"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -q update >/dev/null; \
+		apt-get -q -y install --no-install-recommends "$${missing[@]}" >/dev/null; \
 	else \
-		echo "gcc is not installed, going on without the race detector: sudo apt-get install gcc libc6-dev" >&2; \
+		echo "please run: sudo apt-get install $${missing[*]} (gcc is for the race detector, systemd for its reading of the example)" >&2; \
+		[ -z "$$SEALOCK_REQUIRE" ]; \
 	fi
 
 # fuzz_all runs every fuzz target of the program for a time.

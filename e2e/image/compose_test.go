@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -95,13 +94,15 @@ func (s service) checkSealock(t *testing.T, path string, mounts map[string]strin
 	must(t, proc.Run(proc.Command{
 		Args: append(append([]string{sealock.Binary(t)}, s.Command...), "--help"), Env: environment(dir), Dir: dir,
 	}))
-	env := slices.DeleteFunc(slices.Clone(s.Environment), func(pair string) bool { return !strings.Contains(pair, "=") })
-	if at := slices.Index(s.Command, "--config"); at >= 0 {
-		source, ok := mounts[s.Command[at+1]]
-		if !ok {
-			t.Errorf("%s: %q is not mounted", path, s.Command[at+1])
-			return
+	for _, pair := range s.Environment {
+		file, isConfig := strings.CutPrefix(pair, "SEALOCK_CONFIG=")
+		if !isConfig {
+			continue
 		}
-		checkSettings(t, filepath.Join(filepath.Dir(path), source), env...)
+		if source, ok := mounts[file]; ok {
+			checkSettings(t, filepath.Join(filepath.Dir(path), source))
+		} else {
+			t.Errorf("%s: %q is not mounted", path, file)
+		}
 	}
 }

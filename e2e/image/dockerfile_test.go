@@ -157,8 +157,8 @@ func describes(t *testing.T, e *engine) {
 	if c.Volumes["/data"] == nil || c.ExposedPorts["8080/tcp"] == nil {
 		t.Errorf("volumes %v and ports %v, want /data and 8080/tcp", c.Volumes, c.ExposedPorts)
 	}
-	if len(c.Healthcheck.Test) < 3 || c.Healthcheck.Test[1] != "/sealock" || c.Healthcheck.Test[2] != "health" {
-		t.Errorf("health check %q, want /sealock health", c.Healthcheck.Test)
+	if want := []string{"CMD", "/sealock", "health"}; !slices.Equal(c.Healthcheck.Test, want) {
+		t.Errorf("health check %q, want %q", c.Healthcheck.Test, want)
 	}
 	if list[0].Size > 100<<20 {
 		t.Errorf("size %d MB, want at most 100", list[0].Size>>20)
@@ -189,7 +189,7 @@ func serves(t *testing.T, e *engine) {
 	id := e.container(t, "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 		"--env=SEALOCK_LISTEN="+addr, "--env=SEALOCK_ADMIN_PASSWORD="+password, image)
 	await(t, "http://"+addr+"/api/v2.0/ping", http.StatusOK)
-	e.docker(t, "exec", id, "/sealock", "health", "http://"+addr)
+	e.docker(t, "exec", id, "/sealock", "health")
 	runsAsNobody(t, e.docker(t, "inspect", "--format={{.State.Pid}}", id))
 
 	must(t, e.try(password, "login", "--username=admin", "--password-stdin", addr))

@@ -47,11 +47,11 @@ func TestYAML(t *testing.T) {
 }
 
 // checkSettings lets sealock say whether it would start with a settings file.
-func checkSettings(t *testing.T, path string, env ...string) {
+func checkSettings(t *testing.T, path string) {
 	t.Helper()
 	dir := proc.Dir(t)
 	must(t, proc.Run(proc.Command{
-		Args: []string{sealock.Binary(t), "check", "--config", path}, Env: append(environment(dir), env...), Dir: dir,
+		Args: []string{sealock.Binary(t), "check", "--config", path}, Env: environment(dir), Dir: dir,
 	}))
 }
 
