@@ -46,19 +46,18 @@ type ResourceActions struct {
 }
 
 // String returns the entry in the scope grammar.
-func (r ResourceActions) String() string {
-	var b strings.Builder
-	b.WriteString(string(r.Type))
-	b.WriteByte(':')
-	b.WriteString(r.Name)
-	b.WriteByte(':')
+func (r ResourceActions) String() string { return string(r.appendTo(nil)) }
+
+func (r ResourceActions) appendTo(b []byte) []byte {
+	b = append(append(b, r.Type...), ':')
+	b = append(append(b, r.Name...), ':')
 	for i, a := range r.Actions {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(string(a))
+		b = append(b, a...)
 	}
-	return b.String()
+	return b
 }
 
 // Allows reports whether the entry holds the action, by name or by "*".
@@ -274,12 +273,16 @@ func (s Scope) Covers(want Scope) bool {
 }
 
 // String returns the scope in the grammar, resources separated by spaces.
-func (s Scope) String() string {
-	parts := make([]string, len(s))
+func (s Scope) String() string { return string(s.appendTo(nil)) }
+
+func (s Scope) appendTo(b []byte) []byte {
 	for i, r := range s {
-		parts[i] = r.String()
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = r.appendTo(b)
 	}
-	return strings.Join(parts, " ")
+	return b
 }
 
 // Project returns the project of a repository name, its first path component, and whether the name has one: a name

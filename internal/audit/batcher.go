@@ -17,12 +17,16 @@ type Appender interface {
 const (
 	// maxBatch is how many records one transaction holds at most, so that nobody waits for a huge one.
 	maxBatch = 256
+	// busyBatch is the size of a batch from which on the next one is waited for: many small transactions would cost more
+	// than the work that they record. gatherTime is how long; it is little beside what so many requests take.
+	busyBatch  = 8
+	gatherTime = time.Millisecond
 	// commitTimeout is how long a transaction may take before everybody in it gives up.
 	commitTimeout = 10 * time.Second
 )
 
 // Batcher is a [Recorder] that keeps the records of many callers in one transaction: those that come while a
-// transaction runs share the next one. Nobody waits for a timer; alone, a record is kept at once.
+// transaction runs share the next one. When many come, they are waited for a moment; alone, a record is kept at once.
 type Batcher struct {
 	appender Appender
 	queue    chan *waiter
@@ -95,6 +99,9 @@ func (b *Batcher) run() {
 	var batch []*waiter
 	var records []Record
 	for first := range b.queue {
+		if len(batch) >= busyBatch {
+			time.Sleep(gatherTime)
+		}
 		batch = b.drain(append(batch[:0], first))
 		records = records[:0]
 		waiting := batch[:0]

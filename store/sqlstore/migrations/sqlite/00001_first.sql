@@ -80,5 +80,4 @@ CREATE TABLE audit_log (
     reason     TEXT    NOT NULL,
     jti        TEXT    NOT NULL
 );
-CREATE INDEX audit_log_time ON audit_log (time);
 CREATE INDEX audit_log_actor ON audit_log (actor, id);
