@@ -92,7 +92,7 @@ func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
 		return asker{method: "anonymous"}, nil
 	}
 	a.claim = claims.Subject
-	a.who, err = d.Resolver.Resolve(ctx, claims.Subject)
+	a.who, err = auth.Bearer(ctx, d.Resolver, claims)
 	return a, err
 }
 

@@ -172,7 +172,7 @@ func (e *Endpoint) asker(r *http.Request) (Subject, error) {
 		if err != nil {
 			return Subject{}, err
 		}
-		return e.Issuer.resolver.Resolve(r.Context(), claims.Subject)
+		return Bearer(r.Context(), e.Issuer.resolver, claims)
 	}
 	cred, err := ParseBasic(header)
 	if err != nil {

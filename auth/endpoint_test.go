@@ -463,6 +463,31 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// A name that is given to somebody else does not bring the tokens of its former owner along.
+func TestBearerOfAFormerOwner(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	claims, err := w.tokens.Verify(ctx, w.login(t, auth.APIService), auth.APIService)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sub, err := auth.Bearer(ctx, w.users, claims); err != nil || sub.Name != "alice" {
+		t.Errorf("Bearer() = %v, %v, want alice", sub, err)
+	}
+	w.users.since = w.clock.Now().Add(500 * time.Millisecond)
+	if _, err := auth.Bearer(ctx, w.users, claims); err != nil {
+		t.Errorf("Bearer() of a token from the second of the user's creation = %v, want none: times are whole seconds", err)
+	}
+	w.users.since = w.clock.Now().Add(time.Second)
+	if sub, err := auth.Bearer(ctx, w.users, claims); err == nil {
+		t.Errorf("Bearer() = %v for a user made after the token, want an error", sub)
+	}
+	own := w.do(t, "POST", auth.PathIntrospect, form("token", "x"), "Authorization", "Bearer "+w.login(t, auth.APIService))
+	if own.status != 401 {
+		t.Errorf("introspection with such a token: %d, want 401", own.status)
+	}
+}
+
 func TestCredentialCache(t *testing.T) {
 	ctx := context.Background()
 	source := &users{passwords: map[string]string{"alice": "old"}}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"time"
 
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
@@ -15,6 +16,9 @@ type Subject struct {
 	SysAdmin bool     // holds the system administrator's role
 	Source   string   // the user source that vouched for it
 	Groups   []string // names of the groups it is in
+
+	// Since is when the subject came to be, if that is known: a token from before was issued to another one of its name.
+	Since time.Time
 }
 
 // Anonymous reports whether nobody vouched for the subject.
@@ -46,6 +50,22 @@ var (
 // gone gives [ErrUnknownSubject].
 type Resolver interface {
 	Resolve(ctx context.Context, name string) (Subject, error)
+}
+
+// Bearer returns the subject that an access token was issued for, as it is now. One that is gone, or has another
+// subject in its place, gives [ErrUnknownSubject].
+func Bearer(ctx context.Context, r Resolver, c ClaimSet) (Subject, error) {
+	if c.Subject == "" {
+		return Subject{}, nil
+	}
+	sub, err := r.Resolve(ctx, c.Subject)
+	if err != nil {
+		return Subject{}, err
+	}
+	if c.IssuedAt.Before(sub.Since.Truncate(time.Second)) {
+		return Subject{}, ErrUnknownSubject
+	}
+	return sub, nil
 }
 
 // Decision is an [Authorizer]'s answer: what is granted of what was asked for, and why.

@@ -52,6 +52,7 @@ type users struct {
 	admins    []string
 	down      bool
 	asked     int
+	since     time.Time
 }
 
 func (u *users) Authenticate(_ context.Context, c auth.Credential) (auth.Subject, error) {
@@ -71,7 +72,7 @@ func (u *users) Resolve(_ context.Context, name string) (auth.Subject, error) {
 	if _, ok := u.passwords[name]; !ok {
 		return auth.Subject{}, auth.ErrUnknownSubject
 	}
-	return auth.Subject{Name: name, ID: int64(len(name)), SysAdmin: slices.Contains(u.admins, name)}, nil
+	return auth.Subject{Name: name, ID: int64(len(name)), SysAdmin: slices.Contains(u.admins, name), Since: u.since}, nil
 }
 
 // rules is a policy: subject → repository → actions.

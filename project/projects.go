@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/sealock/sealock/auth"
@@ -166,15 +167,33 @@ func (s *Service) UpdateProject(ctx context.Context, c Caller, ref Ref, change C
 	})
 }
 
-// DeleteProject removes a project and its memberships.
+// DeleteProject removes a project and its memberships. Precondition: it has images yet; whoever made a project of that
+// name next would own them.
 func (s *Service) DeleteProject(ctx context.Context, c Caller, ref Ref) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
 		return deed{
 			operation: "project.delete", what: "delete project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "project", Project: p.Name, Action: "delete"},
+			check:  func(ctx context.Context) error { return s.empty(ctx, p.Name) },
 			do:     func(ctx context.Context) error { return s.store.DeleteProject(ctx, p.ID) },
 		}
 	})
+}
+
+// empty returns an error if the project has images.
+func (s *Service) empty(ctx context.Context, name string) error {
+	if s.contents == nil {
+		return nil
+	}
+	full, err := s.contents.HasContent(ctx, name)
+	if err != nil {
+		return fmt.Errorf("looking for images of project %q: %w", name, err)
+	}
+	if full {
+		return errs.New(errs.Precondition, "project %q has images", name).
+			WithHint("delete them first, for instance with \"skopeo delete\" or \"crane delete\"")
+	}
+	return nil
 }
 
 // onProject performs a deed on a project or something in it. For a project that the caller can't see, the answer is

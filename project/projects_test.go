@@ -1,6 +1,8 @@
 package project_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -330,4 +332,31 @@ func TestRefreshTokens(t *testing.T) {
 	f.kind("RevokeRefreshToken again", f.RevokeRefreshToken(ctx, f.as("alice"), "a1"), errs.NotFound)
 	f.ok("RevokeRefreshToken by an administrator", f.RevokeRefreshToken(ctx, f.as("admin"), "b1"))
 	f.kind("RevokeRefreshToken of none by an administrator", f.RevokeRefreshToken(ctx, f.as("admin"), "b1"), errs.NotFound)
+}
+
+// contents is a registry with images in some projects.
+type contents map[string]bool
+
+func (c contents) HasContent(_ context.Context, project string) (bool, error) {
+	if project == "unreadable" {
+		return false, errors.New("disk on fire")
+	}
+	return c[project], nil
+}
+
+// A project with images stays: whoever made one of its name next would own them.
+func TestDeleteProjectWithImages(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	svc := f.WithContents(contents{"team": true})
+	f.kind("DeleteProject with images", svc.DeleteProject(ctx, f.as("alice"), named("team")), errs.Precondition)
+	if _, err := f.store.ProjectByName(ctx, "team"); err != nil {
+		t.Errorf("ProjectByName(team) after a refused deletion = %v, want the project", err)
+	}
+	f.project("unreadable", false, f.member("alice", store.RoleProjectAdmin))
+	if err := svc.DeleteProject(ctx, f.as("alice"), named("unreadable")); err == nil {
+		t.Error("DeleteProject works although nobody knows whether it has images")
+	}
+	f.kind("DeleteProject by a guest", svc.DeleteProject(ctx, f.as("bob"), named("team")), errs.Denied)
+	f.ok("DeleteProject without images", f.WithContents(contents{}).DeleteProject(ctx, f.as("alice"), named("team")))
 }

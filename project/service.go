@@ -20,6 +20,20 @@ type Service struct {
 	trail  audit.Recorder
 	hasher *userdb.Hasher
 	clock  clock.Clock
+
+	contents Contents // nil where no registry can be looked into
+}
+
+// Contents tells what a registry holds of a project.
+type Contents interface {
+	HasContent(ctx context.Context, project string) (bool, error)
+}
+
+// WithContents returns a service that looks into a registry before it lets go of a project.
+func (s *Service) WithContents(c Contents) *Service {
+	with := *s
+	with.contents = c
+	return &with
 }
 
 // New returns the service.

@@ -79,6 +79,30 @@ func (g *Gate) Repositories(ctx context.Context, sub auth.Subject, contains stri
 	return g.visible(ctx, sub, search{contains: contains, limit: limit})
 }
 
+// HasContent reports whether a repository of the project has a tag, whoever may see it.
+func (g *Gate) HasContent(ctx context.Context, project string) (bool, error) {
+	last := project
+	for {
+		names, more, err := g.Upstream.CatalogPage(ctx, last, pageSize)
+		if err != nil {
+			return false, err
+		}
+		for _, name := range names {
+			if owner, ok := auth.Project(name); !ok || owner != project {
+				continue
+			}
+			if tagged, err := g.Upstream.HasTags(ctx, name); tagged || err != nil {
+				return tagged, err
+			}
+		}
+		// Registries list in the order of folders or of bytes; '0' follows '/' in both.
+		if !more || len(names) == 0 || names[len(names)-1] >= project+"0" {
+			return false, nil
+		}
+		last = names[len(names)-1]
+	}
+}
+
 // search says which repositories are looked for.
 type search struct {
 	last     string

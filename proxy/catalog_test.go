@@ -109,6 +109,8 @@ type list struct {
 	asked   *int
 }
 
+func (l list) HasTags(context.Context, string) (bool, error) { return true, nil }
+
 func (l list) CatalogPage(_ context.Context, last string, n int) ([]string, bool, error) {
 	if l.asked != nil {
 		*l.asked++
@@ -193,4 +195,28 @@ func TestRepositories(t *testing.T) {
 			t.Errorf("Repositories(%q, %q, %d) = %q, %v, %v, want %q, %v", row.subject, row.contains, row.limit, got, more, err, row.want, row.more)
 		}
 	}
+}
+
+// A project has content as long as one of its repositories has a tag; names that start alike are other projects.
+func TestHasContent(t *testing.T) {
+	eachUpstream(t, func(t *testing.T, d *door) {
+		gate := proxy.New(d.config)
+		want := func(project string, want bool) {
+			t.Helper()
+			if got, err := gate.HasContent(t.Context(), project); err != nil || got != want {
+				t.Errorf("HasContent(%s) = %v, %v, want %v", project, got, err, want)
+			}
+		}
+		token := d.token(t, "alice", "repository:team/a/b:pull,push,delete repository:team-b/x:pull,push", 0)
+		want("team", false)
+		d.pushImage(t, token, "team-b/x", "v1")
+		want("team", false)
+		digest := d.pushImage(t, token, "team/a/b", "v1")
+		want("team", true)
+		want("tea", false)
+		want("team-b", true)
+		d.do(t, call{method: "DELETE", path: "/v2/team/a/b/manifests/" + digest, token: token}).want(t, "deleting the manifest", 202)
+		d.do(t, call{method: "DELETE", path: "/v2/team/a/b/manifests/v1", token: token})
+		want("team", false)
+	})
 }

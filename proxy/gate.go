@@ -162,10 +162,7 @@ func (g *Gate) admit(ctx context.Context, v *visit) error {
 
 // subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.
 func (g *Gate) subject(ctx context.Context, v *visit) (auth.Subject, error) {
-	if v.claims.Subject == "" {
-		return auth.Subject{}, nil
-	}
-	sub, err := g.Resolver.Resolve(ctx, v.claims.Subject)
+	sub, err := auth.Bearer(ctx, g.Resolver, v.claims)
 	if errs.Is(err, errs.Unauthenticated) {
 		g.challenge(v, v.Access(), "invalid_token")
 		return auth.Subject{}, auth.ErrInvalidToken.Because(err)

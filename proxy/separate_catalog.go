@@ -54,10 +54,6 @@ func (s *Separate) catalogPage(ctx context.Context, last string, n int) (names [
 }
 
 func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Response, error) {
-	token, err := s.minter.Mint(ctx, Request{Kind: KindCatalog}.Access())
-	if err != nil {
-		return nil, fmt.Errorf("minting a catalog token: %w", err)
-	}
 	query := url.Values{}
 	if n > 0 {
 		query.Set("n", strconv.Itoa(n))
@@ -65,9 +61,41 @@ func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Re
 	if last != "" {
 		query.Set("last", last)
 	}
+	return s.get(ctx, Request{Kind: KindCatalog}, query)
+}
+
+// HasTags implements [Catalog].
+func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error) {
+	resp, err := s.get(ctx, Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}, nil)
+	if err != nil {
+		return false, errUpstream(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	var list struct {
+		Tags []string `json:"tags"`
+	}
+	if resp.StatusCode != http.StatusOK {
+		return false, errUpstream(fmt.Errorf("reading tags of %s: status %s", repository, resp.Status))
+	}
+	// The list of an old registry has no pages and no limit: what is left out can't make it empty.
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		return false, errUpstream(fmt.Errorf("reading tags of %s: %w", repository, err))
+	}
+	return len(list.Tags) > 0, nil
+}
+
+// get sends a request of sealock's own, with a token for what it needs.
+func (s *Separate) get(ctx context.Context, what Request, query url.Values) (*http.Response, error) {
+	token, err := s.minter.Mint(ctx, what.Access())
+	if err != nil {
+		return nil, fmt.Errorf("minting a token: %w", err)
+	}
 	u := *s.base
-	u.Path, u.RawQuery = Request{Kind: KindCatalog}.Path(), query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody) //nolint:gosec // the host is the operator's registry.url; clients choose the query only
+	u.Path, u.RawQuery = what.Path(), query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody) //nolint:gosec // the host is the operator's registry.url
 	if err != nil {
 		return nil, err
 	}

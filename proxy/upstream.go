@@ -19,4 +19,6 @@ type Catalog interface {
 	// CatalogPage returns up to n names that follow last, in the upstream's order, and whether there may be more.
 	// A registry without repositories has an empty page. Errors: [errs.Unavailable] if the upstream can't be asked.
 	CatalogPage(ctx context.Context, last string, n int) (names []string, more bool, err error)
+	// HasTags reports whether the repository has any tag. One that does not exist has none.
+	HasTags(ctx context.Context, repository string) (bool, error)
 }

@@ -181,7 +181,7 @@ func environment(environ []string) (map[string]any, Faults) {
 	for _, s := range List() {
 		keys[s.Env()] = s
 	}
-	others := []string{"SEALOCK_CONFIG", "SEALOCK_SERVER", "SEALOCK_REQUIRE"}
+	others := []string{"SEALOCK_CONFIG", "SEALOCK_SERVER", "SEALOCK_ACCESS_TOKEN", "SEALOCK_REQUIRE", "SEALOCK_E2E_BINARY"}
 	found := map[string]any{}
 	var faults Faults
 	for _, pair := range environ {

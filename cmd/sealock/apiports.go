@@ -13,8 +13,12 @@ import (
 
 // newAPI puts the REST API together.
 func (s *system) newAPI() (http.Handler, error) {
+	service := s.service
+	if s.gate != nil {
+		service = service.WithContents(s.gate)
+	}
 	return api.New(api.Deps{
-		Service:      s.service,
+		Service:      service,
 		Audit:        s.store,
 		Keys:         s.ring,
 		Policy:       policyAdmin{s.policy},

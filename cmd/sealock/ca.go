@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -35,11 +36,11 @@ and on stderr where docker and podman look for it. The running server serves the
 }
 
 func printCA(env *environment, cfg settings.Config) error {
-	if !cfg.TLS.SelfSigned {
+	dir := dataDir(cfg.DataDir)
+	if _, err := os.Stat(dir.path("keys", "tls-root.pem")); err != nil && !cfg.TLS.SelfSigned {
 		return errs.New(errs.Invalid, "this server does not speak TLS with a certificate of its own").
 			WithHint("set tls.self_signed: true in sealock.yaml, or start it with --tls-self-signed")
 	}
-	dir := dataDir(cfg.DataDir)
 	if err := dir.prepare(); err != nil {
 		return err
 	}

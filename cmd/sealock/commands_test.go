@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -77,5 +80,21 @@ func TestTablesAreSafe(t *testing.T) {
 	}
 	if got, want := out.String(), "NAME         ROLE\na�b�c�]0;x�  guest\n"; got != want {
 		t.Errorf("table = %q, want %q", got, want)
+	}
+}
+
+// A server that answers is well only if it says so: Harbor's API has no other status than 200 for this.
+func TestHealthReadsTheAnswer(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"status":"healthy","components":[]}`:                                           exitOK,
+		`{"status":"unhealthy","components":[{"name":"database","status":"unhealthy"}]}`: exitFailure,
+		`<html>`: exitFailure,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		env, _ := testEnvironment()
+		if got := exitCode(run(t.Context(), env, []string{"health", server.URL})); got != want {
+			t.Errorf("health of a server that says %s ends with %d, want %d", body, got, want)
+		}
+		server.Close()
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -112,7 +113,10 @@ func health(cmd *cobra.Command, env *environment, client http.Client, server str
 	if _, err := fmt.Fprintln(env.Stdout, printable(strings.TrimSpace(string(body)))); err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
+	var answer struct {
+		Status string `json:"status"`
+	}
+	if json.Unmarshal(body, &answer) != nil || resp.StatusCode != http.StatusOK || answer.Status != "healthy" {
 		return errs.New(errs.Unavailable, "%s is not well", server).WithHint("the lines above and its log say what is down")
 	}
 	return nil

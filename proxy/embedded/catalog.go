@@ -52,6 +52,15 @@ func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]strin
 	return names, more, nil
 }
 
+// HasTags implements proxy.Catalog.
+func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error) {
+	tags, err := r.disk.List(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags")
+	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
+		return false, errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+	}
+	return len(tags) > 0, nil
+}
+
 // repository returns the name of the repository whose manifests folder this is, and whether to walk past a folder that
 // holds no repositories: names never start with '_', the library's own folders do.
 func repository(path string) (name string, isRepository, skip bool) {

@@ -112,11 +112,17 @@ func TestLogsAreRouted(t *testing.T) {
 	t.Cleanup(func() { os.Stderr = stderr })
 	var log bytes.Buffer
 	c := config(t.TempDir())
-	c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	level := new(slog.LevelVar)
+	c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))
 	reg, err := embedded.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	reg.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/v2/team/app/manifests/v1", nil))
+	if log.Len() > 0 {
+		t.Errorf("log = %q for a tag that is not there, want nothing: every push looks for what it may have to upload", log.String())
+	}
+	level.Set(slog.LevelDebug)
 	reg.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/v2/team/app/manifests/v1", nil))
 	os.Stderr = stderr
 	if err := w.Close(); err != nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -49,18 +50,21 @@ func (h logHook) Fire(e *logrus.Entry) error {
 			attrs = append(attrs, slog.Any(key, v))
 		}
 	}
-	h.log.LogAttrs(context.Background(), slogLevel(e.Level), "registry library", attrs...)
+	h.log.LogAttrs(context.Background(), slogLevel(e), "registry library", attrs...)
 	return nil
 }
 
-// slogLevel maps levels. What the library calls an error is mostly a client's mistake, such as a tag that is not there;
-// what fails for real is answered with a 5xx and logged by whoever serves it.
-func slogLevel(l logrus.Level) slog.Level {
-	switch l {
+// slogLevel maps levels. What the library calls an error is mostly part of a day's work, such as a blob that a push
+// looks for before it uploads it: it carries the code that the client got. The code "unknown" is a failure for real.
+func slogLevel(e *logrus.Entry) slog.Level {
+	switch e.Level {
 	case logrus.PanicLevel, logrus.FatalLevel:
 		return slog.LevelError
 	case logrus.ErrorLevel:
-		return slog.LevelInfo
+		if code, told := e.Data["err.code"]; told && fmt.Sprint(code) != "unknown" {
+			return slog.LevelDebug
+		}
+		return slog.LevelError
 	case logrus.WarnLevel, logrus.InfoLevel, logrus.DebugLevel, logrus.TraceLevel:
 	}
 	return slog.LevelDebug
