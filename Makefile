@@ -65,7 +65,7 @@ bench: build ## Print speed and memory beside the smallest possible server, and 
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Check layout, style and the usual mistakes
-	@for module in $(MODULES); do (cd $$module && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...); done
+	@status=0; for module in $(MODULES); do (cd $$module && $(TOOLS)/golangci-lint run --allow-parallel-runners ./...) || status=1; done; exit $$status
 
 .PHONY: format
 format: $(TOOLS)/golangci-lint ## Format the code
