@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -75,7 +76,9 @@ func (c *CredentialCache) Forget(id int64) {
 // mac binds name and secret; the length of the name is hashed too, so that no two pairs run together.
 func (c *CredentialCache) mac(name string, cred Credential) (sum [sha256.Size]byte) {
 	h := hmac.New(sha256.New, c.key[:])
-	h.Write([]byte{byte(len(name) >> 8), byte(len(name))})
+	var size [8]byte
+	binary.BigEndian.PutUint64(size[:], uint64(len(name)))
+	h.Write(size[:])
 	h.Write([]byte(name))
 	h.Write([]byte(cred.Secret.Reveal()))
 	h.Sum(sum[:0])

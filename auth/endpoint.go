@@ -188,6 +188,6 @@ func send(w http.ResponseWriter, r *http.Request, text []byte) {
 	h["Cache-Control"] = []string{"no-store"}
 	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(text) // the client is gone if this fails
+		_, _ = w.Write(text) //nolint:gosec // JSON, sent as such; the client is gone if this fails
 	}
 }

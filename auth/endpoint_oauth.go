@@ -115,7 +115,7 @@ func (e *Endpoint) end(r *http.Request, w http.ResponseWriter, token secret.Text
 	}
 	claims, err := e.Tokens.parse(token.Reveal())
 	if err != nil {
-		return nil // not ours, or over already: there is nothing to revoke (RFC 7009 section 2.2)
+		return nil //nolint:nilerr // not ours, or over already: there is nothing to revoke (RFC 7009 section 2.2)
 	}
 	rec.Actor, rec.Resource, rec.JTI = claims.Subject, "access_token", claims.JTI
 	if err := i.trail.Record(ctx, rec); err != nil {
@@ -200,7 +200,7 @@ func (e *Endpoint) look(r *http.Request, token secret.Text) (introspection, erro
 	}
 	claims, err := e.Tokens.parse(token.Reveal())
 	if err != nil || e.Tokens.revoked.has(claims.JTI) {
-		return introspection{}, nil // dead is an answer, not an error (RFC 7662 section 2.2)
+		return introspection{}, nil //nolint:nilerr // dead is an answer, not an error (RFC 7662 section 2.2)
 	}
 	return introspection{
 		Active: true, Scope: claims.Access.String(), Username: claims.Subject, Subject: claims.Subject,

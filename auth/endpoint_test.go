@@ -58,13 +58,19 @@ func claims(t testing.TB, token string) map[string]any {
 func access(t testing.TB, token string) string {
 	t.Helper()
 	var list []string
-	for _, e := range claims(t, token)["access"].([]any) {
-		m := e.(map[string]any)
-		var actions []string
-		for _, a := range m["actions"].([]any) {
-			actions = append(actions, a.(string))
-		}
-		list = append(list, fmt.Sprintf("%s:%s:%s", m["type"], m["name"], strings.Join(actions, ",")))
+	text, err := json.Marshal(claims(t, token)["access"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []struct {
+		Type, Name string
+		Actions    []string
+	}
+	if err := json.Unmarshal(text, &entries); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		list = append(list, fmt.Sprintf("%s:%s:%s", e.Type, e.Name, strings.Join(e.Actions, ",")))
 	}
 	return strings.Join(list, " ")
 }
@@ -421,7 +427,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	got := w.memory.last(t)
 	want := audit.Record{
 		Time: w.clock.Now(), Actor: "alice", Method: "basic", Remote: "192.0.2.1", Operation: "token",
-		Resource: "repository:team/lib:pull,push", Outcome: audit.Narrowed, Reason: "table", JTI: claims(t, a.Token)["jti"].(string),
+		Resource: "repository:team/lib:pull,push", Outcome: audit.Narrowed, Reason: "table", JTI: fmt.Sprint(claims(t, a.Token)["jti"]),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)

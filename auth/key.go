@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func (p PublicKey) JWK() (map[string]string, error) {
 		half := (len(point) - 1) / 2
 		m["kty"], m["crv"], m["x"], m["y"] = "EC", key.Curve.Params().Name, b64(point[1:1+half]), b64(point[1+half:])
 	case *rsa.PublicKey:
-		e := []byte{byte(key.E >> 16), byte(key.E >> 8), byte(key.E)}
+		e := big.NewInt(int64(key.E)).Bytes()
 		m["kty"], m["n"], m["e"] = "RSA", b64(key.N.Bytes()), b64(e)
 	case ed25519.PublicKey:
 		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", b64(key)

@@ -65,7 +65,9 @@ type wireClaims struct {
 func (c *wireClaims) GetExpirationTime() (*jwt.NumericDate, error) {
 	return numericDate(c.ExpiresAt), nil
 }
-func (c *wireClaims) GetIssuedAt() (*jwt.NumericDate, error)  { return numericDate(c.IssuedAt), nil }
+
+func (c *wireClaims) GetIssuedAt() (*jwt.NumericDate, error) { return numericDate(c.IssuedAt), nil }
+
 func (c *wireClaims) GetNotBefore() (*jwt.NumericDate, error) { return numericDate(c.NotBefore), nil }
 func (c *wireClaims) GetIssuer() (string, error)              { return c.Issuer, nil }
 func (c *wireClaims) GetSubject() (string, error)             { return c.Subject, nil }

@@ -55,7 +55,7 @@ type users struct {
 	since     time.Time
 }
 
-func (u *users) Authenticate(_ context.Context, c auth.Credential) (auth.Subject, error) {
+func (u *users) Authenticate(ctx context.Context, c auth.Credential) (auth.Subject, error) {
 	u.asked++
 	switch password, ok := u.passwords[c.Name]; {
 	case u.down:
@@ -65,7 +65,7 @@ func (u *users) Authenticate(_ context.Context, c auth.Credential) (auth.Subject
 	case password != c.Secret.Reveal():
 		return auth.Subject{}, auth.ErrBadCredential
 	}
-	return u.Resolve(context.Background(), c.Name)
+	return u.Resolve(ctx, c.Name)
 }
 
 func (u *users) Resolve(_ context.Context, name string) (auth.Subject, error) {
@@ -263,7 +263,7 @@ type answer struct {
 
 func (w *world) do(t testing.TB, method, path, form string, header ...string) answer {
 	t.Helper()
-	req, err := http.NewRequest(method, w.server.URL+path, strings.NewReader(form))
+	req, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+path, strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func tokenActions(dst, asked []auth.Action) []auth.Action {
 		return append(dst, auth.ActionPull, auth.ActionPush, auth.ActionDelete)
 	}
 	for _, action := range asked {
-		switch action {
+		switch action { //nolint:exhaustive // ActionAll was seen to above
 		case auth.ActionPull, auth.ActionPush, auth.ActionDelete:
 			if !slices.Contains(dst, action) {
 				dst = append(dst, action)
@@ -162,7 +162,7 @@ func joinReasons(actions []auth.Action, reasons []string) string {
 	var b strings.Builder
 	for i, reason := range reasons {
 		switch {
-		case i > 0 && reasons[i-1] == reason:
+		case i > 0 && reasons[i-1] == reason: //nolint:gosec // i is above 0
 			continue
 		case i > 0:
 			b.WriteString("; ")

@@ -37,7 +37,7 @@ func WriteDefault(dir string) ([]string, error) {
 
 // writeNew writes a file that must not exist, completely or not at all.
 func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator chose the folder
 	if err != nil {
 		return fmt.Errorf("creating: %w", err)
 	}

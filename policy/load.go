@@ -43,7 +43,7 @@ type source struct {
 
 func (s source) fingerprint() fingerprint {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d\n", len(s.model)) //nolint:errcheck // a hash takes everything
+	fmt.Fprintf(h, "%d\n", len(s.model)) // a hash takes everything
 	h.Write(s.model)
 	h.Write(s.rules)
 	return fingerprint(h.Sum(nil))
@@ -63,7 +63,7 @@ func readSource(dir string) (source, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the operator chose the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errs.New(errs.NotFound, "%s does not exist", path).WithHint("put it back, or start sealock again: it writes the default where a file is missing")
 	}

@@ -39,10 +39,10 @@ func (e *Engine) Reload(ctx context.Context) (Report, error) {
 	defer e.reload.Unlock()
 	src, err := readSource(e.dir)
 	if err != nil {
-		e.refused(nil, err)
+		e.refused(nil, err) //nolint:contextcheck // a log line needs none
 		return Report{}, fmt.Errorf("loading policy: %w", err)
 	}
-	return e.load(src)
+	return e.load(src) //nolint:contextcheck // a load is not broken off half-way
 }
 
 // load puts a policy in force. The caller holds e.reload.

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // The built-in roles: what a subject is, and not what somebody made it.
 const (
@@ -73,5 +76,5 @@ func (s roleSet) find(code string) int {
 
 // code returns the id in four bytes that sort as the number does.
 func (id roleID) code() string {
-	return string([]byte{byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)})
+	return string(binary.BigEndian.AppendUint32(nil, uint32(id)))
 }

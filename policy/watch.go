@@ -34,7 +34,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				settle.Reset(e.debounce)
 			}
 		case <-settle.C:
-			seen = e.settle(seen, settle)
+			seen = e.settle(seen, settle) //nolint:contextcheck // a load is not broken off half-way
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (e *Engine) reloadSettled(now fingerprint) {
 	if err != nil || src.fingerprint() != now {
 		return // they change again; the next report or beat brings us back
 	}
-	_, _ = e.load(src) //nolint:errcheck // noted and logged by load
+	_, _ = e.load(src) // noted and logged by load
 }
 
 // missing notes that the files can't be read; the policy in force stays.
@@ -122,12 +122,12 @@ func (e *Engine) newWatch() *watch {
 // renew watches the folder again if its watch has ended, as it does when the folder is replaced.
 func (w *watch) renew() {
 	if w.w != nil && len(w.w.WatchList()) == 0 {
-		_ = w.w.Add(w.dir) //nolint:errcheck // the next beat tries again
+		_ = w.w.Add(w.dir) // the next beat tries again
 	}
 }
 
 func (w *watch) close() {
 	if w.w != nil {
-		_ = w.w.Close() //nolint:errcheck // nothing was written through it
+		_ = w.w.Close() // nothing was written through it
 	}
 }

@@ -63,7 +63,7 @@ func inYAML(v any) string {
 	if d, ok := v.(time.Duration); ok {
 		return short(d)
 	}
-	switch rv := reflect.ValueOf(v); rv.Kind() {
+	switch rv := reflect.ValueOf(v); rv.Kind() { //nolint:exhaustive // a setting of another kind has a zero default
 	case reflect.Bool:
 		return fmt.Sprint(rv.Bool())
 	case reflect.Slice:

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.yaml, tt.environ, nil)
-			faults, ok := err.(settings.Faults)
+			faults, ok := errors.AsType[settings.Faults](err)
 			if !ok || len(faults) != len(tt.want) {
 				t.Fatalf("Load() = %v, want %d faults", err, len(tt.want))
 			}

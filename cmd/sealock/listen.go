@@ -81,7 +81,7 @@ func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
 	if err := server.Shutdown(drain); err != nil {
 		_ = server.Close() // what did not finish in time is cut
 	}
-	<-failed
+	<-failed //nolint:errcheck // it says that the server was closed
 	return nil
 }
 

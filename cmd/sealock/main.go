@@ -28,7 +28,7 @@ func mainCode() int {
 
 // run executes one command line.
 func run(ctx context.Context, env *environment, args []string) error {
-	root := newRootCommand(env)
+	root := newRootCommand(env) //nolint:contextcheck // commands get it from ExecuteContext
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,7 +124,7 @@ func (rc registryConfig) keySet(cfg settings.Config, dir dataDir, root *pki.Root
 }
 
 func (rc registryConfig) write(path string, text []byte) error {
-	err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755))
+	err := os.MkdirAll(filepath.Dir(path), 0o755) //nolint:gosec // registries run as another user and read what is public
 	if err == nil {
 		err = pki.WriteFile(path, text, 0o644)
 	}

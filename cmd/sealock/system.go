@@ -101,7 +101,7 @@ func (s *system) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.store.Close)
-	s.trail = audit.NewBatcher(s.store, auditQueue)
+	s.trail = audit.NewBatcher(s.store, auditQueue) //nolint:contextcheck // it lives until Close
 	s.onClose(func() error { s.trail.Close(); return nil })
 	return nil
 }
@@ -146,7 +146,7 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
 		return err
 	}
-	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil {
+	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
@@ -202,7 +202,7 @@ func (s *system) openHandler(context.Context) error {
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
 	}
-	rest, err := s.newAPI()
+	rest, err := s.newAPI() //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return err
 	}
