@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
 )
 
 // CredentialCache remembers for a short time that a source has accepted a credential, so that a slow password hash
@@ -22,6 +23,7 @@ type CredentialCache struct {
 	known *otter.Cache[string, knownCredential]
 	// generation counts forgettings: an answer that was under way while something was forgotten is not kept.
 	generation atomic.Uint64
+	asking     singleflight.Group
 }
 
 type knownCredential struct {
@@ -42,24 +44,41 @@ func NewCredentialCache(next Authenticator, life time.Duration) *CredentialCache
 	return c
 }
 
-// Authenticate answers from memory when the same name and secret were accepted lately, and else asks the source. A
-// refusal is never remembered.
+// Authenticate answers from memory when the same name and secret were accepted lately, and else asks the source; many
+// that present the same at once share one question. A refusal is never remembered.
 func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Subject, error) {
 	name := strings.ToLower(cred.Name)
 	mac := c.mac(name, cred)
 	if hit, ok := c.known.GetIfPresent(name); ok && hmac.Equal(hit.mac[:], mac[:]) {
 		return hit.subject, nil
 	}
+	// The generation is a part of the key: whoever comes after something was forgotten gets an answer of their own.
 	before := c.generation.Load()
-	sub, err := c.next.Authenticate(ctx, cred)
-	if err != nil {
-		return Subject{}, err
+	key := string(binary.BigEndian.AppendUint64(mac[:], before))
+	answer := c.asking.DoChan(key, func() (any, error) {
+		// The one who asked first may hang up; the others still wait.
+		sub, err := c.next.Authenticate(context.WithoutCancel(ctx), cred)
+		if err != nil {
+			return Subject{}, err
+		}
+		c.remember(name, knownCredential{mac: mac, subject: sub}, before)
+		return sub, nil
+	})
+	select {
+	case r := <-answer:
+		sub, _ := r.Val.(Subject)
+		return sub, r.Err
+	case <-ctx.Done():
+		return Subject{}, ctx.Err()
 	}
-	c.known.Set(name, knownCredential{mac: mac, subject: sub})
+}
+
+// remember keeps an answer unless something was forgotten while it was under way.
+func (c *CredentialCache) remember(name string, known knownCredential, before uint64) {
+	c.known.Set(name, known)
 	if c.generation.Load() != before {
 		c.known.Invalidate(name)
 	}
-	return sub, nil
 }
 
 // Forget drops what is known of the user with the id, as when its password, its memberships or the user itself

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -521,6 +524,65 @@ func TestCredentialCache(t *testing.T) {
 	cache.Forget(99)
 	if _, err := cache.Authenticate(ctx, credential("alice", "new")); err != nil || source.asked != asked {
 		t.Errorf("Forget of somebody else: %v, asked %d times more, want none", err, source.asked-asked)
+	}
+}
+
+// slow is a source that takes its time, and counts.
+type slow struct {
+	asked   atomic.Int32
+	release chan struct{}
+}
+
+func (s *slow) Authenticate(ctx context.Context, c auth.Credential) (auth.Subject, error) {
+	s.asked.Add(1)
+	<-s.release
+	if err := ctx.Err(); err != nil {
+		return auth.Subject{}, err
+	}
+	if c.Secret.Reveal() != "right" {
+		return auth.Subject{}, auth.ErrBadCredential
+	}
+	return auth.Subject{Name: c.Name, ID: 1}, nil
+}
+
+// Many clients that present the same secret at once cost one password hash; another secret costs its own.
+func TestCredentialCacheSharesAQuestion(t *testing.T) {
+	source := &slow{release: make(chan struct{})}
+	cache := auth.NewCredentialCache(source, time.Minute)
+	hungUp, hangUp := context.WithCancel(context.Background())
+	first := make(chan error)
+	go func() {
+		_, err := cache.Authenticate(hungUp, credential("alice", "right"))
+		first <- err
+	}()
+	for source.asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	var wg sync.WaitGroup
+	var wrong, bad atomic.Int32
+	for i := range 32 {
+		wg.Go(func() {
+			secret := "right"
+			if i%4 == 0 {
+				secret = "wrong"
+			}
+			sub, err := cache.Authenticate(context.Background(), credential("alice", secret))
+			if secret == "wrong" && err != nil {
+				wrong.Add(1)
+			} else if secret == "right" && (err != nil || sub.Name != "alice") {
+				bad.Add(1)
+			}
+		})
+	}
+	hangUp()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client that hung up gets %v, want its own cancellation", err)
+	}
+	time.Sleep(20 * time.Millisecond) // for the others to have asked
+	close(source.release)
+	wg.Wait()
+	if got := source.asked.Load(); got != 2 || wrong.Load() != 8 || bad.Load() != 0 {
+		t.Errorf("the source was asked %d times, %d wrong secrets refused, %d right ones too, want 2, 8 and 0", got, wrong.Load(), bad.Load())
 	}
 }
 
