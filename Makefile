@@ -20,7 +20,7 @@ export GOWORK := off
 
 # Modules with tests or code of their own, apart so that what they need is no dependency of the program.
 MODULES   := . e2e e2e/image
-BENCHES   := ./cmd/sealock ./policy ./project ./proxy/... ./store/... ./internal/audit
+BENCHES   := ./auth ./policy ./project ./proxy ./internal/audit ./cmd/sealock
 FUZZTIME  ?= 10m
 SHORTFUZZ ?= 5000x
 

@@ -42,7 +42,7 @@ and prints what to type next.`,
 }
 
 // gcPercent lets the heap grow to four times what lives in it before it is swept: little lives, and many short
-// requests would sweep it dozens of times a second. What is free is given back when it stays unused (giveBack).
+// requests would sweep it dozens of times a second. keepSmall sees to the rest.
 const gcPercent = 300
 
 // serve runs the system until ctx ends.
@@ -63,8 +63,9 @@ func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 		return err
 	}
 	s.welcome(env.Stdout, first)
-	if env.Getenv("GOGC") == "" {
+	if s.keepSmall = env.Getenv("GOGC") == "" && env.Getenv("GOMEMLIMIT") == ""; s.keepSmall {
 		debug.SetGCPercent(gcPercent)
+		keepSmall()
 	}
 	debug.FreeOSMemory() // the first start took much memory for a moment: migrations, a password hash
 	log.Info("listening", "address", l.Addr().String(), "tls", s.tls != nil, "registry", s.registryName())

@@ -57,6 +57,8 @@ type system struct {
 	tlsRoot   *pki.Root
 	handler   http.Handler
 
+	keepSmall bool // unless the environment says how much memory may be used
+
 	closers []func() error
 }
 
@@ -262,23 +264,35 @@ func (s *system) run(ctx context.Context) {
 			s.report("dropping expired tokens", err)
 		})
 	})
-	wg.Go(func() { repeat(ctx, memoryLook, giveBack) })
+	if s.keepSmall {
+		wg.Go(func() { repeat(ctx, memoryLook, keepSmall) })
+	}
 	wg.Wait()
 }
 
-// idleHeap is how much memory beside what lives is kept for what comes next.
-const idleHeap = 16 << 20
+// idleHeap is how much memory beside what lives is kept for what comes next; smallLimit is below which size the
+// process is not worth keeping small.
+const (
+	idleHeap   = 16 << 20
+	smallLimit = 64 << 20
+)
 
-// giveBack returns memory to the system: a password hash takes 19 MB for 30 ms, and Go would keep it for minutes.
-func giveBack() {
+// keepSmall returns memory to the system that is not used: a password hash takes 19 MB for 30 ms, and Go would keep it
+// for minutes. It also sets the limit from which on memory is swept early, so that a flood of logins does not pile
+// up: far enough above what lives that sweeping never becomes the main work.
+func keepSmall() {
 	names := []string{"/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes", "/memory/classes/heap/unused:bytes"}
 	sample := make([]metrics.Sample, len(names))
 	for i, name := range names {
 		sample[i].Name = name
 	}
 	metrics.Read(sample)
-	held := sample[1].Value.Uint64() + sample[2].Value.Uint64() + sample[3].Value.Uint64()
-	if held > sample[0].Value.Uint64()+idleHeap {
+	live, held := sample[0].Value.Uint64(), uint64(0)
+	for _, s := range sample[1:] {
+		held += s.Value.Uint64()
+	}
+	debug.SetMemoryLimit(int64(max(smallLimit, 3*live))) //nolint:gosec // no machine has so much
+	if held > live+idleHeap {
 		debug.FreeOSMemory()
 	}
 }
