@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealock/sealock/settings"
+)
+
+const testPassword = "administrators-secret"
+
+// startSystem puts a whole system together in a folder of the test's, with its first start done.
+func startSystem(tb testing.TB, flags map[string]string) *system {
+	tb.Helper()
+	given := map[string]string{"data_dir": tb.TempDir()}
+	for k, v := range flags {
+		given[k] = v
+	}
+	cfg, err := settings.Load(settings.Sources{Environ: []string{"SEALOCK_ADMIN_PASSWORD=" + testPassword}, Flags: given})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := newSystem(ctx, cfg, quiet())
+	if err != nil {
+		cancel()
+		tb.Fatal(err)
+	}
+	done := make(chan struct{})
+	tb.Cleanup(func() {
+		cancel()
+		<-done
+		if err := s.close(); err != nil {
+			tb.Errorf("close() = %v", err)
+		}
+	})
+	if _, err := s.firstStart(ctx); err != nil {
+		close(done)
+		tb.Fatal(err)
+	}
+	go func() { defer close(done); s.run(ctx) }()
+	return s
+}
+
+// call sends a request to the system as name, or as nobody, and returns the answer.
+func (s *system) call(tb testing.TB, name, password, method, target, body string) *httptest.ResponseRecorder {
+	tb.Helper()
+	req := httptest.NewRequestWithContext(tb.Context(), method, target, strings.NewReader(body))
+	switch {
+	case strings.HasPrefix(target, "/api/"):
+		req.Header.Set("Content-Type", "application/json")
+	case method == http.MethodPost:
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if name == "bearer" {
+		req.Header.Set("Authorization", "Bearer "+password)
+	} else if name != "" {
+		req.SetBasicAuth(name, password)
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, req)
+	return w
+}
+
+// api calls the REST API as the administrator and wants the status.
+func (s *system) api(tb testing.TB, method, path, body string, status int) *httptest.ResponseRecorder {
+	tb.Helper()
+	w := s.call(tb, "admin", testPassword, method, "/api/v2.0"+path, body)
+	if w.Code != status {
+		tb.Fatalf("%s %s = %d %s, want %d", method, path, w.Code, w.Body, status)
+	}
+	return w
+}
+
+// granted asks for a token and returns the scope that was granted, or the status if that is not 200.
+func (s *system) granted(tb testing.TB, name, password, scope string) (token, got string) {
+	tb.Helper()
+	w := s.call(tb, name, password, http.MethodGet, "/service/token?service=sealock&scope="+url.QueryEscape(scope), "")
+	if w.Code != http.StatusOK {
+		return "", http.StatusText(w.Code)
+	}
+	var answer struct{ Token, Scope string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		tb.Fatal(err)
+	}
+	return answer.Token, answer.Scope
+}
+
+// withAlice makes the user alice, a developer of the project team.
+func withAlice(tb testing.TB, s *system) (member, user string) {
+	tb.Helper()
+	user = s.api(tb, "POST", "/users", `{"username":"alice","password":"wonderland-1"}`, 201).Header().Get("Location")
+	s.api(tb, "POST", "/projects", `{"project_name":"team"}`, 201)
+	member = s.api(tb, "POST", "/projects/team/members", `{"role_id":2,"member_user":{"username":"alice"}}`, 201).Header().Get("Location")
+	return strings.TrimPrefix(member, "/api/v2.0"), strings.TrimPrefix(user, "/api/v2.0")
+}
+
+const wanted = "repository:team/app:pull,push"
+
+// What changes counts with the very next token, whatever was remembered before.
+func TestChangesCountAtOnce(t *testing.T) {
+	s := startSystem(t, nil)
+	member, user := withAlice(t, s)
+	step := func(what, password, want string) {
+		t.Helper()
+		if _, got := s.granted(t, "alice", password, wanted); got != want {
+			t.Errorf("%s: a token for %s grants %q, want %q", what, wanted, got, want)
+		}
+	}
+	step("at first", "wonderland-1", wanted)
+	step("again, from memory", "wonderland-1", wanted)
+	s.api(t, "PUT", member, `{"role_id":3}`, 200)
+	step("as a guest", "wonderland-1", "repository:team/app:pull")
+	s.api(t, "DELETE", member, "", 200)
+	step("without a membership", "wonderland-1", "")
+	s.api(t, "PUT", "/projects/team", `{"metadata":{"public":"true"}}`, 200)
+	step("in a public project", "wonderland-1", "repository:team/app:pull")
+	s.api(t, "PUT", user+"/password", `{"new_password":"wonderland-2"}`, 200)
+	step("with the old password", "wonderland-1", "Unauthorized")
+	step("with the new one", "wonderland-2", "repository:team/app:pull")
+	s.api(t, "DELETE", "/projects/team", "", 200)
+	step("without the project", "wonderland-2", "")
+	s.api(t, "DELETE", user, "", 200)
+	step("of a user that is gone", "wonderland-2", "Unauthorized")
+}
+
+// A policy file that is saved counts soon, and a bad one changes nothing.
+func TestPolicyFileIsWatched(t *testing.T) {
+	s := startSystem(t, nil)
+	withAlice(t, s)
+	file := filepath.Join(s.cfg.Policy.Dir, "policy.csv")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await := func(what, rule, want string) {
+		t.Helper()
+		if err := os.WriteFile(file, append(text[:len(text):len(text)], rule...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if _, got = s.granted(t, "alice", "wonderland-1", wanted); got == want {
+				return
+			}
+		}
+		t.Errorf("%s: grants %q, want %q", what, got, want)
+	}
+	await("a denial", "p, developer, repository, team/**, push, deny\n", "repository:team/app:pull")
+	await("the denial gone", "", wanted)
+	if err := os.WriteFile(file, []byte("p, developer, repository, **, pull, perhaps\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if _, got := s.granted(t, "alice", "wonderland-1", wanted); got != wanted {
+		t.Errorf("after a bad file: grants %q, want %q by the old one", got, wanted)
+	}
+}
+
+// A token that is revoked opens the door no more.
+func TestRevokedTokenAtTheDoor(t *testing.T) {
+	s := startSystem(t, nil)
+	token, _ := s.granted(t, "admin", testPassword, "repository:library/app:pull")
+	if w := s.call(t, "bearer", token, "GET", "/v2/library/app/tags/list", ""); w.Code != http.StatusNotFound {
+		t.Fatalf("tags of an empty repository = %d %s, want 404 behind the door", w.Code, w.Body)
+	}
+	if w := s.call(t, "", "", "POST", "/service/token/revoke", url.Values{"token": {token}}.Encode()); w.Code != http.StatusOK {
+		t.Fatalf("revoking = %d %s", w.Code, w.Body)
+	}
+	w := s.call(t, "bearer", token, "GET", "/v2/library/app/tags/list", "")
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Header().Get("WWW-Authenticate"), `error="invalid_token"`) {
+		t.Errorf("a revoked token = %d %s, want 401 invalid_token", w.Code, w.Header().Get("WWW-Authenticate"))
+	}
+}
+
+// Tokens for a registry are no key to the API, nor the other way round.
+func TestTokensKeepToTheirService(t *testing.T) {
+	s := startSystem(t, nil)
+	registry, _ := s.granted(t, "admin", testPassword, wanted)
+	if w := s.call(t, "bearer", registry, "GET", "/api/v2.0/users", ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("the API with a registry's token = %d, want 401", w.Code)
+	}
+	w := s.call(t, "admin", testPassword, "GET", "/service/token?service=sealock-api", "")
+	var answer struct{ Token string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.call(t, "bearer", answer.Token, "GET", "/v2/", ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("the door with an API token = %d, want 401", w.Code)
+	}
+	if w := s.call(t, "bearer", answer.Token, "GET", "/api/v2.0/users", ""); w.Code != http.StatusOK {
+		t.Errorf("the API with an API token = %d, want 200", w.Code)
+	}
+}
+
+// The root page helps whoever opens the address in a browser.
+func TestWelcomePage(t *testing.T) {
+	s := startSystem(t, nil)
+	w := s.call(t, "", "", "GET", "http://localhost:8080/", "")
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "docker login localhost:8080") || w.Header().Get("Content-Security-Policy") == "" {
+		t.Errorf("GET / = %d %s, want a page that says docker login localhost:8080", w.Code, w.Body)
+	}
+	if w := s.call(t, "", "", "GET", "/nowhere", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), `"errors"`) {
+		t.Errorf("GET /nowhere = %d %s, want 404 with errors", w.Code, w.Body)
+	}
+}
