@@ -24,6 +24,8 @@ type Sources struct {
 	File    string            // "" for none
 	Environ []string          // NAME=value, as os.Environ gives it
 	Flags   map[string]string // by key ("token.life"), only those that were given
+
+	SourceTypes SourceTypes // what a source of users may be; nil: what sources have to set is neither read nor checked
 }
 
 // Fault is one thing that is wrong with the settings.
@@ -64,6 +66,7 @@ func Load(s Sources) (Config, error) {
 	if len(unfit) == 0 { // what could not be read is not judged
 		cfg.complete()
 		faults = append(faults, cfg.readSecrets()...)
+		faults = append(faults, cfg.readSources(k, s.SourceTypes)...)
 		faults = append(faults, cfg.validate()...)
 	}
 	if len(faults) > 0 {
@@ -107,6 +110,9 @@ func unknownKeys(raw map[string]any, t reflect.Type, path string) Faults {
 		}
 		if inner, isMap := raw[key].(map[string]any); isMap && field.Type.Kind() == reflect.Struct {
 			faults = append(faults, unknownKeys(inner, field.Type, path+key+".")...)
+		}
+		if field.Type == reflect.TypeFor[[]Source]() {
+			continue // each type has keys of its own, see Source.read
 		}
 		if list, isList := raw[key].([]any); isList && field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
 			for i, item := range list {
@@ -215,21 +221,31 @@ func anyMap(m map[string]string) map[string]any {
 func decode(k *koanf.Koanf, cfg *Config) Faults {
 	decoder := &mapstructure.DecoderConfig{
 		Result: cfg, TagName: "koanf", WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			secretHook,
-			mapstructure.StringToTimeDurationHookFunc(),
-			mapstructure.StringToSliceHookFunc(","),
-		),
+		DecodeHook: decodeHook(),
 	}
 	err := k.UnmarshalWithConf("", cfg, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: decoder})
 	if err == nil {
 		return nil
 	}
+	return decodeFaults(err, "")
+}
+
+// decodeHook turns the text of a file or a variable into what a setting holds.
+func decodeHook() mapstructure.DecodeHookFunc {
+	return mapstructure.ComposeDecodeHookFunc(
+		secretHook,
+		mapstructure.StringToTimeDurationHookFunc(),
+		mapstructure.StringToSliceHookFunc(","),
+	)
+}
+
+// decodeFaults makes a fault of each value that does not fit.
+func decodeFaults(err error, path string) Faults {
 	var faults Faults
 	for _, e := range flatten(err) {
-		key := "settings"
+		key := path + "settings"
 		if d, ok := errors.AsType[*mapstructure.DecodeError](e); ok {
-			key, e = d.Name(), d.Unwrap()
+			key, e = path+d.Name(), d.Unwrap()
 		}
 		faults = append(faults, Fault{key, firstLine(e), "see docs/config.md"})
 	}

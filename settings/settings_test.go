@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -155,5 +156,83 @@ func TestFullExampleIsTheDefault(t *testing.T) {
 	}
 	if fmt.Sprint(full) != fmt.Sprint(def) {
 		t.Errorf("config.full.yaml gives %+v, want the defaults %+v", full, def)
+	}
+}
+
+// directory is what a source of users might have to set.
+type directory struct {
+	URL      string        `koanf:"url" doc:"x"`
+	Password secret.Text   `koanf:"password" doc:"x"`
+	File     string        `koanf:"password_file" doc:"x"`
+	Timeout  time.Duration `koanf:"timeout" doc:"x"`
+	Admins   []string      `koanf:"admins" doc:"x"`
+}
+
+func (d directory) Check(report func(key, what, remedy string)) {
+	if d.URL == "" {
+		report("url", "is missing", "give one")
+	}
+}
+
+func loadSources(t *testing.T, yaml string) (settings.Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sealock.yaml")
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	types := settings.SourceTypes{"database": struct{}{}, "directory": directory{Timeout: time.Second}}
+	return settings.Load(settings.Sources{File: file, SourceTypes: types})
+}
+
+func TestSources(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(name, []byte("from-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := loadSources(t, `sources:
+- type: database
+- {name: corp, type: directory, url: a, password: canary, admins: [x, y]}
+- {name: lab, type: directory, url: b, timeout: 3s, password_file: `+name+"}\n")
+	if err != nil || len(cfg.Sources) != 3 {
+		t.Fatalf("Load() = %+v, %v", cfg.Sources, err)
+	}
+	corp, _ := cfg.Sources[1].Config.(directory)
+	lab, _ := cfg.Sources[2].Config.(directory)
+	if cfg.Sources[0].Name != "database" || corp.Timeout != time.Second || len(corp.Admins) != 2 || corp.Password.Reveal() != "canary" {
+		t.Errorf("sources = %+v, want database and corp with the default timeout", cfg.Sources)
+	}
+	if lab.Timeout != 3*time.Second || lab.Password.Reveal() != "from-the-file" {
+		t.Errorf("lab = %+v, want 3s and the file's first line", lab)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v"} {
+		if strings.Contains(fmt.Sprintf(format, cfg), "canary") {
+			t.Errorf("%s shows a source's password", format)
+		}
+	}
+	def, err := loadSources(t, "log: {level: info}\n")
+	if err != nil || len(def.Sources) != 1 || def.Sources[0].Type != "database" || def.Sources[0].Name != "database" {
+		t.Errorf("without sources = %+v, %v, want the database", def.Sources, err)
+	}
+}
+
+func TestFaultsOfSources(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"[{name: a}]":                                          "sources[0].type: is missing",
+		"[{type: direktory}]":                                  `sources[0].type: "direktory" is no type of source: did you mean "directory"?`,
+		"[{type: directory}]":                                  "sources[0].url: is missing: give one",
+		"[{type: directory, urll: x}]":                         `sources[0].urll: is no setting: did you mean "url"?`,
+		"[{type: database, url: x}]":                           "sources[0].url: is no setting",
+		"[{type: database, name: 'A b'}]":                      "sources[0].name: ",
+		"[{type: database, name: 'a@b'}]":                      "sources[0].name: ",
+		"[{type: database}, {type: database}]":                 `sources[1].name: the name "database" is there already`,
+		"[{type: database}, {type: database, name: b}]":        "sources[1].type: is there already",
+		"[{type: directory, url: x, timeout: soon}]":           "sources[0].timeout",
+		"[{type: directory, url: x, password_file: /nowhere}]": "sources[0].password_file: can't read",
+		"nothing": "sources",
+	} {
+		_, err := loadSources(t, "sources: "+yaml+"\n")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load() of sources %s = %v, want %q", yaml, err, want)
+		}
 	}
 }

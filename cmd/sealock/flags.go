@@ -45,5 +45,5 @@ func (f *settingsFlags) load(cmd *cobra.Command, env *environment) (settings.Con
 			given[s.Key] = flag.Value.String()
 		}
 	}
-	return settings.Load(settings.Sources{File: file, Environ: os.Environ(), Flags: given})
+	return settings.Load(settings.Sources{File: file, Environ: os.Environ(), Flags: given, SourceTypes: sourceTypes()})
 }

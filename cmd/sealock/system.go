@@ -42,7 +42,7 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
-	users     *userdb.Source
+	users     auth.Resolver
 	authn     auth.Authenticator
 	directory *project.Directory
 	policy    *policy.Engine
@@ -128,10 +128,14 @@ func (s *system) openKeys(ctx context.Context) error {
 const credentialLife = time.Minute
 
 // openUsers puts the user sources together. A change of a user or of its memberships is known at once.
-func (s *system) openUsers(context.Context) error {
+func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
-	s.users = userdb.New("database", s.store, s.hasher)
-	cache := auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: s.users}}, credentialLife)
+	chain, users, err := s.openSources(ctx)
+	if err != nil {
+		return err
+	}
+	s.users = users
+	cache := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = cache
 	cancel := s.store.Subscribe(func(c store.Change) {
 		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
