@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # hack/tools.sh installs what the tests need and the repository does not hold.
 #
-#   hack/tools.sh [--for e2e|bench|all] [--list]
+#   hack/tools.sh [--for unit|e2e|bench|all] [--list]
 #
 # Debian packages come from apt-get when the script runs as root; otherwise it says
 # which ones to install and goes on. Go programs are built at exact versions into
@@ -51,6 +51,18 @@ debian_packages_e2e() {
 	ROWS
 }
 
+# The unit tests run real database and directory servers, which Go does not bring.
+go_tools_unit() { :; }
+debian_packages_unit() {
+	cat <<-'ROWS'
+		mariadb-server | mariadbd
+		postgresql     | initdb
+		slapd          | slapd
+		ldap-utils     | ldapsearch
+		curl           | curl
+	ROWS
+}
+
 # The benchmarks are Go programs of this repository and need nothing else.
 go_tools_bench() { :; }
 debian_packages_bench() { :; }
@@ -95,7 +107,7 @@ install_debian() {
 # has_package PACKAGE COMMAND: the command counts, wherever it came from; the folders
 # that hold servers are not on everybody's PATH.
 has_package() {
-	PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null 2>&1
+	PATH=$PATH:/usr/sbin:/sbin:$(printf '%s:' /usr/lib/postgresql/*/bin) command -v "$2" >/dev/null 2>&1
 }
 
 # not_installed MESSAGE: a laptop goes on without, a machine that requires all does not.
@@ -110,6 +122,7 @@ not_installed() {
 apt_install() {
 	local log=$tools/apt.log
 	say "installing Debian packages: $*"
+	services_of "$@"
 	hold_services
 	if ! apt_get install "$@" >"$log" 2>&1; then
 		say "package lists are missing or old, updating them once"
@@ -120,6 +133,18 @@ apt_install() {
 	fi
 	release_services
 	say "installed Debian packages"
+}
+
+# services_of notes which of the packages bring a service that a test never needs running.
+services_of() {
+	local package
+	new_services=()
+	for package in "$@"; do
+		case $package in
+		docker-registry | postgresql | slapd) new_services+=("$package.service") ;;
+		mariadb-server) new_services+=(mariadb.service) ;;
+		esac
+	done
 }
 
 apt_get() {
@@ -144,16 +169,16 @@ hold_services() {
 	trap release_services EXIT
 }
 
-# release_services lets services start again, but not the registry that was installed
-# for the tests: it would take port 5000 at the next boot.
+# release_services lets services start again, but not the servers that were installed
+# for the tests: the registry would take port 5000 at the next boot.
 release_services() {
 	if [ -z "${policy_is_ours:-}" ]; then
 		return 0
 	fi
 	rm -f "$policy"
 	policy_is_ours=
-	if [ -d /run/systemd/system ]; then
-		systemctl disable docker-registry.service >/dev/null 2>&1 || true
+	if [ -d /run/systemd/system ] && [ ${#new_services[@]} -gt 0 ]; then
+		systemctl disable "${new_services[@]}" >/dev/null 2>&1 || true
 	fi
 }
 
@@ -245,9 +270,9 @@ main() {
 
 	local sets
 	case $what in
-	e2e | bench) sets=$what ;;
-	all) sets="e2e bench" ;;
-	*) fail "--for \"$what\": want e2e, bench or all" ;;
+	unit | e2e | bench) sets=$what ;;
+	all) sets="unit e2e bench" ;;
+	*) fail "--for \"$what\": want unit, e2e, bench or all" ;;
 	esac
 
 	local set

@@ -6,7 +6,8 @@
 // order of a list is unknown), Precondition (the last system administrator would be lost: only the store can see that
 // without a race). Anything else means that the store failed; Unavailable says that it may work again later.
 //
-// The functions given to the Update methods run inside a transaction and must not call the store. What the store sets
+// The functions given to the Update methods run inside a transaction and must not call the store; a transaction that
+// lost against another one is repeated, and they are called again. What the store sets
 // itself (ids, the names of others, CreatedAt, UpdatedAt) stays as it was, whatever they do to it; when they change
 // nothing, nothing is stored and nobody is told.
 //

@@ -16,6 +16,9 @@ import (
 // maxAuditText is how much of one field of a record is kept, in bytes: a client decides how long most of them are.
 const maxAuditText = 16 << 10
 
+// maxAuditActor is the same for the actor, which is indexed; a name of maxName characters fits.
+const maxAuditActor = 4 * maxName
+
 // auditRows are the numbers of rows for which an INSERT is prepared, the largest first: any number is a sum of these.
 func auditRows() []int { return []int{64, 32, 16, 8, 4, 2, 1} }
 
@@ -47,18 +50,23 @@ const auditColumns = "time, request_id, actor, method, remote, operation, resour
 // auditValues appends the values of a record in the order of auditColumns. Texts are made storable, not refused: a
 // hostile name must not keep its own refusal out of the trail.
 func auditValues(to []any, r audit.Record) []any {
-	return append(to, toMicros(r.Time), legible(r.RequestID), legible(r.Actor), legible(r.Method), legible(r.Remote),
+	return append(to, toMicros(r.Time), legible(r.RequestID), legible(cut(legible(r.Actor), maxAuditActor)), legible(r.Method), legible(r.Remote),
 		legible(r.Operation), legible(r.Resource), legible(string(r.Outcome)), legible(r.Reason), legible(r.JTI))
 }
 
 func legible(s string) string {
-	if len(s) > maxAuditText {
-		s = s[:maxAuditText] + "…"
-	}
+	s = cut(s, maxAuditText)
 	if storable(s) {
 		return s
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		return s[:limit] + "…"
+	}
+	return s
 }
 
 func (h *hotQueries) prepareAudit(ctx context.Context, p pools, d dialect) error {

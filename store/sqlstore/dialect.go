@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"io/fs"
 
@@ -11,12 +12,22 @@ import (
 // dialect is all that differs between databases. Nothing outside of the file that makes one may hold SQL that only one
 // database understands.
 type dialect struct {
+	name       string // as people know the database
 	bun        func() schema.Dialect
 	goose      goose.Dialect
 	migrations fs.FS
 	rowLocks   bool                // SELECT … FOR UPDATE is needed and understood; SQLite locks the whole database
+	isolation  sql.IsolationLevel  // of transactions that lock what they read
 	rebind     func(string) string // turns the ? of a prepared statement into the database's own placeholders
 	fault      func(error) fault   // what an error of the driver means
+
+	hasTable string // a query for a number above 0 when the database has the table of that name
+	lastID   string // a query for the highest id that was ever given to a row of that table; "" where nothing is copied from
+
+	// lock keeps other processes from changing the tables until it is undone; nil where the database's own locks do.
+	lock func(ctx context.Context, conn *sql.Conn) (unlock func(), err error)
+	// startAfter makes the next id of an empty table a higher one than id.
+	startAfter func(ctx context.Context, db *sql.DB, table, key string, id int64) error
 }
 
 // fault is what an error of a driver means to a store.
@@ -28,6 +39,11 @@ const (
 	faultReference         // a foreign key points at nothing
 	faultDamaged           // the database can't be read any more
 	faultUnavailable       // the database is locked, full, gone or not to be written
+	faultLost              // the transaction lost against another one and was undone: it may be tried again
+	faultLogin             // the server refuses the user or the password
+	faultNoDatabase        // the server has no such database
+	faultForbidden         // the user may not do this in the database
+	faultCrowded           // the server has no connection left
 )
 
 // pools are the connections to one database: write and read are the same where the database has concurrent writers.

@@ -21,7 +21,7 @@ func (s *Store) failed(doing string, err error) error {
 	case faultDamaged:
 		return errs.New(errs.Unavailable, "the database is damaged").
 			WithHint("the server's log has the cause; the operator can restore a backup").Because(fmt.Errorf("%s: %w", doing, err))
-	case faultUnavailable:
+	case faultUnavailable, faultLost, faultLogin, faultNoDatabase, faultForbidden, faultCrowded:
 		return errs.New(errs.Unavailable, "the database can't be used at the moment").
 			WithHint("try again; the server's log has the cause").Because(fmt.Errorf("%s: %w", doing, err))
 	default:

@@ -92,13 +92,15 @@ func filterProjects(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 // CreateProject stores a new project and its first members. Conflict: the name is taken. Invalid: the name is empty or
 // too long, or there is no such role. NotFound: there is no such owner or user.
 func (s *Store) CreateProject(ctx context.Context, p store.Project, members ...store.Member) (store.Project, error) {
-	row := newProjectRow(p)
-	row.ID, row.CreatedAt = 0, s.stamp()
-	row.UpdatedAt = row.CreatedAt
-	if err := row.check(); err != nil {
+	first := newProjectRow(p)
+	first.ID, first.CreatedAt = 0, s.stamp()
+	first.UpdatedAt = first.CreatedAt
+	if err := first.check(); err != nil {
 		return store.Project{}, err
 	}
+	var row projectRow
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		row = first // without the id of an attempt before
 		if _, err = tx.NewInsert().Model(&row).Exec(ctx); err != nil {
 			return s.projectFailed("creating a project", row, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -34,13 +35,20 @@ var _ store.Store = (*Store)(nil)
 // Errors that the operator can do something about are of the type errs.Error: the file can't be written (Unavailable),
 // is damaged (Unavailable), or was written by a newer sealock (Precondition).
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
-	p, err := openSQLite(ctx, path)
+	return OpenDatabase(ctx, Database{Path: path}, opts)
+}
+
+// OpenDatabase opens a database and brings its tables up to date. The errors are those of Open and, for a server: it
+// does not answer or has no connection left (Unavailable), refuses the user, does not have the database, or does not
+// let the user make tables there (Precondition), the URL is none (Invalid). None of them quotes the password.
+func OpenDatabase(ctx context.Context, where Database, opts Options) (*Store, error) {
+	p, d, err := where.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStore(ctx, p, sqliteDialect(), opts)
+	s, err := newStore(ctx, p, d, opts)
 	if err != nil {
-		return nil, errors.Join(explainSQLite(path, err), p.close())
+		return nil, errors.Join(where.explain(d, err), p.close())
 	}
 	return s, nil
 }
@@ -77,9 +85,32 @@ func (s *Store) Close() error {
 }
 
 // inTx runs fn in a transaction of the writer and commits if fn returns nil. fn must not use the Store: on SQLite it
-// holds the only writer.
+// holds the only writer. Where transactions can stand in each other's way, fn may be called several times.
 func (s *Store) inTx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
-	return s.write.RunInTx(ctx, &sql.TxOptions{}, fn)
+	return s.again(ctx, func() error {
+		return s.write.RunInTx(ctx, &sql.TxOptions{Isolation: s.dialect.isolation}, fn)
+	})
+}
+
+// attempts is how often a transaction is tried that loses against others. One of those who stand in each other's way
+// always gets through, so that this many need more writers at the same rows than there are connections.
+const attempts = 20
+
+// again repeats what lost against another transaction and was undone by the database.
+func (s *Store) again(ctx context.Context, fn func() error) error {
+	for n := 1; ; n++ {
+		err := fn()
+		if n == attempts || s.dialect.fault(err) != faultLost {
+			return err
+		}
+		wait := time.NewTimer(rand.N(time.Duration(n) * 5 * time.Millisecond)) //nolint:gosec // it parts those who collided
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-wait.C:
+		}
+	}
 }
 
 // locked makes q lock the rows that it finds until the transaction ends.

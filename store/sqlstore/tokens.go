@@ -92,7 +92,10 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 	if err := row.check(); err != nil {
 		return err
 	}
-	_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+	err := s.again(ctx, func() error {
+		_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+		return err
+	})
 	switch {
 	case err == nil:
 		return nil
@@ -211,7 +214,10 @@ func (s *Store) RevokeToken(ctx context.Context, t store.RevokedToken) error {
 		return err
 	}
 	row := revokedRow{JTI: t.JTI, ExpiresAt: toMicros(t.ExpiresAt)}
-	_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+	err := s.again(ctx, func() error {
+		_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+		return err
+	})
 	if s.dialect.fault(err) == faultDuplicate {
 		return nil
 	}

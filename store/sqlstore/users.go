@@ -87,7 +87,11 @@ func (s *Store) CreateUser(ctx context.Context, u store.User) (store.User, error
 	if err := row.check(); err != nil {
 		return store.User{}, err
 	}
-	if _, err := s.write.NewInsert().Model(&row).Exec(ctx); err != nil {
+	err := s.again(ctx, func() error {
+		_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+		return err
+	})
+	if err != nil {
 		return store.User{}, s.userFailed("creating a user", row, err)
 	}
 	s.changes.publish(store.Change{Kind: store.UserChanged, UserID: row.ID, User: row.Name})
@@ -154,7 +158,7 @@ func (s *Store) CountUsers(ctx context.Context, f store.Filter) (int, error) {
 func (s *Store) UpdateUser(ctx context.Context, id int64, fn func(*store.User) error) (store.User, error) {
 	var before, after userRow
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if before, err = s.userRow(ctx, s.locked(tx.NewSelect()), id); err != nil {
+		if before, err = s.lockUser(ctx, tx, id); err != nil {
 			return err
 		}
 		after, err = s.updateUser(ctx, tx, before, fn)
@@ -167,6 +171,30 @@ func (s *Store) UpdateUser(ctx context.Context, id int64, fn func(*store.User) e
 		s.publishUser(before, after)
 	}
 	return after.record(), nil
+}
+
+// lockUser reads the user and keeps others from changing it until the transaction ends. Who touches a system
+// administrator locks all of them, always in the same order, so that two who do never wait for each other.
+func (s *Store) lockUser(ctx context.Context, tx bun.Tx, id int64) (userRow, error) {
+	if s.dialect.rowLocks {
+		row, err := s.userRow(ctx, tx.NewSelect(), id)
+		if err != nil {
+			return userRow{}, err
+		}
+		if row.SysAdmin {
+			if _, err := s.sysAdmins(ctx, tx); err != nil {
+				return userRow{}, err
+			}
+		}
+	}
+	return s.userRow(ctx, s.locked(tx.NewSelect()), id)
+}
+
+// sysAdmins returns the ids of the system administrators and locks them.
+func (s *Store) sysAdmins(ctx context.Context, tx bun.Tx) (ids []int64, err error) {
+	q := tx.NewSelect().Model((*userRow)(nil)).Column("id").Where("t.sysadmin = ?", true).Order("t.id")
+	err = s.locked(q).Scan(ctx, &ids)
+	return ids, err
 }
 
 func (s *Store) updateUser(ctx context.Context, tx bun.Tx, before userRow, fn func(*store.User) error) (userRow, error) {
@@ -202,9 +230,8 @@ func (s *Store) publishUser(before, after userRow) {
 
 // notLastAdmin refuses to lose the last system administrator: only the store can check this without a race.
 func (s *Store) notLastAdmin(ctx context.Context, tx bun.Tx, id int64) error {
-	var admins []int64
-	q := tx.NewSelect().Model((*userRow)(nil)).Column("id").Where("t.sysadmin = ?", true)
-	if err := s.locked(q).Scan(ctx, &admins); err != nil {
+	admins, err := s.sysAdmins(ctx, tx)
+	if err != nil {
 		return err
 	}
 	for _, other := range admins {
@@ -220,7 +247,7 @@ func (s *Store) notLastAdmin(ctx context.Context, tx bun.Tx, id int64) error {
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 	var row userRow
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if row, err = s.userRow(ctx, s.locked(tx.NewSelect()), id); err != nil {
+		if row, err = s.lockUser(ctx, tx, id); err != nil {
 			return err
 		}
 		if row.SysAdmin {
