@@ -7,6 +7,8 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/settings"
+	"github.com/sealock/sealock/store/external"
+	"github.com/sealock/sealock/store/htpasswd"
 	"github.com/sealock/sealock/store/userdb"
 )
 
@@ -27,6 +29,8 @@ type sourceKind struct {
 func sourceKinds() map[string]sourceKind {
 	return map[string]sourceKind{
 		settings.DatabaseSource: {defaults: struct{}{}}, // opened with the store
+		"htpasswd":              kind(htpasswd.Config{}, htpasswd.Open),
+		"external":              kind(external.Default(), external.Open),
 	}
 }
 
