@@ -22,11 +22,18 @@ type Config struct {
 
 	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap or external) and what the type needs, see sources.md. Default: the database."`
 
+	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
 	Policy   Policy   `koanf:"policy"`
 	Log      Log      `koanf:"log"`
+}
+
+// Store says where records are kept.
+type Store struct {
+	URL     secret.Text `koanf:"url" doc:"URL of a PostgreSQL or MySQL/MariaDB database, such as postgres://user:password@host/sealock or mysql://user:password@host:3306/sealock (docs/stores.md). Default: SQLite, in data_dir."`
+	URLFile string      `koanf:"url_file" doc:"File that holds that URL."`
 }
 
 // TLS says how clients reach the listener.

@@ -116,6 +116,32 @@ func TestSecretsNeverShow(t *testing.T) {
 	}
 }
 
+func TestStoreURL(t *testing.T) {
+	const good = "postgres://sealock:canary%2F@db.example.com/sealock?sslmode=verify-full"
+	name := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(name, []byte(good+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, environ := range [][]string{{"SEALOCK_STORE_URL=" + good}, {"SEALOCK_STORE_URL_FILE=" + name}} {
+		cfg, err := load(t, "", environ, nil)
+		if err != nil || cfg.Store.URL.Reveal() != good {
+			t.Errorf("Load(%q) = %q, %v, want the URL", environ, cfg.Store.URL.Reveal(), err)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg); strings.Contains(text, "canary") {
+			t.Error("the password in the URL shows")
+		}
+	}
+	for _, bad := range []string{"canary", "sqlite://canary/x", "mysql://u:canary@host", "postgres://u:canary%zz@host/db", "postgres://u:canary/@host/db"} {
+		_, err := load(t, "", []string{"SEALOCK_STORE_URL=" + bad}, nil)
+		if err == nil || !strings.Contains(err.Error(), "store.url: ") || strings.Contains(err.Error(), "canary") {
+			t.Errorf("Load(%q) = %v, want a fault of store.url without the password", bad, err)
+		}
+	}
+	if _, err := load(t, "", []string{"SEALOCK_STORE_URL=" + good, "SEALOCK_STORE_URL_FILE=" + name}, nil); err == nil {
+		t.Error("store.url and store.url_file together are accepted")
+	}
+}
+
 func TestPasswordFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(name, []byte("from-the-file\n"), 0o600); err != nil {

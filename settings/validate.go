@@ -79,17 +79,22 @@ func interfaceAddresses() []string {
 
 // readSecrets takes secrets from the files that stand for them.
 func (c *Config) readSecrets() Faults {
-	if c.AdminFile == "" {
+	faults := readSecret(&c.AdminPassword, c.AdminFile, "admin_password")
+	return append(faults, readSecret(&c.Store.URL, c.Store.URLFile, "store.url")...)
+}
+
+func readSecret(to *secret.Text, file, key string) Faults {
+	if file == "" {
 		return nil
 	}
-	if !c.AdminPassword.Empty() {
-		return Faults{{"admin_password_file", "is set together with admin_password", "give one of them"}}
+	if !to.Empty() {
+		return Faults{{key + "_file", "is set together with " + key, "give one of them"}}
 	}
-	text, err := os.ReadFile(c.AdminFile)
+	text, err := os.ReadFile(file) //nolint:gosec // the operator chose the file
 	if err != nil {
-		return Faults{{"admin_password_file", fmt.Sprintf("can't read %q", c.AdminFile), "check the path and its permissions"}}
+		return Faults{{key + "_file", fmt.Sprintf("can't read %q", file), "check the path and its permissions"}}
 	}
-	c.AdminPassword = secret.New(strings.TrimRight(string(text), "\r\n"))
+	*to = secret.New(strings.TrimRight(string(text), "\r\n"))
 	return nil
 }
 
@@ -112,11 +117,27 @@ func (c *Config) validate() Faults {
 	if n := len(c.AdminPassword.Reveal()); n > 0 {
 		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
 	}
+	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults
+}
+
+// validateStore quotes nothing of the URL: there is a password inside.
+func (c *Config) validateStore(v *validator) {
+	if c.Store.URL.Empty() {
+		return
+	}
+	const form = "write it like postgres://user:password@host/sealock or mysql://user:password@host:3306/sealock; a special character in the password is written as %40 (@), %2F (/), …"
+	u, err := url.Parse(c.Store.URL.Reveal())
+	if err != nil {
+		v.check(false, "store.url", "is no URL", form)
+		return
+	}
+	v.check(slices.Contains([]string{"postgres", "postgresql", "mysql", "mariadb"}, u.Scheme), "store.url", "names no kind of database that is known", form)
+	v.check(strings.Trim(u.Path, "/") != "", "store.url", "names no database", form)
 }
 
 func (c *Config) validateTLS(v *validator) {

@@ -30,6 +30,7 @@ Started without any settings it is a complete registry on one machine.`,
 		newCheckCommand(env),
 		newRegistryConfigCommand(env),
 		newCACommand(env),
+		newDBCommand(env),
 		newHealthCommand(env),
 		newVersionCommand(env),
 	)

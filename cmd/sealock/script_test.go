@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sealock/sealock/internal/testkit"
 )
 
 // TestMain makes this test binary the program itself when a script runs sealock.
@@ -30,13 +33,42 @@ func TestMain(m *testing.M) {
 //	stop             stop it; what still runs is stopped at the end of the script
 //	accesstoken VARIABLE USER PASSWORD  set a variable to an access token for the REST API
 func TestScripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool { return filepath.Base(name) == databaseScript })
+	runScripts(t, files, nil)
+}
+
+// databaseScript needs a database server, of which it has a URL in $DATABASE and one with a wrong password in
+// $WRONG_PASSWORD.
+const databaseScript = "db.txtar"
+
+func TestDatabaseScript(t *testing.T) {
+	server := testkit.Postgres(t)
+	database := server.Database(t)
+	runScripts(t, []string{filepath.Join("testdata", "script", databaseScript)}, map[string]string{
+		"DATABASE":       database,
+		"DATABASE_HOST":  server.Address,
+		"OTHER_DATABASE": server.Database(t),
+		"WRONG_PASSWORD": server.URLAs(server.User, "canary", "sealock_1"),
+		"NO_DATABASE":    server.URL("elsewhere"),
+	})
+}
+
+func runScripts(t *testing.T, files []string, variables map[string]string) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("SEALOCK_ADMIN_PASSWORD", "administrators-secret")
+			for name, value := range variables {
+				env.Setenv(name, value)
+			}
 			env.Values[serverKey{}] = &server{}
 			return nil
 		},
@@ -103,7 +135,7 @@ func (s *server) start(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	s.cmd = exec.CommandContext(context.Background(), program, args...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), log, log
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SEALOCK_ADMIN_PASSWORD", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SEALOCK_ADMIN_PASSWORD", "SEALOCK_STORE_URL", "SEALOCK_STORE_URL_FILE", "GOCOVERDIR"} {
 		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	ts.Check(s.cmd.Start())

@@ -99,7 +99,7 @@ func (s *system) openStore(ctx context.Context) (err error) {
 	if err := s.dir.prepare(); err != nil {
 		return err
 	}
-	if s.store, err = sqlstore.Open(ctx, s.dir.database(), sqlstore.Options{}); err != nil {
+	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{}); err != nil {
 		return err
 	}
 	s.onClose(s.store.Close)

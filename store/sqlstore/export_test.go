@@ -14,3 +14,12 @@ func HotQueries() []string {
 
 // Reader returns the connections that a store reads with.
 func (s *Store) Reader() *sql.DB { return s.pools.read }
+
+// CopiedTables returns the names of the tables that Copy copies.
+func CopiedTables() []string {
+	var names []string
+	for _, t := range copied() {
+		names = append(names, t.name)
+	}
+	return names
+}

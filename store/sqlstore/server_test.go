@@ -1,8 +1,21 @@
 package sqlstore_test
 
 import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/internal/testkit"
 	"github.com/sealock/sealock/store"
@@ -14,12 +27,22 @@ import (
 // a database of its own.
 func TestPostgres(t *testing.T) { onServer(t, testkit.Postgres(t)) }
 
-func TestMariaDB(t *testing.T) { onServer(t, testkit.MariaDB(t)) }
+func TestMariaDB(t *testing.T) {
+	s := testkit.MariaDB(t)
+	onServer(t, s)
+	t.Run("interrupted migration", func(t *testing.T) { t.Parallel(); interruptedMigration(t, s) })
+}
 
 func onServer(t *testing.T, s *testkit.Server) {
 	t.Run("store", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return openURL(t, s.Database(t)) })
 	})
+	for name, part := range map[string]func(*testing.T, *testkit.Server){
+		"replicas start at once": replicasStart, "schema": schemaOnServer, "failures": failuresOnServer,
+		"two replicas": twoReplicas, "copy": copyToServer, "failed copy": failedCopy,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); part(t, s) })
+	}
 }
 
 func at(url string) sqlstore.Database { return sqlstore.Database{URL: secret.New(url)} }
@@ -36,4 +59,290 @@ func openURL(t *testing.T, url string) *sqlstore.Store {
 		}
 	})
 	return s
+}
+
+// replicasStart opens one empty database many times at once: the tables are made once, and everybody gets a store.
+func replicasStart(t *testing.T, s *testkit.Server) {
+	where := at(s.Database(t))
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			replica, err := sqlstore.OpenDatabase(t.Context(), where, sqlstore.Options{})
+			if err != nil {
+				t.Errorf("OpenDatabase of one of several replicas = %v, want a store", err)
+				return
+			}
+			_ = replica.Close()
+		})
+	}
+	wg.Wait()
+}
+
+// schemaOnServer follows an empty database through its versions.
+func schemaOnServer(t *testing.T, s *testkit.Server) {
+	where := at(s.Database(t))
+	state := func(want string) sqlstore.Schema {
+		t.Helper()
+		got, err := sqlstore.Status(t.Context(), where)
+		if err != nil || got.State() != want {
+			t.Errorf("Status = %+v (%s), %v, want %s", got, got.State(), err, want)
+		}
+		return got
+	}
+	newest := state("empty").Newest
+	state("empty") // looking changes nothing
+	before, after, err := sqlstore.Migrate(t.Context(), where)
+	if err != nil || before.Version != 0 || after.Version != newest {
+		t.Errorf("Migrate = %+v, %+v, %v, want from 0 to %d", before, after, err, newest)
+	}
+	state("current")
+	if before, after, err = sqlstore.Migrate(t.Context(), where); err != nil || before != after {
+		t.Errorf("Migrate again = %+v, %+v, %v, want no change", before, after, err)
+	}
+	exec(t, openURL(t, where.URL.Reveal()).Reader(), "INSERT INTO schema_version (version_id, is_applied) VALUES (9000, TRUE)")
+	state("newer")
+	_, err = sqlstore.OpenDatabase(t.Context(), where, sqlstore.Options{})
+	if !errs.Is(err, errs.Precondition) || !strings.Contains(err.Error(), "written by a newer sealock: its version is 9000") {
+		t.Errorf("OpenDatabase of a newer schema = %v, want that said", err)
+	}
+}
+
+// failuresOnServer makes the mistakes of operators. No message shows the password.
+func failuresOnServer(t *testing.T, s *testkit.Server) {
+	wrong := "canary/" + s.Password
+	nobody, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := nobody.Addr().String()
+	_ = nobody.Close()
+	good := s.Database(t)
+	for _, row := range []struct {
+		name, url string
+		kind      errs.Kind
+		want      string
+	}{
+		{"wrong password", s.URLAs(s.User, wrong, "sealock_1"), errs.Precondition, `refuses the user "sealock": check user and password in store.url`},
+		{"unknown user", s.URLAs("stranger", wrong, "sealock_1"), errs.Precondition, `refuses the user "stranger"`},
+		{"no database", s.URL("elsewhere"), errs.Precondition, `has no database "elsewhere": make it (CREATE DATABASE elsewhere)`},
+		{"server down", strings.Replace(good, s.Address, address, 1), errs.Unavailable, "the database server at " + address + " does not answer: see that it runs"},
+		{"unknown host", strings.Replace(good, s.Address, "nowhere.invalid", 1), errs.Unavailable, "does not answer: see that it runs"},
+		{"no name", s.URL(""), errs.Invalid, "names no database"},
+		{"not escaped", s.Scheme + "://u:canary/" + s.Address + "/x", errs.Invalid, ""},
+		{"other kind", "oracle://u:canary@host/x", errs.Invalid, "does not begin with postgres:// or mysql://"},
+		{"no URL", "canary\x7f://", errs.Invalid, "can't be read"},
+		{"bad parameter", good + "?tls=canary&connect_timeout=canary", errs.Invalid, ""},
+	} {
+		store, err := sqlstore.OpenDatabase(t.Context(), at(row.url), sqlstore.Options{})
+		if err == nil {
+			_ = store.Close()
+		}
+		if !errs.Is(err, row.kind) || !strings.Contains(errs.As(err).Public(), row.want) {
+			t.Errorf("OpenDatabase with %s = %v, want kind %q and %q", row.name, err, row.kind, row.want)
+		}
+		escaped := strings.TrimPrefix(url.UserPassword("", s.Password).String(), ":")
+		for _, leak := range []string{"canary", s.Password, escaped} {
+			if strings.Contains(fmt.Sprint(err, at(row.url)), leak) {
+				t.Errorf("OpenDatabase with %s = %v, which shows the password", row.name, err)
+			}
+		}
+	}
+}
+
+// twoReplicas uses one database by two stores: what one writes, the other reads next.
+func twoReplicas(t *testing.T, s *testkit.Server) {
+	where := s.Database(t)
+	a, b := openURL(t, where), openURL(t, where)
+	u, err := a.CreateUser(t.Context(), store.User{Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		for _, replica := range []*sqlstore.Store{a, b} {
+			wg.Go(func() {
+				if _, err := replica.UpdateUser(t.Context(), u.ID, func(u *store.User) error { u.Comment += "x"; return nil }); err != nil {
+					t.Errorf("UpdateUser by one of two replicas = %v", err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if got, err := b.UserByName(t.Context(), "alice"); err != nil || len(got.Comment) != 16 {
+		t.Errorf("UserByName by the other replica = %+v, %v, want all 16 changes", got, err)
+	}
+}
+
+// everything makes an SQLite database with something in every table, a hole in the ids and more rows than one batch.
+func everything(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sealock.db")
+	s, err := sqlstore.Open(t.Context(), path, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, now := t.Context(), time.Now()
+	var users []store.User
+	for i := range 230 {
+		u, err := s.CreateUser(ctx, store.User{Name: fmt.Sprint("user ", i, " 日本語 '\\"), SysAdmin: i%7 == 0, PasswordHash: "$argon2id$x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		users = append(users, u)
+	}
+	p, err := s.CreateProject(ctx, store.Project{Name: "team", Public: true, OwnerID: users[0].ID}, store.Member{UserID: users[3].ID, Role: store.RoleGuest})
+	all := []error{err}
+	_, err = s.CreateProject(ctx, store.Project{Name: "ownerless"})
+	all = append(all, err)
+	_, err = s.AddMember(ctx, store.Member{ProjectID: p.ID, UserID: users[4].ID, Role: store.RoleMaintainer})
+	all = append(all, err, s.DeleteUser(ctx, users[1].ID), s.DeleteUser(ctx, users[229].ID),
+		s.CreateRefreshToken(ctx, store.RefreshToken{ID: "id", SecretHash: []byte{0, 1, 255, '\\'}, Subject: "user 3", UserID: users[3].ID, CreatedAt: now, LastUsedAt: now, IdleExpiry: time.Hour, ExpiresAt: now.Add(time.Hour)}),
+		s.RevokeToken(ctx, store.RevokedToken{JTI: "jti", ExpiresAt: now.Add(time.Hour)}),
+		s.AppendAudit(ctx, slices.Repeat([]audit.Record{{Time: now, Actor: "alice", Reason: "because\n'"}}, 449)),
+		s.AppendAudit(ctx, []audit.Record{{Time: now, Actor: "alice", JTI: "last"}}))
+	exec(t, raw(t, path), "UPDATE audit_log SET actor = '"+strings.Repeat("é", 5000)+"' WHERE id = 7") // as an older sealock kept it
+	for _, err := range append(all, s.Close()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+// contents reads all that a store lists.
+func contents(t *testing.T, s store.Store) []any {
+	t.Helper()
+	var all []any
+	add := func(v any, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	ctx := t.Context()
+	for v, err := range s.ListUsers(ctx, store.Filter{}) {
+		add(v, err)
+	}
+	for p, err := range s.ListProjects(ctx, store.Filter{}) {
+		add(p, err)
+		for m, err := range s.ListMembers(ctx, p.ID, store.Filter{}) {
+			add(m, err)
+		}
+	}
+	for v, err := range s.ListRefreshTokens(ctx, store.Filter{}) {
+		add(v, err)
+	}
+	for v, err := range s.RevokedTokens(ctx, time.Now()) {
+		add(v, err)
+	}
+	for v, err := range s.ListAudit(ctx, store.Filter{}) {
+		v.Actor = strings.Repeat("é", min(3, strings.Count(v.Actor, "é"))) // a very long one is cut
+		add(v, err)
+	}
+	return all
+}
+
+func copyToServer(t *testing.T, s *testkit.Server) {
+	path, where := everything(t), at(s.Database(t))
+	told := map[string]int{}
+	n, err := sqlstore.Copy(t.Context(), path, where, func(table string, n, of int) {
+		if told[table] = n; n > of {
+			t.Errorf("progress of %s = %d of %d", table, n, of)
+		}
+	})
+	if err != nil || n != 228+2+2+1+1+450 {
+		t.Fatalf("Copy = %d, %v, want 684 records", n, err)
+	}
+	if told["users"] != 228 || told["audit_log"] != 450 {
+		t.Errorf("progress = %v, want it to end with all users and audit records", told)
+	}
+	source, err := sqlstore.Open(t.Context(), path, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = source.Close() }()
+	target := openURL(t, where.URL.Reveal())
+	if diff := cmp.Diff(contents(t, source), contents(t, target), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("what was copied differs (-source +target):\n%s", diff)
+	}
+	var ids []int64
+	for _, s := range []*sqlstore.Store{source, target} { // 230 was used before
+		u, err := s.CreateUser(t.Context(), store.User{Name: "next"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, u.ID)
+	}
+	if ids[0] != 231 || ids[1] < 231 {
+		t.Errorf("the next ids are %v, want none that was used before", ids)
+	}
+	_, err = sqlstore.Copy(t.Context(), path, where, nil)
+	if !errs.Is(err, errs.Precondition) || !strings.Contains(err.Error(), "is not empty: it has 229 users") {
+		t.Errorf("Copy to a database that is in use = %v, want a refusal", err)
+	}
+}
+
+// failedCopy lets the last table fail. Nothing may stay behind, and the copy must work when the cause is gone.
+func failedCopy(t *testing.T, s *testkit.Server) {
+	path, where := everything(t), at(s.Database(t))
+	db := openURL(t, where.URL.Reveal()).Reader()
+	exec(t, db, "ALTER TABLE audit_log ADD CONSTRAINT in_the_way CHECK (jti <> 'last')")
+	if n, err := sqlstore.Copy(t.Context(), path, where, nil); err == nil {
+		t.Fatalf("Copy with a constraint in the way = %d, want an error", n)
+	}
+	var users int
+	if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM users").Scan(&users); err != nil || users != 0 {
+		t.Errorf("a failed copy leaves %d users (%v), want none", users, err)
+	}
+	exec(t, db, "ALTER TABLE audit_log DROP CONSTRAINT in_the_way")
+	if _, err := sqlstore.Copy(t.Context(), path, where, nil); err != nil {
+		t.Errorf("Copy when the cause is gone = %v, want no error", err)
+	}
+}
+
+// TestCopyKnowsAllTables holds that a table that is added is copied, too.
+func TestCopyKnowsAllTables(t *testing.T) {
+	rows, err := open(t).Reader().QueryContext(t.Context(),
+		"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'schema_version'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(sqlstore.CopiedTables(), name) {
+			t.Errorf("Copy leaves the table %s out", name)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// interruptedMigration leaves what a killed migration leaves on MySQL, which commits after each statement: some tables,
+// and no version or an empty table of versions.
+func interruptedMigration(t *testing.T, s *testkit.Server) {
+	for name, rest := range map[string][]string{
+		"before the version": {"DELETE FROM schema_version WHERE version_id > 0", "DROP TABLE audit_log", "DROP TABLE members"},
+		"at the very start":  {"DELETE FROM schema_version", "DROP TABLE audit_log", "DROP TABLE members", "DROP TABLE refresh_tokens", "DROP TABLE projects"},
+	} {
+		where := at(s.Database(t))
+		if _, _, err := sqlstore.Migrate(t.Context(), where); err != nil {
+			t.Fatal(err)
+		}
+		db := openURL(t, where.URL.Reveal()).Reader()
+		for _, query := range rest {
+			exec(t, db, query)
+		}
+		_, after, err := sqlstore.Migrate(t.Context(), where)
+		if err != nil || after.State() != "current" {
+			t.Errorf("Migrate after an interruption %s = %+v, %v, want a current schema", name, after, err)
+		}
+		if _, err := openURL(t, where.URL.Reveal()).CreateProject(t.Context(), store.Project{Name: "p"}); err != nil {
+			t.Errorf("CreateProject after an interruption %s = %v", name, err)
+		}
+	}
 }
