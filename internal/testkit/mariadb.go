@@ -20,14 +20,20 @@ func MariaDB(t testing.TB) *Server {
 	output(t, who, dir, "", install, append(quick, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")...)
 	port := strconv.Itoa(FreePort(t))
 	s := &Server{Scheme: "mysql", Address: net.JoinHostPort("127.0.0.1", port), User: "sealock", Password: password}
-	daemon{path: mariadbd, dir: dir, who: who, args: append(quick, "--bind-address=127.0.0.1", "--port="+port, "--socket="+socket,
-		"--pid-file="+filepath.Join(dir, "pid"), "--max-connections=300", "--skip-name-resolve", "--skip-log-bin")}.start(t, s.Address, syscall.SIGTERM)
+	server := daemon{owner: t, path: mariadbd, dir: dir, who: who, args: append(quick, "--bind-address=127.0.0.1", "--port="+port, "--socket="+socket,
+		"--pid-file="+filepath.Join(dir, "pid"), "--max-connections=300", "--skip-name-resolve", "--skip-log-bin")}
 	access := []string{"--no-defaults", "--protocol=socket", "--socket=" + socket, "--user=root"}
 	query := func(t testing.TB, text string) {
 		t.Helper()
 		output(t, who, dir, text, client, access...)
 	}
-	await(func() bool { return answers(client, who, dir, append(access, "--execute=SELECT 1")...) }, time.Minute)
+	s.launch = func(t testing.TB) func() {
+		t.Helper()
+		stop := server.start(t, s.Address, syscall.SIGTERM)
+		await(func() bool { return answers(client, who, dir, append(access, "--execute=SELECT 1")...) }, time.Minute)
+		return stop
+	}
+	s.Start(t)
 	query(t, "CREATE USER sealock@'%' IDENTIFIED BY '"+password+"'; GRANT ALL ON *.* TO sealock@'%'")
 	s.create = func(t testing.TB, name string) {
 		t.Helper()

@@ -28,17 +28,23 @@ func Postgres(t testing.TB) *Server {
 		"--auth-local=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 	port := strconv.Itoa(FreePort(t))
 	s := &Server{Scheme: "postgres", Address: net.JoinHostPort("127.0.0.1", port), User: "sealock", Password: password}
-	daemon{path: postgres, dir: dir, who: who, args: []string{
+	server := daemon{owner: t, path: postgres, dir: dir, who: who, args: []string{
 		"-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300",
 		"-c", "shared_buffers=32MB", "-c", "autovacuum=off",
-	}}.start(t, s.Address, syscall.SIGINT) // a fast shutdown
+	}}
 	query := func(t testing.TB, text string) {
 		t.Helper()
 		output(t, who, dir, text, psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", dir, "-p", port, "-U", "sealock", "-d", "postgres")
 	}
-	await(func() bool {
-		return answers(psql, who, dir, "-X", "-c", "SELECT 1", "-h", dir, "-p", port, "-U", "sealock", "-d", "postgres")
-	}, time.Minute)
+	s.launch = func(t testing.TB) func() {
+		t.Helper()
+		stop := server.start(t, s.Address, syscall.SIGINT) // a fast shutdown
+		await(func() bool {
+			return answers(psql, who, dir, "-X", "-c", "SELECT 1", "-h", dir, "-p", port, "-U", "sealock", "-d", "postgres")
+		}, time.Minute)
+		return stop
+	}
+	s.Start(t)
 	s.create = func(t testing.TB, name string) {
 		t.Helper()
 		query(t, "CREATE DATABASE "+name)

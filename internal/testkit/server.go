@@ -25,6 +25,8 @@ type Server struct {
 	Password string // with characters that a URL must escape
 
 	create func(t testing.TB, name string)
+	launch func(t testing.TB) (stop func())
+	stop   func()
 	made   atomic.Int32
 }
 
@@ -48,12 +50,22 @@ func (s *Server) Database(t testing.TB) string {
 	return s.URL(name)
 }
 
+// Stop ends the server, as when its machine is restarted.
+func (s *Server) Stop() { s.stop() }
+
+// Start runs a stopped server again, at the same address and with the same databases.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.stop = s.launch(t)
+}
+
 // daemon is a server program and who it runs as.
 type daemon struct {
-	path string
-	args []string
-	dir  string // that it owns
-	who  *syscall.Credential
+	owner testing.TB // at whose end it ends
+	path  string
+	args  []string
+	dir   string // that it owns
+	who   *syscall.Credential
 }
 
 // home makes a short-named folder for a server, owned by who it runs as: a socket's path may have 100 characters.
@@ -103,8 +115,9 @@ func plain(home string) []string {
 	return []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C.UTF-8", "TZ=UTC"}
 }
 
-// start runs the server until the test ends, and waits for it to listen. It is ended by its own process id.
-func (d daemon) start(t testing.TB, address string, stop syscall.Signal) {
+// start runs the server until it is stopped or its owner ends, and waits for it to listen. It is ended by its own
+// process id.
+func (d daemon) start(t testing.TB, address string, signal syscall.Signal) (stop func()) {
 	t.Helper()
 	logName := filepath.Join(d.dir, "server.log")
 	log, err := os.Create(logName) //nolint:gosec // in the folder made above
@@ -120,15 +133,17 @@ func (d daemon) start(t testing.TB, address string, stop syscall.Signal) {
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { end(cmd, ended, stop) })
+	stop = func() { end(cmd, ended, signal) }
+	d.owner.Cleanup(stop)
 	if err := listens(address, ended); err != nil {
 		said, _ := os.ReadFile(logName) //nolint:gosec // in the folder made above; nothing, then
 		t.Fatalf("%s does not listen on %s: %v\n%s", filepath.Base(d.path), address, err, said)
 	}
+	return stop
 }
 
-func end(cmd *exec.Cmd, ended <-chan struct{}, stop syscall.Signal) {
-	_ = cmd.Process.Signal(stop) // it may have ended by itself
+func end(cmd *exec.Cmd, ended <-chan struct{}, signal syscall.Signal) {
+	_ = cmd.Process.Signal(signal) // it may have ended by itself
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):

@@ -30,18 +30,57 @@ func TestPostgres(t *testing.T) { onServer(t, testkit.Postgres(t)) }
 func TestMariaDB(t *testing.T) {
 	s := testkit.MariaDB(t)
 	onServer(t, s)
-	t.Run("interrupted migration", func(t *testing.T) { t.Parallel(); interruptedMigration(t, s) })
+	t.Run("interrupted migration", func(t *testing.T) { interruptedMigration(t, s) })
 }
 
 func onServer(t *testing.T, s *testkit.Server) {
 	t.Run("store", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return openURL(t, s.Database(t)) })
 	})
-	for name, part := range map[string]func(*testing.T, *testkit.Server){
-		"replicas start at once": replicasStart, "schema": schemaOnServer, "failures": failuresOnServer,
-		"two replicas": twoReplicas, "copy": copyToServer, "failed copy": failedCopy,
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *testkit.Server)
+	}{
+		{"replicas start at once", replicasStart},
+		{"schema", schemaOnServer},
+		{"failures", failuresOnServer},
+		{"two replicas", twoReplicas},
+		{"copy", copyToServer},
+		{"failed copy", failedCopy},
+		{"outage", outage},
 	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); part(t, s) })
+		t.Run(part.name, func(t *testing.T) { part.run(t, s) })
+	}
+}
+
+// outage stops the server under a store and starts it again: what is asked meanwhile is refused as unavailable, and
+// afterwards the store goes on by itself.
+func outage(t *testing.T, s *testkit.Server) {
+	records := openURL(t, s.Database(t))
+	if _, err := records.CreateUser(t.Context(), store.User{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	_, byName := records.UserByName(t.Context(), "alice")
+	_, created := records.CreateUser(t.Context(), store.User{Name: "bob"})
+	_, changed := records.UpdateUser(t.Context(), 1, func(u *store.User) error { u.Comment = "x"; return nil })
+	for what, err := range map[string]error{
+		"UserByName": byName, "CreateUser": created, "UpdateUser": changed,
+		"AppendAudit": records.AppendAudit(t.Context(), []audit.Record{{Actor: "alice"}}), "Ping": records.Ping(t.Context()),
+	} {
+		if !errs.Is(err, errs.Unavailable) || strings.Contains(errs.As(err).Public(), s.Address) {
+			t.Errorf("%s while the server is down = %v, want Unavailable without an address in what is shown", what, err)
+		}
+	}
+	s.Start(t)
+	if _, err := records.UserByName(t.Context(), "alice"); err != nil {
+		t.Errorf("UserByName when the server is back = %v, want the user", err)
+	}
+	if _, err := records.CreateUser(t.Context(), store.User{Name: "bob"}); err != nil {
+		t.Errorf("CreateUser when the server is back = %v, want the user", err)
+	}
+	if err := records.AppendAudit(t.Context(), []audit.Record{{Actor: "alice"}}); err != nil {
+		t.Errorf("AppendAudit when the server is back = %v, want no error", err)
 	}
 }
 
