@@ -103,6 +103,7 @@ func (s *system) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.store.Close)
+	s.log.Info("opened the store", "database", databaseOf(s.cfg).String())
 	s.trail = audit.NewBatcher(s.store, auditQueue) //nolint:contextcheck // it lives until Close
 	s.onClose(func() error { s.trail.Close(); return nil })
 	return nil

@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net"
 	"net/url"
@@ -47,6 +48,7 @@ func onServer(t *testing.T, s *testkit.Server) {
 		{"two replicas", twoReplicas},
 		{"copy", copyToServer},
 		{"failed copy", failedCopy},
+		{"hot queries use indexes", hotQueriesOnServer},
 		{"outage", outage},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, s) })
@@ -210,6 +212,58 @@ func twoReplicas(t *testing.T, s *testkit.Server) {
 	if got, err := b.UserByName(t.Context(), "alice"); err != nil || len(got.Comment) != 16 {
 		t.Errorf("UserByName by the other replica = %+v, %v, want all 16 changes", got, err)
 	}
+}
+
+// hotQueriesOnServer holds that no query on the token path reads a whole table, where the database has a choice.
+func hotQueriesOnServer(t *testing.T, s *testkit.Server) {
+	db := openURL(t, s.Database(t)).Reader()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if s.Scheme == "postgres" { // it would read small tables whole
+		if _, err := conn.ExecContext(t.Context(), "SET enable_seqscan = off"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, query := range sqlstore.HotQueries() {
+		rows, err := conn.QueryContext(t.Context(), "EXPLAIN "+strings.ReplaceAll(query, "?", "'1'"))
+		if err != nil {
+			t.Fatalf("EXPLAIN %s = %v", query, err)
+		}
+		if plan := table(t, rows); strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "|ALL|") || plan == "" {
+			t.Errorf("plan of %s = %s, want a search in an index", query, plan)
+		}
+	}
+}
+
+// table returns rows as lines of fields parted by bars.
+func table(t *testing.T, rows *sql.Rows) string {
+	t.Helper()
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for rows.Next() {
+		fields, places := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range fields {
+			places[i] = &fields[i]
+		}
+		if err := rows.Scan(places...); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range fields {
+			b.WriteString(f.String + "|")
+		}
+		b.WriteString("\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // everything makes an SQLite database with something in every table, a hole in the ids and more rows than one batch.
