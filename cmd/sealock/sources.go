@@ -9,6 +9,7 @@ import (
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store/external"
 	"github.com/sealock/sealock/store/htpasswd"
+	"github.com/sealock/sealock/store/ldap"
 	"github.com/sealock/sealock/store/userdb"
 )
 
@@ -31,6 +32,7 @@ func sourceKinds() map[string]sourceKind {
 		settings.DatabaseSource: {defaults: struct{}{}}, // opened with the store
 		"htpasswd":              kind(htpasswd.Config{}, htpasswd.Open),
 		"external":              kind(external.Default(), external.Open),
+		"ldap":                  kind(ldap.Default(), ldap.Open),
 	}
 }
 

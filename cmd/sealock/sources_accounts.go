@@ -147,7 +147,7 @@ func (a *accounts) resolve(ctx context.Context, user string) (auth.Subject, erro
 
 func (a *accounts) load(ctx context.Context, name string) (lookup, error) {
 	sub, err := a.next.Resolve(ctx, name)
-	if errors.Is(err, auth.ErrUnknownSubject) {
+	if errors.Is(err, auth.ErrUnknownSubject) || err == nil && store.NameKey(sub.Name) != store.NameKey(name) {
 		return lookup{unknown: true}, nil
 	}
 	return lookup{subject: sub}, err

@@ -106,8 +106,8 @@ func TestHTTPHook(t *testing.T) {
 		t.Errorf("404 = %v, want ErrUnknownSubject", err)
 	}
 	before := len(asked)
-	if _, err := login(s, "alice", ""); !errors.Is(err, auth.ErrUnknownSubject) || len(asked) != before {
-		t.Errorf("an empty secret = %v, asked %d times, want ErrUnknownSubject without a question", err, len(asked)-before)
+	if _, err := login(s, "alice", ""); !errors.Is(err, auth.ErrBadCredential) || len(asked) != before {
+		t.Errorf("an empty secret = %v, asked %d times, want ErrBadCredential without a question", err, len(asked)-before)
 	}
 	if sub, err := s.Resolve(t.Context(), "alice"); err != nil || !sub.SysAdmin {
 		t.Errorf("Resolve(alice) = %+v, %v, want alice", sub, err)

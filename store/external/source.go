@@ -86,7 +86,7 @@ func (s *Source) Close() error {
 // An empty secret is never asked about: no hook can take it for a lookup.
 func (s *Source) Authenticate(ctx context.Context, cred auth.Credential) (auth.Subject, error) {
 	if cred.Secret.Empty() {
-		return auth.Subject{}, auth.ErrUnknownSubject
+		return auth.Subject{}, auth.ErrBadCredential
 	}
 	return s.ask(ctx, question{Operation: opAuthenticate, Name: cred.Name, Secret: cred.Secret.Reveal(), Remote: cred.Remote})
 }
