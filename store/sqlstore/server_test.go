@@ -26,7 +26,11 @@ import (
 
 // TestPostgres and TestMariaDB run everything that is true of a store on a server, each on one server and each part in
 // a database of its own.
-func TestPostgres(t *testing.T) { onServer(t, testkit.Postgres(t)) }
+func TestPostgres(t *testing.T) {
+	s := testkit.Postgres(t)
+	onServer(t, s)
+	t.Run("other encoding", func(t *testing.T) { otherEncoding(t, s) })
+}
 
 func TestMariaDB(t *testing.T) {
 	s := testkit.MariaDB(t)
@@ -45,6 +49,7 @@ func onServer(t *testing.T, s *testkit.Server) {
 		{"replicas start at once", replicasStart},
 		{"schema", schemaOnServer},
 		{"failures", failuresOnServer},
+		{"stranger", stranger},
 		{"two replicas", twoReplicas},
 		{"copy", copyToServer},
 		{"failed copy", failedCopy},
@@ -187,6 +192,32 @@ func failuresOnServer(t *testing.T, s *testkit.Server) {
 				t.Errorf("OpenDatabase with %s = %v, which shows the password", row.name, err)
 			}
 		}
+	}
+}
+
+// stranger is a user that the server lets in and that may do nothing.
+func stranger(t *testing.T, s *testkit.Server) {
+	where := s.Database(t)
+	db := openURL(t, s.Database(t)).Reader()
+	if s.Scheme == "postgres" {
+		exec(t, db, "CREATE USER stranger PASSWORD 'canary'")
+	} else {
+		exec(t, db, "CREATE USER stranger IDENTIFIED BY 'canary'")
+	}
+	name := where[strings.LastIndex(where, "/")+1:]
+	_, err := sqlstore.OpenDatabase(t.Context(), at(s.URLAs("stranger", "canary", name)), sqlstore.Options{})
+	want := fmt.Sprintf(`the user "stranger" may not make or change tables in the database %q: make that user the owner`, name)
+	if !errs.Is(err, errs.Precondition) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("OpenDatabase by a stranger = %v, want %q", err, want)
+	}
+}
+
+// otherEncoding holds that a database is refused that would not keep every text.
+func otherEncoding(t *testing.T, s *testkit.Server) {
+	exec(t, openURL(t, s.Database(t)).Reader(), "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	_, err := sqlstore.OpenDatabase(t.Context(), at(s.URL("latin")), sqlstore.Options{})
+	if !errs.Is(err, errs.Precondition) || !strings.Contains(err.Error(), "keeps texts as LATIN1: make it with: CREATE DATABASE") {
+		t.Errorf("OpenDatabase in another encoding = %v, want a refusal", err)
 	}
 }
 
