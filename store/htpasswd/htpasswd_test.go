@@ -121,35 +121,35 @@ bob:$2y$06$BaUAWUqAdoA3A4OOVZpG9O/j8in6WBqqs3UJEvmdT0Li/CkNFr.L.
 
 func TestFaultsNameTheLine(t *testing.T) {
 	good := hash(t, "$2y$", "x", 4)
-	for text, want := range map[string]string{
-		"alice:" + good + "\nbob:$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00\n": `:2: the hash of "bob" is MD5`,
-		"alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=":                         `:1: the hash of "alice" is SHA-1`,
-		"alice:$6$salt$abc":                        `:1: the hash of "alice" is SHA-2 crypt`,
-		"alice:$2x$" + good[4:]:                    `:1: the hash of "alice" is of a broken bcrypt`,
-		"alice:rqXexS6ZhobKA":                      `:1: the hash of "alice" is crypt or plain text`,
-		"alice:":                                   `:1: the hash of "alice" is empty`,
-		"alice":                                    ":1: the line has no colon",
-		":" + good:                                 ":1: the user has no name",
-		"al\xffice:" + good:                        ":1: the name is not UTF-8",
-		"alice:" + good + "x":                      `:1: the hash of "alice" is not whole`,
-		"alice:" + good[:59]:                       `:1: the hash of "alice" is not whole`,
-		"alice:" + good[:59] + "!":                 `:1: the hash of "alice" is not whole`,
-		"alice:$2y$31" + good[6:]:                  `:1: the hash of "alice" has the cost 31`,
-		"alice:$2y$xx" + good[6:]:                  `:1: the hash of "alice" is not whole`,
-		"alice:" + good + "\n\n# x\nALICE:" + good: `:4: the user "ALICE" is there already`,
+	for _, row := range []struct{ text, want string }{
+		{"alice:" + good + "\nbob:$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00\n", `:2: the hash of "bob" is MD5`},
+		{"alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=", `:1: the hash of "alice" is SHA-1`},
+		{"alice:$6$salt$abc", `:1: the hash of "alice" is SHA-2 crypt`},
+		{"alice:$2x$" + good[4:], `:1: the hash of "alice" is of a broken bcrypt`},
+		{"alice:rqXexS6ZhobKA", `:1: the hash of "alice" is crypt or plain text`},
+		{"alice:", `:1: the hash of "alice" is empty`},
+		{"alice", ":1: the line has no colon"},
+		{":" + good, ":1: the user has no name"},
+		{"al\xffice:" + good, ":1: the name is not UTF-8"},
+		{"alice:" + good + "x", `:1: the hash of "alice" is not whole`},
+		{"alice:" + good[:59], `:1: the hash of "alice" is not whole`},
+		{"alice:" + good[:59] + "!", `:1: the hash of "alice" is not whole`},
+		{"alice:$2y$31" + good[6:], `:1: the hash of "alice" has the cost 31`},
+		{"alice:$2y$xx" + good[6:], `:1: the hash of "alice" is not whole`},
+		{"alice:" + good + "\n\n# x\nALICE:" + good, `:4: the user "ALICE" is there already`},
 	} {
 		file := filepath.Join(t.TempDir(), "users")
-		write(t, file, text)
+		write(t, file, row.text)
 		s, err := htpasswd.Open(t.Context(), htpasswd.Config{File: file}, slog.New(slog.DiscardHandler))
 		if err == nil {
 			_ = s.Close()
 		}
 		fault, ok := errors.AsType[*htpasswd.Fault](err)
-		if !ok || !strings.HasPrefix(err.Error(), file+want) || fault.Remedy == "" {
-			t.Errorf("Open with %q = %v, want %q and a remedy", text, err, want)
+		if !ok || !strings.HasPrefix(err.Error(), file+row.want) || fault.Remedy == "" {
+			t.Errorf("Open with %q = %v, want %q and a remedy", row.text, err, row.want)
 		}
 		if err != nil && strings.Contains(err.Error(), good[20:50]) {
-			t.Errorf("Open with %q quotes the hash: %v", text, err)
+			t.Errorf("Open with %q quotes the hash: %v", row.text, err)
 		}
 	}
 }

@@ -123,10 +123,7 @@ func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error) error {
 	defer func() { <-p.slot }()
 	if conn := p.waiting(); conn != nil {
 		err := fn(conn)
-		if p.keep(conn, err) {
-			return err
-		}
-		if !ldap.IsErrorWithCode(err, ldap.ErrorNetwork) || ctx.Err() != nil {
+		if p.keep(conn, err) || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -153,7 +150,7 @@ func (p *pool) waiting() *ldap.Conn {
 	}
 }
 
-// keep puts a connection back that a server has answered on, and reports whether it did.
+// keep puts a connection back on which the server has answered, be it with a refusal, and reports whether it has.
 func (p *pool) keep(conn *ldap.Conn, err error) bool {
 	answered := err == nil
 	if e, ok := errors.AsType[*ldap.Error](err); ok {

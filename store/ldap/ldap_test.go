@@ -297,7 +297,7 @@ func TestServerThatRestarts(t *testing.T) {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", target)
+			out, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", target)
 			if err != nil {
 				_ = in.Close()
 				continue

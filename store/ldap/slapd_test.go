@@ -82,7 +82,7 @@ memberof-refint TRUE
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended by then
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.tls, "ldaps://"))
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.tls, "ldaps://"))
 		if err == nil {
 			_ = conn.Close()
 			break
