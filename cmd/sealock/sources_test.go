@@ -3,13 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
@@ -162,5 +168,82 @@ func TestDeletedUsersStartAnew(t *testing.T) {
 	delete(corp.passwords, "bob")
 	if _, err := users.Resolve(t.Context(), "bob@corp"); !errors.Is(err, auth.ErrUnknownSubject) {
 		t.Errorf("Resolve of a user that the source dropped = %v, want ErrUnknownSubject", err)
+	}
+}
+
+var updateDocs = flag.Bool("update-docs", false, "write the tables of docs/sources.md anew")
+
+// TestSourcesAreDocumented holds the tables of docs/sources.md to the structs.
+func TestSourcesAreDocumented(t *testing.T) {
+	const page = "../../docs/sources.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(text)
+	for name, k := range sourceKinds() {
+		table := sourceTable(k.defaults)
+		if table == "" {
+			continue
+		}
+		before, rest, ok := strings.Cut(want, "<!-- "+name+" -->\n")
+		_, after, ended := strings.Cut(rest, "<!-- end -->")
+		if !ok || !ended {
+			t.Fatalf("docs/sources.md has no place for the settings of %s", name)
+		}
+		want = before + "<!-- " + name + " -->\n" + table + "<!-- end -->" + after
+	}
+	if *updateDocs {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Error("docs/sources.md is not what the structs say: go test ./cmd/sealock -run TestSourcesAreDocumented -update-docs")
+	}
+}
+
+func sourceTable(defaults any) string {
+	v := reflect.ValueOf(defaults)
+	if v.NumField() == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("| key | default | meaning |\n|---|---|---|\n")
+	for i := range v.NumField() {
+		value := fmt.Sprint(v.Field(i).Interface())
+		if v.Field(i).IsZero() {
+			value = ""
+		} else {
+			value = "`" + value + "`"
+		}
+		tag := v.Type().Field(i).Tag
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", tag.Get("koanf"), value, tag.Get("doc"))
+	}
+	return b.String()
+}
+
+// TestExamplesOfSources reads the settings in docs/sources.md as 'sealock check' does.
+func TestExamplesOfSources(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := strings.Split(string(page), "```yaml\n")[1:]
+	if len(examples) == 0 {
+		t.Fatal("docs/sources.md has no example")
+	}
+	for _, example := range examples {
+		text, _, _ := strings.Cut(example, "```")
+		if !strings.HasPrefix(text, "sources:") {
+			text = "sources:\n" + text
+		}
+		file := filepath.Join(t.TempDir(), "sealock.yaml")
+		text = strings.ReplaceAll(text, "bind_password_file:", "bind_password:")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := settings.Load(settings.Sources{File: file, SourceTypes: sourceTypes()}); err != nil {
+			t.Errorf("Load() of\n%s= %v", text, err)
+		}
 	}
 }
