@@ -53,7 +53,7 @@ func New(d Deps) (http.Handler, error) {
 	// echo v4 would otherwise believe any client's X-Forwarded-For.
 	e.IPExtractor = d.Proxies.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
-	e.Use(answerHeaders, authenticate(d), wholePath)
+	e.Use(answerHeaders, ownSite(d), authenticate(d), wholePath)
 	r := &router{EchoRouter: e, gets: map[string]echo.HandlerFunc{}}
 	gen.RegisterHandlers(r, &handlers{Deps: d, document: text})
 	r.addHeads(e)

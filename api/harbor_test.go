@@ -164,7 +164,9 @@ func TestMembers(t *testing.T) {
 	w.want(w.as(alice, "POST", path, `{"role_id":9,"member_user":{"username":"bob"}}`), 400, "adding bob with a role that there is not")
 	w.want(w.as(alice, "POST", path, `{"role_id":2}`), 400, "adding no one")
 	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_group":{"group_name":"devs"}}`), 400, "adding a group")
-	w.want(w.as(alice, "POST", path, fmt.Sprintf(`{"role_id":3,"member_user":{"user_id":%d}}`, w.users[bob].ID)), 201, "adding bob by number")
+	byNumber := fmt.Sprintf(`{"role_id":3,"member_user":{"user_id":%d}}`, w.users[bob].ID)
+	w.want(w.as(alice, "POST", path, byNumber), 400, "adding by number as somebody who may not list users")
+	w.want(w.as(admin, "POST", path, byNumber), 201, "adding bob by number")
 	gwens := fmt.Sprintf("%s/%d", path, w.gwensID)
 	w.want(w.as(alice, "PUT", gwens, `{"role_id":4}`), 200, "changing gwen's role")
 	if m := w.object(alice, gwens); m["role_name"] != "maintainer" || m["entity_type"] != "u" {

@@ -78,7 +78,7 @@ func (d Deps) asker(r *http.Request) (asker, error) {
 	}
 	cred.Remote = d.Proxies.ClientIP(r)
 	who, err := d.Authn.Authenticate(r.Context(), cred)
-	return asker{who: who, method: "password", claim: clip(cred.Name)}, err
+	return asker{who: who, method: "password", claim: auth.Presented(cred.Name)}, err
 }
 
 // bearer accepts access tokens for the API alone: whoever runs a registry sees those that are for it.

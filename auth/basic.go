@@ -18,7 +18,7 @@ const maxBasicLength = 16 << 10
 func ParseBasic(header string) (Credential, error) {
 	scheme, value, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return Credential{}, badBasic("the scheme %q is not understood here", clip(scheme))
+		return Credential{}, badBasic("the scheme of the header Authorization is not understood here") // it may be a secret
 	}
 	if len(value) > maxBasicLength {
 		return Credential{}, badBasic("the credential is longer than %d bytes", maxBasicLength)
@@ -50,6 +50,15 @@ func plain(s string) bool {
 		}
 	}
 	return utf8.ValidString(s)
+}
+
+// Presented returns a name as a client presented it, for logs and the audit trail: clipped, and masked if it is a secret
+// that was put into the wrong field.
+func Presented(name string) string {
+	if strings.Contains(name, refreshPrefix) {
+		return "[secret]"
+	}
+	return clip(name)
 }
 
 func badBasic(format string, args ...any) error {

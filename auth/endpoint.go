@@ -105,7 +105,7 @@ func (e *Endpoint) parseGet(w http.ResponseWriter, r *http.Request) (TokenReques
 	req.Grant = GrantBasic
 	req.Offline = query.Get("offline_token") == "true" || query.Get("access_type") == "offline"
 	if headers := r.Header.Values("Authorization"); len(headers) > 0 {
-		cred, err := ParseBasic(headers[0])
+		cred, err := oneBasic(headers)
 		if err != nil {
 			return TokenRequest{}, err
 		}

@@ -148,7 +148,7 @@ func (e *Endpoint) introspect(w http.ResponseWriter, r *http.Request) {
 		e.Errors.WriteToken(w, r, err)
 		return
 	}
-	asker, err := e.asker(r)
+	asker, err := e.asker(w, r)
 	if err != nil {
 		e.Errors.WriteToken(w, r, err)
 		return
@@ -164,22 +164,48 @@ func (e *Endpoint) introspect(w http.ResponseWriter, r *http.Request) {
 	e.write(w, r, found)
 }
 
-// asker authenticates whoever wants to know: RFC 7662 section 2.1 demands it.
-func (e *Endpoint) asker(r *http.Request) (Subject, error) {
-	header := r.Header.Get("Authorization")
-	if token, ok := strings.CutPrefix(header, "Bearer "); ok {
+// asker authenticates whoever wants to know, as RFC 7662 section 2.1 demands, and records a refusal: it may be a guess.
+func (e *Endpoint) asker(w http.ResponseWriter, r *http.Request) (Subject, error) {
+	sub, claimed, err := e.authenticate(r)
+	if err == nil {
+		return sub, nil
+	}
+	auditErr := e.Issuer.trail.Record(r.Context(), audit.Record{
+		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Actor: claimed,
+		Operation: "token.introspect", Method: string(GrantBasic), Outcome: audit.Refused, Reason: errs.As(err).Message,
+	})
+	if auditErr != nil {
+		return Subject{}, errs.New(errs.Unavailable, "the refusal can't be recorded").WithHint("try again soon").Because(auditErr)
+	}
+	return Subject{}, err
+}
+
+// authenticate returns who asks, and who the client says that it is.
+func (e *Endpoint) authenticate(r *http.Request) (sub Subject, claimed string, err error) {
+	headers := r.Header.Values("Authorization")
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && len(headers) == 1 {
 		claims, err := e.Tokens.Verify(r.Context(), token, APIService)
 		if err != nil {
-			return Subject{}, err
+			return Subject{}, "", err
 		}
-		return Bearer(r.Context(), e.Issuer.resolver, claims)
+		sub, err = Bearer(r.Context(), e.Issuer.resolver, claims)
+		return sub, claims.Subject, err
 	}
-	cred, err := ParseBasic(header)
+	cred, err := oneBasic(headers)
 	if err != nil {
-		return Subject{}, err
+		return Subject{}, "", err
 	}
 	cred.Remote = e.ClientIP(r)
-	return e.Issuer.authn.Authenticate(r.Context(), cred)
+	sub, err = e.Issuer.authn.Authenticate(r.Context(), cred)
+	return sub, Presented(cred.Name), err
+}
+
+// oneBasic reads the only Authorization header. Of two, two readers could choose differently.
+func oneBasic(headers []string) (Credential, error) {
+	if len(headers) != 1 {
+		return Credential{}, badBasic("there is not one Authorization header but %d", len(headers))
+	}
+	return ParseBasic(headers[0])
 }
 
 // look finds a live token of either kind.

@@ -278,6 +278,98 @@ func TestRefreshToken(t *testing.T) {
 	}
 }
 
+// However a refresh token is presented, it never becomes another one that would outlive it.
+func TestRefreshTokenBreedsNone(t *testing.T) {
+	w := newWorld(t)
+	token := w.refreshToken(t)
+	for name, a := range map[string]answer{
+		"GET":  w.do(t, "GET", "/token?service=svc&offline_token=true", "", "Authorization", basic(":"+token)),
+		"POST": w.do(t, "POST", "/token", form("grant_type", "refresh_token", "service", "svc", "refresh_token", token, "access_type", "offline")),
+	} {
+		if got := a.token(t).RefreshToken; got != token {
+			t.Errorf("%s with a refresh token answers the refresh token %q, want the same one", name, got)
+		}
+	}
+	if n := len(w.memory.refresh); n != 1 {
+		t.Errorf("there are %d refresh tokens, want 1", n)
+	}
+	for _, query := range []string{"access_type=offline", "offline_token=true"} {
+		if got := w.do(t, "GET", "/token?service=svc&"+query, "", "Authorization", basic("alice:wonderland")).token(t); got.RefreshToken == "" {
+			t.Errorf("GET with %s answers no refresh token", query)
+		}
+		if got := w.do(t, "POST", "/token?x", form("grant_type", "password", "service", "svc", "username", "alice", "password", "wonderland")+"&"+query).token(t); got.RefreshToken == "" {
+			t.Errorf("POST with %s answers no refresh token", query)
+		}
+	}
+}
+
+// What is put into the wrong field is not written down.
+func TestSecretsInWrongFields(t *testing.T) {
+	w := newWorld(t)
+	token := w.refreshToken(t)
+	w.do(t, "GET", "/token?service=svc", "", "Authorization", basic(token+":x"))
+	w.do(t, "GET", "/token?service=svc", "", "Authorization", "canary-scheme")
+	w.do(t, "POST", "/token", form("grant_type", "password", "service", "svc", "username", token, "password", "x"))
+	w.do(t, "POST", auth.PathIntrospect, form("token", "x"), "Authorization", basic(token+":x"))
+	w.do(t, "POST", auth.PathIntrospect, form("token", "x"), "Authorization", basic("alice:guess"))
+	if got := w.memory.last(t); got.Operation != "token.introspect" || got.Outcome != audit.Refused || got.Actor != "alice" {
+		t.Errorf("record of a guess at the introspection = %+v, want a refusal of alice", got)
+	}
+	for _, r := range w.memory.records {
+		if text := fmt.Sprint(r); strings.Contains(text, token) || strings.Contains(text, "canary") {
+			t.Errorf("the trail holds a secret: %s", text)
+		}
+	}
+}
+
+// Two headers are no credential: two readers could choose differently.
+func TestTwoAuthorizationHeaders(t *testing.T) {
+	w := newWorld(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/token?service=svc", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header["Authorization"] = []string{basic("alice:wonderland"), basic("admin:wrong")}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("two Authorization headers: %d, want 401", resp.StatusCode)
+	}
+}
+
+// A scope as long as strangers like does not fill the trail.
+func TestLongScopesAreClippedInTheTrail(t *testing.T) {
+	w := newWorld(t)
+	v := url.Values{"service": {"svc"}}
+	for i := range 100 {
+		v.Add("scope", fmt.Sprintf("repository:%s/x%d:pull", strings.Repeat("a", 100), i))
+	}
+	w.do(t, "GET", "/token?"+v.Encode(), "").token(t)
+	if got := w.memory.last(t).Resource; len(got) > 3000 || !strings.Contains(got, "100 resources") {
+		t.Errorf("the trail keeps %d bytes of the scope, want 2 KiB and the number of resources", len(got))
+	}
+}
+
+func TestSubjectCache(t *testing.T) {
+	ctx := context.Background()
+	source := &users{passwords: map[string]string{"alice": "x"}}
+	cache := auth.NewSubjectCache(source, time.Minute)
+	if _, err := cache.Resolve(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	delete(source.passwords, "alice")
+	if _, err := cache.Resolve(ctx, "alice"); err != nil {
+		t.Errorf("Resolve() from memory = %v, want alice", err)
+	}
+	cache.Forget(int64(len("alice")))
+	if sub, err := cache.Resolve(ctx, "alice"); err == nil {
+		t.Errorf("Resolve() after Forget = %v, want an error", sub)
+	}
+}
+
 func TestRefreshTokenEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end func(w *world, token string)

@@ -110,7 +110,7 @@ type TokenAnswer struct {
 func (i *Issuer) Issue(ctx context.Context, req TokenRequest) (TokenAnswer, error) {
 	rec := audit.Record{
 		Time: i.now(), RequestID: req.RequestID, Remote: req.Remote, Operation: "token",
-		Method: string(req.Grant), Resource: req.Scope.String(), Outcome: audit.Refused,
+		Method: string(req.Grant), Resource: recorded(req.Scope), Outcome: audit.Refused,
 	}
 	answer, err := i.issue(ctx, req, &rec)
 	if err != nil {
@@ -124,6 +124,17 @@ func (i *Issuer) Issue(ctx context.Context, req TokenRequest) (TokenAnswer, erro
 		return TokenAnswer{}, errs.New(errs.Unavailable, "the decision can't be recorded").WithHint("try again soon").Because(auditErr)
 	}
 	return answer, err
+}
+
+// maxRecorded is how much of a requested scope the trail keeps, in bytes: strangers decide how long it is.
+const maxRecorded = 2 << 10
+
+func recorded(s Scope) string {
+	text := s.String()
+	if len(text) <= maxRecorded {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d resources)", text[:maxRecorded], len(s))
 }
 
 // issue takes the decision and notes in rec what there is to say of it.
@@ -148,7 +159,7 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 	}
 	answer := TokenAnswer{AccessToken: secret.New(token), Scope: claims.Access, ExpiresIn: i.cfg.Life, IssuedAt: claims.IssuedAt}
 	if req.Offline && !sub.Anonymous() {
-		if answer.RefreshToken, err = i.refreshToken(ctx, sub, req); err != nil {
+		if answer.RefreshToken, err = i.refreshToken(ctx, sub, req, rec.Method); err != nil {
 			return TokenAnswer{}, err
 		}
 	}
@@ -180,16 +191,13 @@ func (i *Issuer) serviceNames() string {
 
 // subject finds out who is asking. Whoever presented something is never taken for anonymous.
 func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
-	token := req.RefreshToken
-	if c := req.Credential; c != nil && c.Name == "" {
-		token = c.Secret // containerd repeats a refused refresh token as the password of nobody
-	}
+	token := presentedRefresh(req)
 	switch {
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
 		return i.refreshed(ctx, token, req.Service, rec)
 	case req.Credential != nil:
-		rec.Actor = clip(req.Credential.Name)
+		rec.Actor = Presented(req.Credential.Name)
 		return i.authn.Authenticate(ctx, *req.Credential)
 	case !i.authz.AnonymousAllowed():
 		rec.Method = "anonymous"
@@ -197,6 +205,14 @@ func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Recor
 	}
 	rec.Method = "anonymous"
 	return Subject{}, nil
+}
+
+// presentedRefresh returns the refresh token of a request, if it has one.
+func presentedRefresh(req TokenRequest) secret.Text {
+	if c := req.Credential; c != nil && c.Name == "" {
+		return c.Secret // containerd repeats a refused refresh token as the password of nobody
+	}
+	return req.RefreshToken
 }
 
 // refreshed returns the subject of a refresh token, as it is now. The token is not rotated: clients keep the first
@@ -257,17 +273,22 @@ func newJTI() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (i *Issuer) refreshToken(ctx context.Context, sub Subject, req TokenRequest) (secret.Text, error) {
-	if req.Grant == GrantRefresh {
-		return req.RefreshToken, nil
+// refreshToken returns a refresh token for the subject: a new one, or the one that it came with, which must not breed
+// others that outlive it.
+func (i *Issuer) refreshToken(ctx context.Context, sub Subject, req TokenRequest, method string) (secret.Text, error) {
+	if method == string(GrantRefresh) {
+		return presentedRefresh(req), nil
 	}
 	id, key := newRefreshSecret()
 	now := i.now().UTC()
 	err := i.refresh.CreateRefreshToken(ctx, RefreshToken{
 		ID: id, SecretHash: hashSecret(key), Subject: sub.Name, UserID: sub.ID, Service: req.Service,
 		ClientID: clip(req.ClientID), Remote: req.Remote, CreatedAt: now, LastUsedAt: now,
-		IdleExpiry: i.cfg.RefreshIdle, ExpiresAt: now.Add(i.cfg.RefreshAbsolute),
+		IdleExpiry: i.cfg.RefreshIdle, ExpiresAt: now.Add(i.cfg.RefreshAbsolute), UserAsOf: sub.AsOf,
 	})
+	if errs.Is(err, errs.Conflict) {
+		return secret.Text{}, errs.New(errs.Unavailable, "the account was changed at this moment").WithHint("try again").Because(err)
+	}
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("keeping refresh token: %w", err)
 	}

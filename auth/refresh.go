@@ -28,6 +28,10 @@ type RefreshToken struct {
 	LastUsedAt time.Time
 	IdleExpiry time.Duration // unused for so long, it is dead
 	ExpiresAt  time.Time     // dead from then on, used or not
+
+	// UserAsOf is which state of the user was authenticated; it is not kept. A store makes no token for a user that has
+	// changed since (Conflict): it would survive the change of a password.
+	UserAsOf time.Time
 }
 
 // Alive reports whether the token may still be used.
@@ -84,6 +88,16 @@ func splitRefresh(t secret.Text) (id string, key secret.Text, ok bool) {
 		return "", secret.Text{}, false
 	}
 	return id, secret.New(k), true
+}
+
+// RefreshTokenID returns the public part of what is presented as an id: of a whole refresh token, its id alone.
+func RefreshTokenID(s string) string {
+	rest, whole := strings.CutPrefix(s, refreshPrefix)
+	if !whole {
+		return s
+	}
+	id, _, _ := strings.Cut(rest, "_")
+	return id
 }
 
 func hashSecret(t secret.Text) []byte {

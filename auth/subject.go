@@ -19,6 +19,8 @@ type Subject struct {
 
 	// Since is when the subject came to be, if that is known: a token from before was issued to another one of its name.
 	Since time.Time
+	// AsOf is when the record that was authenticated was last changed, if that is known.
+	AsOf time.Time
 }
 
 // Anonymous reports whether nobody vouched for the subject.

@@ -77,7 +77,7 @@ func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember)
 				if err = checkRole(n.Role); err != nil {
 					return err
 				}
-				user, err = s.memberUser(ctx, n)
+				user, err = s.memberUser(ctx, c, n)
 				return err
 			},
 			do: func(ctx context.Context) (err error) {
@@ -96,9 +96,18 @@ func (n NewMember) who() string {
 	return "#" + itoa(n.UserID)
 }
 
-func (s *Service) memberUser(ctx context.Context, n NewMember) (store.User, error) {
+// memberUser finds the user to add. Who may not list users must know the name: by counting through the ids, anybody
+// with a project could read out who there is.
+func (s *Service) memberUser(ctx context.Context, c Caller, n NewMember) (store.User, error) {
 	if n.UserName != "" {
 		return s.store.UserByName(ctx, n.UserName)
+	}
+	all, err := s.may(ctx, c, auth.Access{Resource: "user", Action: "list"})
+	if err != nil {
+		return store.User{}, err
+	}
+	if !all {
+		return store.User{}, errs.New(errs.Invalid, "the member's user is not named").WithHint("give the username instead of the user_id")
 	}
 	return s.store.User(ctx, n.UserID)
 }

@@ -61,13 +61,16 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 	err = s.perform(ctx, c, deed{
 		operation: "project.create", resource: "project:" + n.Name, what: "create projects", remedy: askSystemAdmin,
 		access: auth.Access{Resource: "project", Action: "create"},
-		check: func(context.Context) error {
+		check: func(ctx context.Context) error {
 			if c.ID != 0 {
 				members = []store.Member{{UserID: c.ID, Role: store.RoleProjectAdmin}}
 			} else if !c.SysAdmin {
 				return errs.New(errs.Precondition, "an account that is not kept by sealock can't own a project").WithHint(askSystemAdmin)
 			}
-			return CheckName(n.Name)
+			if err := CheckName(n.Name); err != nil {
+				return err
+			}
+			return s.unclaimed(ctx, c, n.Name)
 		},
 		do: func(ctx context.Context) (err error) {
 			p, err = s.store.CreateProject(ctx, store.Project{Name: n.Name, Public: n.Public, OwnerID: c.ID}, members...)
@@ -167,17 +170,39 @@ func (s *Service) UpdateProject(ctx context.Context, c Caller, ref Ref, change C
 	})
 }
 
-// DeleteProject removes a project and its memberships. Precondition: it has images yet; whoever made a project of that
-// name next would own them.
+// DeleteProject removes a project, its memberships and what is left of its repositories. Precondition: it has images
+// with tags yet.
 func (s *Service) DeleteProject(ctx context.Context, c Caller, ref Ref) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
 		return deed{
 			operation: "project.delete", what: "delete project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "project", Project: p.Name, Action: "delete"},
 			check:  func(ctx context.Context) error { return s.empty(ctx, p.Name) },
-			do:     func(ctx context.Context) error { return s.store.DeleteProject(ctx, p.ID) },
+			do: func(ctx context.Context) error {
+				if err := s.store.DeleteProject(ctx, p.ID); err != nil || s.contents == nil {
+					return err
+				}
+				return s.contents.DropRepositories(ctx, p.Name)
+			},
 		}
 	})
+}
+
+// unclaimed refuses a name under which a registry still holds repositories: whoever made a project of it would own
+// them. A system administrator may, to adopt them.
+func (s *Service) unclaimed(ctx context.Context, c Caller, name string) error {
+	if s.contents == nil || c.SysAdmin {
+		return nil
+	}
+	left, err := s.contents.HasRepositories(ctx, name)
+	if err != nil {
+		return fmt.Errorf("looking for repositories of project %q: %w", name, err)
+	}
+	if left {
+		return errs.New(errs.Precondition, "the registry holds repositories of an earlier project %q", name).
+			WithHint("choose another name, or ask a system administrator to create it")
+	}
+	return nil
 }
 
 // empty returns an error if the project has images.

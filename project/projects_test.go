@@ -231,9 +231,11 @@ func TestMembers(t *testing.T) {
 		_, err := f.AddMember(ctx, f.as(who), team, n)
 		return err
 	}
-	f.kind("AddMember again", add("alice", project.NewMember{UserID: f.ids["carol"], Role: 1}), errs.Conflict)
+	f.kind("AddMember again", add("alice", project.NewMember{UserName: "carol", Role: 1}), errs.Conflict)
+	f.kind("AddMember by id, which would tell who there is", add("alice", project.NewMember{UserID: f.ids["helpdesk"], Role: 1}), errs.Invalid)
+	f.kind("AddMember again by id", add("admin", project.NewMember{UserID: f.ids["carol"], Role: 1}), errs.Conflict)
 	f.kind("AddMember of nobody", add("alice", project.NewMember{UserName: "dave", Role: 1}), errs.NotFound)
-	f.kind("AddMember of an unknown id", add("alice", project.NewMember{UserID: 999, Role: 1}), errs.NotFound)
+	f.kind("AddMember of an unknown id", add("admin", project.NewMember{UserID: 999, Role: 1}), errs.NotFound)
 	f.kind("AddMember without a role", add("alice", project.NewMember{UserName: "helpdesk"}), errs.Invalid)
 	f.kind("AddMember by a guest", add("bob", project.NewMember{UserName: "helpdesk", Role: 1}), errs.Denied)
 	f.kind("SetMemberRole of oneself by a developer", f.SetMemberRole(ctx, f.as("carol"), team, m.ID, store.RoleProjectAdmin), errs.Denied)
@@ -337,6 +339,16 @@ func TestRefreshTokens(t *testing.T) {
 // contents is a registry with images in some projects.
 type contents map[string]bool
 
+func (c contents) HasRepositories(_ context.Context, project string) (bool, error) {
+	_, left := c[project]
+	return left, nil
+}
+
+func (c contents) DropRepositories(_ context.Context, project string) error {
+	delete(c, project)
+	return nil
+}
+
 func (c contents) HasContent(_ context.Context, project string) (bool, error) {
 	if project == "unreadable" {
 		return false, errors.New("disk on fire")
@@ -358,5 +370,14 @@ func TestDeleteProjectWithImages(t *testing.T) {
 		t.Error("DeleteProject works although nobody knows whether it has images")
 	}
 	f.kind("DeleteProject by a guest", svc.DeleteProject(ctx, f.as("bob"), named("team")), errs.Denied)
-	f.ok("DeleteProject without images", f.WithContents(contents{}).DeleteProject(ctx, f.as("alice"), named("team")))
+	untagged := contents{"team": false, "left": false}
+	svc = f.WithContents(untagged)
+	f.ok("DeleteProject without tags", svc.DeleteProject(ctx, f.as("alice"), named("team")))
+	if _, left := untagged["team"]; left {
+		t.Error("DeleteProject leaves repositories behind")
+	}
+	_, err := svc.CreateProject(ctx, f.as("bob"), project.NewProject{Name: "left"})
+	f.kind("CreateProject over somebody's repositories", err, errs.Precondition)
+	_, err = svc.CreateProject(ctx, f.as("admin"), project.NewProject{Name: "left"})
+	f.ok("CreateProject over them by a system administrator", err)
 }

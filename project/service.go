@@ -26,7 +26,12 @@ type Service struct {
 
 // Contents tells what a registry holds of a project.
 type Contents interface {
+	// HasContent reports whether the project has images that can be found by a tag.
 	HasContent(ctx context.Context, project string) (bool, error)
+	// HasRepositories reports whether anything of the project is left, be it without a tag.
+	HasRepositories(ctx context.Context, project string) (bool, error)
+	// DropRepositories forgets what is left, where the registry can.
+	DropRepositories(ctx context.Context, project string) error
 }
 
 // WithContents returns a service that looks into a registry before it lets go of a project.

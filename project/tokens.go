@@ -39,6 +39,7 @@ func (s *Service) RevokeRefreshToken(ctx context.Context, c Caller, id string) e
 	if c.Anonymous() {
 		return signIn("revoke refresh tokens")
 	}
+	id = auth.RefreshTokenID(id) // the whole token is its holder's to give, but not ours to write down
 	t, err := s.store.RefreshToken(ctx, id)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return err

@@ -211,7 +211,7 @@ func (s *Service) checkOld(ctx context.Context, u store.User, old secret.Text) e
 }
 
 // replacePassword stores the hash first: a refresh token that is made with the old password until then is dropped, and
-// none can be made with it afterwards.
+// the store makes none for the user as it was before (store.RefreshToken.UserAsOf).
 func (s *Service) replacePassword(ctx context.Context, u store.User, hash string) error {
 	if _, err := s.store.UpdateUser(ctx, u.ID, func(now *store.User) error {
 		now.PasswordHash = hash

@@ -81,6 +81,21 @@ func (g *Gate) Repositories(ctx context.Context, sub auth.Subject, contains stri
 
 // HasContent reports whether a repository of the project has a tag, whoever may see it.
 func (g *Gate) HasContent(ctx context.Context, project string) (bool, error) {
+	return g.anyRepository(ctx, project, g.Upstream.HasTags)
+}
+
+// HasRepositories reports whether the registry knows a repository of the project, be it empty.
+func (g *Gate) HasRepositories(ctx context.Context, project string) (bool, error) {
+	return g.anyRepository(ctx, project, func(context.Context, string) (bool, error) { return true, nil })
+}
+
+// DropRepositories forgets the repositories of a project, where the registry can.
+func (g *Gate) DropRepositories(ctx context.Context, project string) error {
+	return g.Upstream.DropRepositories(ctx, project)
+}
+
+// anyRepository reports whether the predicate holds for a repository of the project.
+func (g *Gate) anyRepository(ctx context.Context, project string, is func(context.Context, string) (bool, error)) (bool, error) {
 	last := project
 	for {
 		names, more, err := g.Upstream.CatalogPage(ctx, last, pageSize)
@@ -91,8 +106,8 @@ func (g *Gate) HasContent(ctx context.Context, project string) (bool, error) {
 			if owner, ok := auth.Project(name); !ok || owner != project {
 				continue
 			}
-			if tagged, err := g.Upstream.HasTags(ctx, name); tagged || err != nil {
-				return tagged, err
+			if yes, err := is(ctx, name); yes || err != nil {
+				return yes, err
 			}
 		}
 		// Registries list in the order of folders or of bytes; '0' follows '/' in both.

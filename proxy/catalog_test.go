@@ -109,6 +109,8 @@ type list struct {
 	asked   *int
 }
 
+func (l list) DropRepositories(context.Context, string) error { return nil }
+
 func (l list) HasTags(context.Context, string) (bool, error) { return true, nil }
 
 func (l list) CatalogPage(_ context.Context, last string, n int) ([]string, bool, error) {
@@ -207,6 +209,7 @@ func TestHasContent(t *testing.T) {
 				t.Errorf("HasContent(%s) = %v, %v, want %v", project, got, err, want)
 			}
 		}
+		d.policy.table["alice"]["team-b"] = "pull,push"
 		token := d.token(t, "alice", "repository:team/a/b:pull,push,delete repository:team-b/x:pull,push", 0)
 		want("team", false)
 		d.pushImage(t, token, "team-b/x", "v1")
@@ -218,5 +221,15 @@ func TestHasContent(t *testing.T) {
 		d.do(t, call{method: "DELETE", path: "/v2/team/a/b/manifests/" + digest, token: token}).want(t, "deleting the manifest", 202)
 		d.do(t, call{method: "DELETE", path: "/v2/team/a/b/manifests/v1", token: token})
 		want("team", false)
+		if err := gate.DropRepositories(t.Context(), "team"); err != nil {
+			t.Fatalf("DropRepositories(team) = %v", err)
+		}
+		left, err := gate.HasRepositories(t.Context(), "team")
+		if err != nil || left != d.config.Upstream.TakesTokens() {
+			t.Errorf("HasRepositories(team) = %v, %v after DropRepositories, want some at a separate registry only", left, err)
+		}
+		if other, err := gate.HasRepositories(t.Context(), "team-b"); err != nil || !other {
+			t.Errorf("HasRepositories(team-b) = %v, %v, want them untouched", other, err)
+		}
 	})
 }

@@ -15,7 +15,8 @@ func (g *Gate) outbound(v *visit) *http.Request {
 	out.Form, out.PostForm, out.MultipartForm = nil, nil, nil // what was parsed before may hold a mount
 	out.Header = v.r.Header.Clone()
 	for name := range out.Header {
-		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+		// Connection names headers that the next hop must drop: a client could let its token be one of them.
+		if name == "Connection" || name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
 			delete(out.Header, name)
 		}
 	}
@@ -36,7 +37,7 @@ func (g *Gate) outbound(v *visit) *http.Request {
 // admit is gone. A stock registry reads mount, from and digest with FormValue, which looks into a form in the body
 // before it looks at the query: a client could mount there what the gate never saw.
 func (v *visit) plainBody(out *http.Request) {
-	if out.Header.Get("Content-Type") != "" {
+	if len(out.Header["Content-Type"]) > 0 {
 		out.Header.Set("Content-Type", "application/octet-stream")
 	}
 	if v.Kind == KindUploads && v.From == "" && v.r.URL.RawQuery != "" {

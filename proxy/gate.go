@@ -81,6 +81,9 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	}
 	switch v.Kind {
 	case KindBase:
+		if _, err := g.subject(ctx, v); err != nil {
+			return err
+		}
 		writePong(v)
 		return nil
 	case KindCatalog:
@@ -145,14 +148,17 @@ func (g *Gate) challenge(v *visit, scope auth.Scope, code string) {
 	v.w.Header().Set("WWW-Authenticate", c.String())
 }
 
-// admit lets the request in if the token covers it.
+// admit lets the request in if the token covers it and the policy still allows it: a member may have been removed since
+// the token was issued, and a project may be another one of the same name.
 func (g *Gate) admit(ctx context.Context, v *visit) error {
-	if v.claims.Access.Covers(v.Access()) {
-		return nil
-	}
 	sub, err := g.subject(ctx, v)
 	if err != nil {
 		return err
+	}
+	if v.claims.Access.Covers(v.Access()) {
+		if ok, err := g.grants(ctx, sub, v.Access()); ok || err != nil {
+			return err
+		}
 	}
 	if v.From != "" {
 		return g.admitMount(ctx, v, sub)

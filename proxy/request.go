@@ -198,6 +198,18 @@ func (q *Request) parseQuery(raw string) error {
 	if mount != "" && from != "" {
 		q.Mount, q.From = mount, from
 	}
+	return q.checkLast(values.Get("last"))
+}
+
+// checkLast refuses a place in a list that no list can have had: registries walk folders to find it.
+func (q *Request) checkLast(last string) error {
+	switch {
+	case last == "":
+	case q.Kind == KindCatalog && !auth.ValidRepository(last):
+		return badQuery("last=%q is no name of a repository", clip(last))
+	case q.Kind == KindTags && !validTag(last):
+		return badQuery("last=%q is no tag", clip(last))
+	}
 	return nil
 }
 

@@ -87,6 +87,9 @@ func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error)
 	return len(list.Tags) > 0, nil
 }
 
+// DropRepositories implements [Catalog]: a stock registry forgets no repository while it runs.
+func (s *Separate) DropRepositories(context.Context, string) error { return nil }
+
 // get sends a request of sealock's own, with a token for what it needs.
 func (s *Separate) get(ctx context.Context, what Request, query url.Values) (*http.Response, error) {
 	token, err := s.minter.Mint(ctx, what.Access())

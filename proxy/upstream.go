@@ -21,4 +21,6 @@ type Catalog interface {
 	CatalogPage(ctx context.Context, last string, n int) (names []string, more bool, err error)
 	// HasTags reports whether the repository has any tag. One that does not exist has none.
 	HasTags(ctx context.Context, repository string) (bool, error)
+	// DropRepositories forgets the repositories of a project, where the upstream can: a stock registry has no way to.
+	DropRepositories(ctx context.Context, project string) error
 }

@@ -24,7 +24,11 @@ This page is made from the program (` + "`make generate`" + `).
 |---|---|---|---|
 `)
 	for _, s := range List() {
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", s.Key, s.Env(), inTable(s.Default), s.Doc)
+		env := ""
+		if name := s.Env(); name != "" {
+			env = "`" + name + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, env, inTable(s.Default), s.Doc)
 	}
 	b.WriteString("\nA file with every key at its default: [examples/config.full.yaml](../examples/config.full.yaml).\n")
 	return b.String()

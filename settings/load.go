@@ -185,7 +185,9 @@ const envPrefix = "SEALOCK_"
 func environment(environ []string) (map[string]any, Faults) {
 	keys := map[string]Setting{}
 	for _, s := range List() {
-		keys[s.Env()] = s
+		if name := s.Env(); name != "" {
+			keys[name] = s
+		}
 	}
 	others := []string{"SEALOCK_CONFIG", "SEALOCK_SERVER", "SEALOCK_ACCESS_TOKEN", "SEALOCK_REQUIRE", "SEALOCK_E2E_BINARY"}
 	found := map[string]any{}
@@ -282,8 +284,11 @@ type Setting struct {
 	Default  any
 }
 
-// Env returns the name of the environment variable.
+// Env returns the name of the environment variable; "" for a list of several values each, which only a file can hold.
 func (s Setting) Env() string {
+	if t := reflect.TypeOf(s.Default); t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+		return ""
+	}
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
 }
 

@@ -189,5 +189,8 @@ func (v *validator) header(key string, h auth.Header) {
 func (v *validator) origin(key, raw string) {
 	u, err := url.Parse(raw)
 	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "" && u.User == nil && u.RawQuery == ""
-	v.check(ok, key, fmt.Sprintf("%q is no URL of a host", raw), "write it like https://registry.example.com:8443")
+	if err == nil {
+		raw = u.Redacted()
+	}
+	v.check(ok, key, fmt.Sprintf("%q is no URL of a host", raw), "write it like https://registry.example.com:8443, without a user and a path")
 }

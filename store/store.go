@@ -143,6 +143,7 @@ type Members interface {
 
 // RefreshTokens keeps refresh tokens.
 type RefreshTokens interface {
+	// CreateRefreshToken keeps a new token. Conflict: the id is taken, or the user is not as it was at t.UserAsOf.
 	CreateRefreshToken(ctx context.Context, t RefreshToken) error
 	RefreshToken(ctx context.Context, id string) (RefreshToken, error)
 	ListRefreshTokens(ctx context.Context, f Filter) iter.Seq2[RefreshToken, error]

@@ -70,9 +70,12 @@ func (rc registryConfig) run(env *environment, cfg settings.Config) error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
-	root, _, err := dir.tokenRoot(time.Now())
+	root, created, err := dir.tokenRoot(time.Now())
 	if err != nil {
 		return err
+	}
+	if created {
+		fmt.Fprintf(env.Stderr, "note: there was no token root in %s, a new one is there now: the server must be started with the same --data-dir\n", dir.keys())
 	}
 	key, file, text := "rootcertbundle", "sealock-root.pem", root.PEM()
 	if rc.jwks {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +100,11 @@ func (s *system) openStore(ctx context.Context) (err error) {
 	if err := s.dir.prepare(); err != nil {
 		return err
 	}
+	unlock, err := s.dir.lock()
+	if err != nil {
+		return err
+	}
+	s.onClose(unlock)
 	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{}); err != nil {
 		return err
 	}
@@ -128,6 +134,9 @@ func (s *system) openKeys(ctx context.Context) error {
 // credentialLife is how long a verified password is remembered.
 const credentialLife = time.Minute
 
+// subjectLife is how long another replica's change of a user may take to count here.
+const subjectLife = 5 * time.Second
+
 // openUsers puts the user sources together. A change of a user or of its memberships is known at once.
 func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
@@ -135,12 +144,14 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.users = users
+	subjects := auth.NewSubjectCache(users, subjectLife)
+	s.users = subjects
 	cache := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = cache
 	cancel := s.store.Subscribe(func(c store.Change) {
 		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
 			cache.Forget(c.UserID)
+			subjects.Forget(c.UserID)
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -223,8 +234,22 @@ func (s *system) openHandler(context.Context) error {
 		e.GET("/ca.crt", s.serveCA)
 	}
 	e.GET("/", s.serveWelcome)
-	s.handler = httpx.RequestIDs(rand.Reader, e)
+	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
 	return nil
+}
+
+// bodyPatience is how long a request that is no blob may take to arrive.
+const bodyPatience = 30 * time.Second
+
+// patient ends requests whose body does not come: outside of /v2/ no body is large, and each would hold a connection.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, "/v2/") {
+			// A writer that knows no deadlines is a test's.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // notFound answers what no route takes.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,5 +211,107 @@ func TestWelcomePage(t *testing.T) {
 	}
 	if w := s.call(t, "", "", "GET", "/nowhere", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), `"errors"`) {
 		t.Errorf("GET /nowhere = %d %s, want 404 with errors", w.Code, w.Body)
+	}
+}
+
+// A token is worth no more than what its subject may do now: not for a removed member, a deleted user or a project
+// that is another one by now.
+func TestOldTokensAtTheDoor(t *testing.T) {
+	s := startSystem(t, nil)
+	member, user := withAlice(t, s)
+	token, got := s.granted(t, "alice", "wonderland-1", wanted)
+	if got != wanted {
+		t.Fatalf("granted %q, want %q", got, wanted)
+	}
+	push := func(what string, want int) {
+		t.Helper()
+		if w := s.call(t, "bearer", token, "POST", "/v2/team/app/blobs/uploads/", ""); w.Code != want {
+			t.Errorf("%s: an upload = %d %s, want %d", what, w.Code, w.Body, want)
+		}
+	}
+	push("as a developer", http.StatusAccepted)
+	s.api(t, "DELETE", member, "", 200)
+	push("without a membership", http.StatusForbidden)
+	s.api(t, "POST", "/projects/team/members", `{"role_id":2,"member_user":{"username":"alice"}}`, 201)
+	push("as a developer again", http.StatusAccepted)
+	s.api(t, "DELETE", "/projects/team", "", 200)
+	push("without the project", http.StatusForbidden)
+	s.api(t, "POST", "/projects", `{"project_name":"team"}`, 201)
+	push("in another project of that name", http.StatusForbidden)
+	s.api(t, "DELETE", user, "", 200)
+	push("of a user that is gone", http.StatusUnauthorized)
+	if w := s.call(t, "bearer", token, "GET", "/v2/", ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("the ping of a user that is gone = %d, want 401", w.Code)
+	}
+}
+
+// Logins and changes of the password at the same time leave no refresh token of the old one.
+func TestPasswordChangeEndsLoginsUnderWay(t *testing.T) {
+	s := startSystem(t, nil)
+	_, user := withAlice(t, s)
+	const login = "/service/token?service=sealock&offline_token=true"
+	if w := s.call(t, "alice", "wonderland-1", "GET", login, ""); w.Code != http.StatusOK {
+		t.Fatalf("login = %d %s", w.Code, w.Body)
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					s.call(t, "alice", "wonderland-1", "GET", login, "")
+				}
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	s.api(t, "PUT", user+"/password", `{"new_password":"wonderland-2"}`, 200)
+	time.Sleep(50 * time.Millisecond)
+	close(stop)
+	wg.Wait()
+	w := s.api(t, "GET", "/refresh-tokens?username=alice", "", 200)
+	if body := strings.TrimSpace(w.Body.String()); body != "[]" {
+		t.Errorf("refresh tokens after the change of the password: %s, want none", body)
+	}
+}
+
+// What another site's page makes a browser send changes nothing.
+func TestCrossSiteChanges(t *testing.T) {
+	s := startSystem(t, nil)
+	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+		req := httptest.NewRequestWithContext(t.Context(), "POST", "http://localhost:8080/api/v2.0/keys/rotate", nil)
+		req.Header.Set(header, value)
+		req.SetBasicAuth("admin", testPassword)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, req)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("POST with %s: %s = %d %s, want 403", header, value, w.Code, w.Body)
+		}
+	}
+}
+
+// Two servers never share a data folder.
+func TestDataFolderIsLocked(t *testing.T) {
+	s := startSystem(t, nil)
+	_, err := newSystem(t.Context(), s.cfg, quiet())
+	if err == nil || !strings.Contains(err.Error(), "is in use by another sealock") {
+		t.Errorf("newSystem() on the same folder = %v, want that it is in use", err)
+	}
+}
+
+// A place in a list that no list can have had is refused, and costs nothing.
+func TestHostilePlacesInLists(t *testing.T) {
+	s := startSystem(t, nil)
+	token, _ := s.granted(t, "admin", testPassword, "repository:library/app:pull")
+	for _, target := range []string{
+		"/v2/_catalog?last=" + strings.Repeat("/", 10_000), "/v2/_catalog?last=%00", "/v2/_catalog?last=..",
+		"/v2/library/app/tags/list?last=%00", "/v2/library/app/tags/list?last=" + strings.Repeat("a", 5_000),
+	} {
+		if w := s.call(t, "bearer", token, "GET", target, ""); w.Code != http.StatusBadRequest || strings.Contains(w.Body.String(), s.cfg.DataDir) {
+			t.Errorf("GET %.50s… = %d %s, want 400 without a path", target, w.Code, w.Body)
+		}
 	}
 }

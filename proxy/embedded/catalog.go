@@ -7,6 +7,7 @@ import (
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -59,6 +60,18 @@ func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error)
 		return false, errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
 	}
 	return len(tags) > 0, nil
+}
+
+// DropRepositories implements proxy.Catalog. Blobs stay until they are collected; without a repository nobody reaches them.
+func (r *Registry) DropRepositories(ctx context.Context, project string) error {
+	if !auth.ValidRepository(project) { // it becomes a path
+		return errs.New(errs.Invalid, "no project can be named like that").WithHint("use the project's name")
+	}
+	err := r.disk.Delete(ctx, repositoriesRoot+"/"+project)
+	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
+		return errs.New(errs.Unavailable, "the embedded registry's folder can't be changed").WithHint("check the disk and its permissions").Because(err)
+	}
+	return nil
 }
 
 // repository returns the name of the repository whose manifests folder this is, and whether to walk past a folder that

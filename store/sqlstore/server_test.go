@@ -27,12 +27,14 @@ import (
 // TestPostgres and TestMariaDB run everything that is true of a store on a server, each on one server and each part in
 // a database of its own.
 func TestPostgres(t *testing.T) {
+	t.Parallel()
 	s := testkit.Postgres(t)
 	onServer(t, s)
 	t.Run("other encoding", func(t *testing.T) { otherEncoding(t, s) })
 }
 
 func TestMariaDB(t *testing.T) {
+	t.Parallel()
 	s := testkit.MariaDB(t)
 	onServer(t, s)
 	t.Run("interrupted migration", func(t *testing.T) { interruptedMigration(t, s) })

@@ -93,12 +93,17 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 		return err
 	}
 	err := s.again(ctx, func() error {
-		_, err := s.write.NewInsert().Model(&row).Exec(ctx)
-		return err
+		return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+			if err := s.unchanged(ctx, tx, t); err != nil {
+				return err
+			}
+			_, err := tx.NewInsert().Model(&row).Exec(ctx)
+			return err
+		})
 	})
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || errs.Is(err, errs.Conflict):
+		return err
 	case s.dialect.fault(err) == faultDuplicate:
 		return taken("refresh token", row.ID)
 	case s.dialect.fault(err) == faultReference:
@@ -106,6 +111,20 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 	default:
 		return s.failed("creating a refresh token", err)
 	}
+}
+
+// unchanged returns a Conflict if the token's user is not as it was when it was authenticated: tokens of before are
+// dropped with a password, and none may slip in after that.
+func (s *Store) unchanged(ctx context.Context, tx bun.Tx, t store.RefreshToken) error {
+	if t.UserID == 0 || t.UserAsOf.IsZero() {
+		return nil
+	}
+	var changed int64
+	err := s.locked(tx.NewSelect().Model((*userRow)(nil)).Column("updated_at").Where("id = ?", t.UserID)).Scan(ctx, &changed)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && changed != toMicros(t.UserAsOf) {
+		return errs.New(errs.Conflict, "user %q was changed meanwhile", t.Subject).WithHint("log in again")
+	}
+	return err
 }
 
 // RefreshToken returns the refresh token with the id, or NotFound. Whether it is still alive is for the caller to see.

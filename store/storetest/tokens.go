@@ -30,7 +30,15 @@ func refreshTokens(t *testing.T, s store.Store) {
 	}
 	kind(t, "CreateRefreshToken with a taken id", s.CreateRefreshToken(ctx, want), errs.Conflict)
 	kind(t, "CreateRefreshToken with nothing", s.CreateRefreshToken(ctx, store.RefreshToken{}), errs.Invalid)
-	_, err := s.RefreshToken(ctx, "ONE")
+	asOf := token("as-of", alice)
+	asOf.UserAsOf = alice.UpdatedAt
+	ok(t, "CreateRefreshToken for the user as it is", s.CreateRefreshToken(ctx, asOf))
+	ok(t, "DeleteRefreshToken", s.DeleteRefreshToken(ctx, "as-of"))
+	must[store.User](t, "UpdateUser")(s.UpdateUser(ctx, alice.ID, func(u *store.User) error { u.PasswordHash = "changed"; return nil }))
+	kind(t, "CreateRefreshToken for the user as it was", s.CreateRefreshToken(ctx, asOf), errs.Conflict)
+	_, err := s.RefreshToken(ctx, "as-of")
+	kind(t, "RefreshToken that was not made", err, errs.NotFound)
+	_, err = s.RefreshToken(ctx, "ONE")
 	kind(t, "RefreshToken of an unknown id", err, errs.NotFound)
 
 	ok(t, "TouchRefreshToken", s.TouchRefreshToken(ctx, "one", when(5)))

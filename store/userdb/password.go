@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -142,10 +143,23 @@ func (h *Hasher) acquire(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:
 		return nil
+	default:
+	}
+	patience := time.NewTimer(maxWait)
+	defer patience.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-patience.C:
+		return errs.New(errs.TooMany, "too many logins wait for their turn").WithHint("try again in a moment")
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
+
+// maxWait is how long a login waits for its turn. A client that waited longer has given up, and its place in the queue
+// would keep others waiting.
+const maxWait = 5 * time.Second
 
 // phc is a hash in the PHC string format: $argon2id$v=19$m=19456,t=2,p=1$salt$key.
 type phc struct {

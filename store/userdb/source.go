@@ -49,24 +49,28 @@ func (s *Source) Authenticate(ctx context.Context, cred auth.Credential) (auth.S
 		return auth.Subject{}, auth.ErrBadCredential
 	}
 	if verdict.Outdated {
-		s.renew(ctx, u, cred.Secret)
+		u = s.renew(ctx, u, cred.Secret)
 	}
 	return s.subject(u), nil
 }
 
 // renew stores a hash with today's parameters in place of an old one. The password is right either way, so that
 // nothing is lost when it can't be done: the next login tries again.
-func (s *Source) renew(ctx context.Context, u store.User, password secret.Text) {
+func (s *Source) renew(ctx context.Context, u store.User, password secret.Text) store.User {
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
-		return
+		return u
 	}
-	_, _ = s.users.UpdateUser(ctx, u.ID, func(now *store.User) error {
+	renewed, err := s.users.UpdateUser(ctx, u.ID, func(now *store.User) error {
 		if now.PasswordHash == u.PasswordHash { // else it was changed in the meantime
 			now.PasswordHash = hash
 		}
 		return nil
 	})
+	if err != nil || renewed.PasswordHash != hash {
+		return u
+	}
+	return renewed
 }
 
 // Resolve returns the user of that name as it is now, or auth.ErrUnknownSubject.
@@ -82,5 +86,5 @@ func (s *Source) Resolve(ctx context.Context, name string) (auth.Subject, error)
 }
 
 func (s *Source) subject(u store.User) auth.Subject {
-	return auth.Subject{Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin, Source: s.name, Since: u.CreatedAt}
+	return auth.Subject{Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin, Source: s.name, Since: u.CreatedAt, AsOf: u.UpdatedAt}
 }
