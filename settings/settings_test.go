@@ -253,6 +253,7 @@ func TestFaultsOfSources(t *testing.T) {
 		"[{type: database}, {type: database}]":                 `sources[1].name: the name "database" is there already`,
 		"[{type: database}, {type: database, name: b}]":        "sources[1].type: is there already",
 		"[{type: directory, url: x, timeout: soon}]":           "sources[0].timeout",
+		"[{type: directory, url: x, password: 0123}]":          "sources[0].password: is no text: put it into quotes",
 		"[{type: directory, url: x, password_file: /nowhere}]": "sources[0].password_file: can't read",
 		"nothing": "sources",
 	} {

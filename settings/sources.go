@@ -91,7 +91,7 @@ func (s *Source) read(item map[string]any, types SourceTypes, path string) Fault
 			own[key] = value
 		}
 	}
-	faults := unknownKeys(own, t, path)
+	faults := append(unknownKeys(own, t, path), secretsThatAreNoText(own, t, path)...)
 	target := reflect.New(t)
 	target.Elem().Set(reflect.ValueOf(defaults))
 	if unfit := decodeSource(own, target.Interface(), path); len(unfit) > 0 {
@@ -101,6 +101,19 @@ func (s *Source) read(item map[string]any, types SourceTypes, path string) Fault
 	s.Config = target.Elem().Interface()
 	if checker, ok := s.Config.(SourceChecker); ok {
 		checker.Check(func(key, what, remedy string) { faults = append(faults, Fault{path + key, what, remedy}) })
+	}
+	return faults
+}
+
+// secretsThatAreNoText takes out secrets that YAML read as something else than text: 0123 is a number to it.
+func secretsThatAreNoText(values map[string]any, t reflect.Type, path string) Faults {
+	var faults Faults
+	known := fields(t)
+	for _, key := range sortedKeys(values) {
+		if _, isText := values[key].(string); !isText && known[key].Type == reflect.TypeFor[secret.Text]() {
+			faults = append(faults, Fault{path + key, "is no text", "put it into quotes"})
+			delete(values, key)
+		}
 	}
 	return faults
 }

@@ -46,8 +46,8 @@ func (c Config) Check(report func(key, what, remedy string)) {
 			report("env", "holds something that is not NAME=value", "write it like [LANG=C]")
 		}
 	}
-	if c.Timeout <= 0 || c.Timeout > time.Minute {
-		report("timeout", "is not between 0s and 1m", "use 5s")
+	if c.Timeout < 100*time.Millisecond || c.Timeout > time.Minute {
+		report("timeout", "is not between 100ms and 1m", "use 5s")
 	}
 	if c.Retries < 0 || c.Retries > 10 {
 		report("retries", "is not between 0 and 10", "use 2")

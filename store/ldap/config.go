@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -68,9 +69,10 @@ func (c Config) Check(report func(key, what, remedy string)) {
 		}
 	}
 	check(len(c.URLs) > 0, "urls", "is missing", "write it like [ldaps://ldap.example.com]")
-	for _, raw := range c.URLs {
+	for i, raw := range c.URLs {
 		_, err := parseServer(raw)
-		check(err == nil, "urls", fmt.Sprintf("%q is no URL of a server", raw), "write it like ldaps://ldap.example.com:636 or ldap://ldap.example.com")
+		// The URL is not quoted: it may hold a password that does not belong there.
+		check(err == nil, fmt.Sprintf("urls[%d]", i), "is no URL of a server", "write it like ldaps://ldap.example.com:636 or ldap://ldap.example.com")
 	}
 	check((c.BindDN == "") == c.BindPassword.Empty(), "bind_dn", "goes together with bind_password", "set both, or none to search anonymously")
 	for key, dn := range map[string]string{"bind_dn": c.BindDN, "user_base": c.UserBase, "group_base": c.GroupBase, "admin_group": c.AdminGroup} {
@@ -91,7 +93,7 @@ func (c Config) Check(report func(key, what, remedy string)) {
 		}
 	}
 	c.checkGroups(check)
-	check(c.Timeout > 0 && c.Timeout <= time.Minute, "timeout", "is not between 0s and 1m", "use 5s")
+	check(c.Timeout >= 100*time.Millisecond && c.Timeout <= time.Minute, "timeout", "is not between 100ms and 1m", "use 5s")
 	check(c.Connections > 0, "connections", "is not positive", "use 16")
 }
 
@@ -124,7 +126,7 @@ func parseServer(raw string) (server, error) {
 	}
 	port := map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
 	if port == "" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return server{}, fmt.Errorf("%q is no ldap or ldaps URL of a host", raw)
+		return server{}, errors.New("an entry of urls is no ldap or ldaps URL of a host")
 	}
 	if u.Port() != "" {
 		port = u.Port()

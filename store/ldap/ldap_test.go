@@ -334,8 +334,8 @@ func TestCheck(t *testing.T) {
 	}{
 		"good":               {func(*ldap.Config) {}, ""},
 		"no server":          {func(c *ldap.Config) { c.URLs = nil }, "urls"},
-		"http":               {func(c *ldap.Config) { c.URLs = []string{"http://x"} }, "urls"},
-		"a path":             {func(c *ldap.Config) { c.URLs = []string{"ldaps://x/dc=y"} }, "urls"},
+		"http":               {func(c *ldap.Config) { c.URLs = []string{"http://x"} }, "urls[0]"},
+		"a path":             {func(c *ldap.Config) { c.URLs = []string{"ldaps://x/dc=y"} }, "urls[0]"},
 		"half an account":    {func(c *ldap.Config) { c.BindDN = rootDN }, "bind_dn"},
 		"no DN":              {func(c *ldap.Config) { c.UserBase = "people" }, "user_base"},
 		"no base":            {func(c *ldap.Config) { c.UserBase = "" }, "user_base"},
