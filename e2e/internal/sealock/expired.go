@@ -43,8 +43,10 @@ func (s *Server) resign(token string, end time.Time) (string, error) {
 		return "", fmt.Errorf("decoding the claims: %w", err)
 	}
 	claims["exp"] = end.Unix()
-	claims["iat"] = end.Add(-5 * time.Minute).Unix()
-	claims["nbf"] = claims["iat"]
+	if end.Before(time.Now()) { // else it stays as young as it is: a token from before its user is refused for that
+		claims["iat"] = end.Add(-5 * time.Minute).Unix()
+		claims["nbf"] = claims["iat"]
+	}
 	if raw, err = json.Marshal(claims); err != nil {
 		return "", fmt.Errorf("encoding the claims: %w", err)
 	}
