@@ -138,7 +138,7 @@ Then set store.url to the same URL and start it again. The SQLite file is left a
 			if err != nil {
 				return err
 			}
-			return dbCopy(cmd.Context(), env, dataDir(cfg.DataDir).database(), target)
+			return dbCopy(cmd.Context(), env, dataDir(cfg.DataDir), target)
 		},
 	}
 	addSettingsFlags(cmd, &flags, "data_dir")
@@ -162,10 +162,17 @@ func copyTarget(to, file string) (secret.Text, error) {
 	return cfg.Store.URL, err
 }
 
-func dbCopy(ctx context.Context, env *environment, from string, to secret.Text) error {
+// dbCopy refuses while a server runs on the folder: what it writes after the copy would be lost.
+func dbCopy(ctx context.Context, env *environment, dir dataDir, to secret.Text) error {
+	from := dir.database()
 	if _, err := os.Stat(from); os.IsNotExist(err) {
 		return errs.New(errs.NotFound, "there is no database %q", from).WithHint("name the folder that holds sealock.db with --data-dir")
 	}
+	unlock, err := dir.lock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unlock() }() // the process ends
 	where := sqlstore.Database{URL: to}
 	progress := newProgress(env)
 	n, err := sqlstore.Copy(ctx, from, where, progress.show)
