@@ -15,7 +15,7 @@ func (d dataDir) lock() (unlock func() error, err error) {
 		return nil, errs.New(errs.Invalid, "the data folder %q can't be locked", string(d)).
 			WithHint("make it writable for this user, or choose another with --data-dir").Because(cause(err))
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor is small
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close() // it was not locked
 		return nil, errs.New(errs.Invalid, "the data folder %q is in use by another sealock", string(d)).
 			WithHint("stop that one, or choose another folder with --data-dir")
