@@ -187,6 +187,9 @@ func (s *Service) SetPassword(ctx context.Context, c Caller, id int64, old, fres
 			if user, err = s.store.User(ctx, id); err != nil {
 				return err
 			}
+			if user.PasswordHash == "" {
+				return errs.New(errs.Precondition, "the password of user %q is not kept here", user.Name).WithHint("change it where the user comes from")
+			}
 			if own {
 				if err := s.checkOld(ctx, user, old); err != nil {
 					return err

@@ -113,7 +113,7 @@ func newPool(size int, dial func(ctx context.Context) (*ldap.Conn, error)) *pool
 	return &pool{dial: dial, idle: make(chan *ldap.Conn, size), slot: make(chan struct{}, size)}
 }
 
-// do runs fn with a connection. One that had been idle may have died in the meantime: then fn runs once more with a new one.
+// do runs fn with a connection. One that had been idle may have died in the meantime: then fn runs again with a new one.
 func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error) error {
 	select {
 	case p.slot <- struct{}{}:
@@ -127,13 +127,21 @@ func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error) error {
 			return err
 		}
 	}
+	answered, err := p.fresh(ctx, fn)
+	if !answered && ctx.Err() == nil {
+		_, err = p.fresh(ctx, fn) // a server that restarts cuts off those who come first
+	}
+	return err
+}
+
+// fresh runs fn with a new connection and reports whether the server has answered.
+func (p *pool) fresh(ctx context.Context, fn func(*ldap.Conn) error) (answered bool, err error) {
 	conn, err := p.dial(ctx)
 	if err != nil {
-		return err
+		return true, err // dial has tried every server
 	}
 	err = fn(conn)
-	p.keep(conn, err)
-	return err
+	return p.keep(conn, err), err
 }
 
 // waiting returns an idle connection, or nil.

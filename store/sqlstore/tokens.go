@@ -92,14 +92,12 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 	if err := row.check(); err != nil {
 		return err
 	}
-	err := s.again(ctx, func() error {
-		return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-			if err := s.unchanged(ctx, tx, t); err != nil {
-				return err
-			}
-			_, err := tx.NewInsert().Model(&row).Exec(ctx)
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.unchanged(ctx, tx, t); err != nil {
 			return err
-		})
+		}
+		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		return err
 	})
 	switch {
 	case err == nil || errs.Is(err, errs.Conflict):
