@@ -29,6 +29,7 @@ func TestSigning(t *testing.T) {
 		{"RS256", "kid", registry.V31},
 		{"EdDSA", "x5c", registry.V30},
 		{"EdDSA", "x5c", registry.V31},
+		{"EdDSA", "kid", registry.V30},
 		{"EdDSA", "kid", registry.V31},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%s", row.algorithm, row.header, row.kind), func(t *testing.T) {
