@@ -77,11 +77,8 @@ type Component struct {
 	Healthy bool
 }
 
-// Info is what GET /systeminfo tells besides what a request's origin does.
+// Info is what GET /systeminfo tells besides what a request's origin and the policy do.
 type Info struct {
-	Version          string // of this program
-	AuthMode         string // Harbor's word for where users come from; "" is db_auth
-	OnlyAdminCreates bool   // projects
-	ReadOnly         bool
-	HasCA            bool
+	Version string // of this program
+	HasCA   bool
 }

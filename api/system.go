@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sealock/sealock/api/gen"
+	"github.com/sealock/sealock/auth"
 )
 
 // spoken is the version of Harbor's API that is spoken here: clients read features from it.
@@ -51,24 +52,34 @@ func healthOf(components []Component) gen.OverallHealthStatus {
 }
 
 func (h *handlers) GetSystemInfo(c echo.Context) error {
-	return reply(c, func(_ context.Context, who Caller) (gen.GeneralInfo, error) {
+	return reply(c, func(ctx context.Context, who Caller) (gen.GeneralInfo, error) {
+		creation, err := h.projectCreation(ctx)
+		if err != nil {
+			return gen.GeneralInfo{}, err
+		}
 		origin := h.Origins.Of(c.Request())
 		info := gen.GeneralInfo{
-			AuthMode: h.Info.AuthMode, ExternalURL: origin.String(), RegistryURL: origin.Host,
-			ProjectCreationRestriction: "everyone", ReadOnly: h.Info.ReadOnly, HasCaRoot: h.Info.HasCA,
-			CurrentTime: h.Now().UTC(),
-		}
-		if info.AuthMode == "" {
-			info.AuthMode = "db_auth"
-		}
-		if h.Info.OnlyAdminCreates {
-			info.ProjectCreationRestriction = "adminonly"
+			AuthMode: "db_auth", ExternalURL: origin.String(), RegistryURL: origin.Host,
+			ProjectCreationRestriction: creation, HasCaRoot: h.Info.HasCA, CurrentTime: h.Now().UTC(),
 		}
 		if !who.Anonymous() {
 			info.HarborVersion = pointer(spoken + "-sealock-" + h.Info.Version)
 		}
 		return info, nil
 	})
+}
+
+// projectCreation says in Harbor's words what the policy says of somebody who is signed in and nothing besides. No user
+// can have that name.
+func (h *handlers) projectCreation(ctx context.Context) (string, error) {
+	ruling, err := h.Decider.Decide(ctx, auth.Subject{Name: "@anybody"}, auth.Access{Resource: "project", Action: "create"})
+	if err != nil {
+		return "", err
+	}
+	if ruling.Allowed {
+		return "everyone", nil
+	}
+	return "adminonly", nil
 }
 
 func pointer[T any](v T) *T { return &v }

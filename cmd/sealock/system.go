@@ -49,7 +49,7 @@ type system struct {
 	policy    *policy.Engine
 	service   *project.Service
 	issuer    *auth.Issuer
-	registry  upstream
+	registry  proxy.Upstream
 	gate      *proxy.Gate // nil with only: auth
 	origins   httpx.Origins
 	trusted   httpx.TrustedProxies

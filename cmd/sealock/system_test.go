@@ -157,6 +157,23 @@ func TestPolicyFileIsWatched(t *testing.T) {
 	}
 	await("a denial", "p, developer, repository, team/**, push, deny\n", "repository:team/app:pull")
 	await("the denial gone", "", wanted)
+	restriction := func() string {
+		var info struct {
+			Creation string `json:"project_creation_restriction"`
+		}
+		if err := json.Unmarshal(s.api(t, "GET", "/systeminfo", "", 200).Body.Bytes(), &info); err != nil {
+			t.Fatal(err)
+		}
+		return info.Creation
+	}
+	if got := restriction(); got != "everyone" {
+		t.Errorf("project creation by the default policy = %q, want everyone", got)
+	}
+	await("a denial of projects too", "p, developer, repository, team/**, push, deny\np, authenticated, project, @system, create, deny\n", "repository:team/app:pull")
+	if got := restriction(); got != "adminonly" {
+		t.Errorf("project creation where the policy denies it = %q, want adminonly", got)
+	}
+	await("that gone", "", wanted)
 	if err := os.WriteFile(file, []byte("p, developer, repository, **, pull, perhaps\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

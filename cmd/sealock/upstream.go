@@ -13,13 +13,8 @@ import (
 	"github.com/sealock/sealock/proxy/embedded"
 )
 
-// upstream is a registry behind the gate that can tell whether it is well.
-type upstream interface {
-	proxy.Upstream
-}
-
 // openUpstream opens the embedded registry, or the way to the separate one.
-func (s *system) openUpstream(ctx context.Context) (upstream, error) {
+func (s *system) openUpstream(ctx context.Context) (proxy.Upstream, error) {
 	if s.cfg.Registry.URL != "" {
 		return s.openSeparate()
 	}
@@ -35,7 +30,7 @@ func (s *system) openUpstream(ctx context.Context) (upstream, error) {
 	return r, nil
 }
 
-func (s *system) openSeparate() (upstream, error) {
+func (s *system) openSeparate() (proxy.Upstream, error) {
 	var tlsConfig *tls.Config
 	if s.cfg.Registry.CAFile != "" {
 		text, err := os.ReadFile(s.cfg.Registry.CAFile)
