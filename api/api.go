@@ -30,7 +30,7 @@ type Deps struct {
 	Recorder     audit.Recorder
 	Authn        auth.Authenticator
 	Verifier     auth.Verifier
-	Resolver     auth.Resolver
+	Holders      auth.Holders
 	Errors       httpx.Errors
 	Origins      httpx.Origins
 	Proxies      httpx.TrustedProxies

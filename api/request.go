@@ -78,7 +78,11 @@ func (d Deps) asker(r *http.Request) (asker, error) {
 	}
 	cred.Remote = d.Proxies.ClientIP(r)
 	who, err := d.Authn.Authenticate(r.Context(), cred)
-	return asker{who: who, method: "password", claim: auth.Presented(cred.Name)}, err
+	method := "password"
+	if who.How != "" {
+		method = who.How
+	}
+	return asker{who: who, method: method, claim: auth.Presented(cred.Name)}, err
 }
 
 // bearer accepts access tokens for the API alone: whoever runs a registry sees those that are for it.
@@ -92,7 +96,7 @@ func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
 		return asker{method: "anonymous"}, nil
 	}
 	a.claim = claims.Subject
-	a.who, err = auth.Bearer(ctx, d.Resolver, claims)
+	a.who, err = auth.Bearer(ctx, d.Holders, claims)
 	return a, err
 }
 

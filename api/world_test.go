@@ -135,7 +135,7 @@ func (w *world) build() http.Handler {
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute),
-		Verifier: w.tokens, Resolver: source, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
+		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
 	return must(t, handler, err)
 }
@@ -334,3 +334,10 @@ func (w *world) userPath(name, rest string) string {
 }
 
 func urlEscape(s string) string { return url.QueryEscape(s) }
+
+// records finds holders of tokens in the records alone.
+type records struct{ *userdb.Source }
+
+func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
+	return r.Resolve(ctx, name)
+}

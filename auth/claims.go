@@ -19,6 +19,7 @@ type ClaimSet struct {
 	IssuedAt  time.Time
 	JTI       string
 	Access    Scope
+	Via       string // the credential that the token ends with; "" for none
 }
 
 // Header says which key reference a signed token carries, because registries differ in what they look up

@@ -188,7 +188,7 @@ func (e *Endpoint) authenticate(r *http.Request) (sub Subject, claimed string, e
 		if err != nil {
 			return Subject{}, "", err
 		}
-		sub, err = Bearer(r.Context(), e.Issuer.resolver, claims)
+		sub, err = Bearer(r.Context(), e.Issuer.holders, claims)
 		return sub, claims.Subject, err
 	}
 	cred, err := oneBasic(headers)

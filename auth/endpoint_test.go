@@ -357,15 +357,15 @@ func TestSubjectCache(t *testing.T) {
 	ctx := context.Background()
 	source := &users{passwords: map[string]string{"alice": "x"}}
 	cache := auth.NewSubjectCache(source, time.Minute)
-	if _, err := cache.Resolve(ctx, "alice"); err != nil {
+	if _, err := cache.Holder(ctx, "alice", ""); err != nil {
 		t.Fatal(err)
 	}
 	delete(source.passwords, "alice")
-	if _, err := cache.Resolve(ctx, "alice"); err != nil {
+	if _, err := cache.Holder(ctx, "alice", ""); err != nil {
 		t.Errorf("Resolve() from memory = %v, want alice", err)
 	}
 	cache.Forget(int64(len("alice")))
-	if sub, err := cache.Resolve(ctx, "alice"); err == nil {
+	if sub, err := cache.Holder(ctx, "alice", ""); err == nil {
 		t.Errorf("Resolve() after Forget = %v, want an error", sub)
 	}
 }

@@ -51,7 +51,7 @@ type Issuer struct {
 	cfg      IssuerConfig
 	services map[string]Service
 	authn    Authenticator
-	resolver Resolver
+	holders  Holders
 	authz    Authorizer
 	signer   Signer
 	refresh  RefreshTokens
@@ -62,7 +62,7 @@ type Issuer struct {
 // IssuerDeps is what an Issuer works with.
 type IssuerDeps struct {
 	Authenticator Authenticator
-	Resolver      Resolver
+	Holders       Holders
 	Authorizer    Authorizer
 	Signer        Signer
 	RefreshTokens RefreshTokens
@@ -74,7 +74,7 @@ type IssuerDeps struct {
 func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
 	i := &Issuer{
 		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
-		authn: d.Authenticator, resolver: d.Resolver, authz: d.Authorizer, signer: d.Signer,
+		authn: d.Authenticator, holders: d.Holders, authz: d.Authorizer, signer: d.Signer,
 		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now,
 	}
 	for _, s := range cfg.Services {
@@ -148,16 +148,22 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 		return TokenAnswer{}, err
 	}
 	rec.Actor = sub.Name
+	if sub.How != "" && rec.Method != string(GrantRefresh) {
+		rec.Method = sub.How
+	}
 	decision, err := i.decide(ctx, sub, req, service)
 	if err != nil {
 		return TokenAnswer{}, err
 	}
-	claims := i.claims(sub, service, decision.Granted)
+	claims, err := i.claims(sub, service, decision.Granted)
+	if err != nil {
+		return TokenAnswer{}, err
+	}
 	token, err := i.signer.Sign(ctx, claims, service.Header)
 	if err != nil {
 		return TokenAnswer{}, err
 	}
-	answer := TokenAnswer{AccessToken: secret.New(token), Scope: claims.Access, ExpiresIn: i.cfg.Life, IssuedAt: claims.IssuedAt}
+	answer := TokenAnswer{AccessToken: secret.New(token), Scope: claims.Access, ExpiresIn: claims.ExpiresAt.Sub(claims.IssuedAt), IssuedAt: claims.IssuedAt}
 	if req.Offline && !sub.Anonymous() {
 		if answer.RefreshToken, err = i.refreshToken(ctx, sub, req, rec.Method); err != nil {
 			return TokenAnswer{}, err
@@ -227,7 +233,7 @@ func (i *Issuer) refreshed(ctx context.Context, presented secret.Text, service s
 	if t.Service != service {
 		return Subject{}, errInvalidGrant
 	}
-	sub, err := i.resolver.Resolve(ctx, t.Subject)
+	sub, err := i.holders.Holder(ctx, t.Subject, t.Via)
 	if errs.Is(err, errs.Unauthenticated) || err == nil && sub.ID != t.UserID {
 		return Subject{}, errInvalidGrant // the user is gone, or another one has its name
 	}
@@ -239,7 +245,7 @@ func (i *Issuer) refreshed(ctx context.Context, presented secret.Text, service s
 			return Subject{}, fmt.Errorf("noting the use of a refresh token: %w", err)
 		}
 	}
-	return sub, nil
+	return sub.EndingBy(t.ExpiresAt), nil
 }
 
 // touchEvery bounds how often a refresh token's last use is written: a busy client would make it a hot row.
@@ -257,13 +263,21 @@ func (i *Issuer) decide(ctx context.Context, sub Subject, req TokenRequest, serv
 	return d, nil
 }
 
-func (i *Issuer) claims(sub Subject, service Service, granted Scope) ClaimSet {
+// claims says what a token says. It never outlives the credential that it is issued for.
+func (i *Issuer) claims(sub Subject, service Service, granted Scope) (ClaimSet, error) {
 	now := i.now().UTC().Truncate(time.Second)
+	end := now.Add(i.cfg.Life)
+	if !sub.Until.IsZero() && sub.Until.Before(end) {
+		end = sub.Until.UTC().Truncate(time.Second)
+	}
+	if !end.After(now) {
+		return ClaimSet{}, ErrBadCredential.Because(fmt.Errorf("the credential of %q ended at %s", sub.Name, sub.Until))
+	}
 	return ClaimSet{
 		Issuer: i.cfg.Issuer, Subject: sub.Name, Audience: service.Name,
-		IssuedAt: now, NotBefore: now, ExpiresAt: now.Add(i.cfg.Life),
-		JTI: newJTI(), Access: granted,
-	}
+		IssuedAt: now, NotBefore: now, ExpiresAt: end,
+		JTI: newJTI(), Access: granted, Via: sub.Via,
+	}, nil
 }
 
 // newJTI returns 128 random bits.
@@ -281,10 +295,14 @@ func (i *Issuer) refreshToken(ctx context.Context, sub Subject, req TokenRequest
 	}
 	id, key := newRefreshSecret()
 	now := i.now().UTC()
+	end := now.Add(i.cfg.RefreshAbsolute)
+	if !sub.Until.IsZero() && sub.Until.Before(end) {
+		end = sub.Until
+	}
 	err := i.refresh.CreateRefreshToken(ctx, RefreshToken{
-		ID: id, SecretHash: hashSecret(key), Subject: sub.Name, UserID: sub.ID, Service: req.Service,
+		ID: id, SecretHash: hashSecret(key), Subject: sub.Name, UserID: sub.ID, Via: sub.Via, Service: req.Service,
 		ClientID: clip(req.ClientID), Remote: req.Remote, CreatedAt: now, LastUsedAt: now,
-		IdleExpiry: i.cfg.RefreshIdle, ExpiresAt: now.Add(i.cfg.RefreshAbsolute), UserAsOf: sub.AsOf,
+		IdleExpiry: i.cfg.RefreshIdle, ExpiresAt: end, UserAsOf: sub.AsOf,
 	})
 	if errs.Is(err, errs.Conflict) {
 		return secret.Text{}, errs.New(errs.Unavailable, "the account was changed at this moment").WithHint("try again").Because(err)
@@ -301,7 +319,10 @@ func (i *Issuer) Mint(ctx context.Context, service string, access Scope) (string
 	if !ok {
 		return "", i.unknownService(service)
 	}
-	c := i.claims(Subject{Name: internalSubject}, s, access)
+	c, err := i.claims(Subject{Name: internalSubject}, s, access)
+	if err != nil {
+		return "", err
+	}
 	c.ExpiresAt = c.IssuedAt.Add(MinTokenLife)
 	return i.signer.Sign(ctx, c, s.Header)
 }

@@ -21,6 +21,7 @@ type RefreshToken struct {
 	SecretHash []byte // SHA-256 of the secret; no slow hash is needed for 256 random bits
 	Subject    string // the subject's name
 	UserID     int64  // 0 where the user source is not the store
+	Via        string // the credential that it came from and ends with; "" for a password
 	Service    string // the only service that it mints access tokens for
 	ClientID   string // what the client called itself
 	Remote     string // the address it was issued to

@@ -15,13 +15,69 @@ type Subject struct {
 	ID       int64    // the store's user id; 0 where the store has none
 	SysAdmin bool     // holds the system administrator's role
 	Source   string   // the user source that vouched for it
-	Groups   []string // names of the groups it is in
+	Groups   []string // names of the groups it is in, as the source calls them
+	GroupIDs []int64  // the store's ids of the groups whose memberships it shares, in ascending order
+
+	// Kind says what it is, and decides what it is taken for: never its name.
+	Kind Kind
+	// How says with what it proved who it is, as the audit trail names it; "" is a password.
+	How string
+	// Via names the credential that tokens for it end with, such as a personal access token: a [Holders] knows it.
+	Via string
+	// Until is when the credential ends: nothing that is made for the subject may live longer. Zero is never.
+	Until time.Time
+	// Grants is what it may do besides what the policy's roles allow. What the policy denies, it may not.
+	Grants Permissions
+	// Bounds, if there are any, is what it may do at most, whatever the policy says. Who is bounded is never a
+	// SysAdmin: BoundedAdmin is then what the policy goes by.
+	Bounds       *Permissions
+	BoundedAdmin bool
+	// Roles are those that it has in projects besides those of the project's member list.
+	Roles []ProjectRole
 
 	// Since is when the subject came to be, if that is known: a token from before was issued to another one of its name.
 	Since time.Time
 	// AsOf is when the record that was authenticated was last changed, if that is known.
 	AsOf time.Time
 }
+
+// Kind is what sort of thing a subject is.
+type Kind string
+
+// The kinds of subjects.
+const (
+	KindUser     Kind = ""         // a person
+	KindRobot    Kind = "robot"    // a robot account
+	KindWorkload Kind = "workload" // a program that another issuer vouches for: a CI job, a pod
+)
+
+// ProjectRole is a role in one project, by its name in the policy file.
+type ProjectRole struct{ Project, Role string }
+
+// Bound returns the subject with no more than the permissions, and with no life beyond until (zero: no end of its own).
+// Nothing that was narrowed before gets wider: of two bounds, both hold.
+func (s Subject) Bound(p Permissions, until time.Time) Subject {
+	switch {
+	case s.Bounds == nil || s.Bounds.Cover(p):
+	case p.Cover(*s.Bounds):
+		p = *s.Bounds
+	default:
+		p = Permissions{} // both at once can't be written down as one: nothing is the answer that is never too much
+	}
+	s.Bounds, s.BoundedAdmin, s.SysAdmin = &p, s.BoundedAdmin || s.SysAdmin, false
+	return s.EndingBy(until)
+}
+
+// EndingBy returns the subject with no life beyond t. Zero is no end.
+func (s Subject) EndingBy(t time.Time) Subject {
+	if !t.IsZero() && (s.Until.IsZero() || t.Before(s.Until)) {
+		s.Until = t
+	}
+	return s
+}
+
+// Permitted reports whether the subject's bounds leave room for what is asked for.
+func (s Subject) Permitted(q Question) bool { return s.Bounds == nil || s.Bounds.Allow(q) }
 
 // Anonymous reports whether nobody vouched for the subject.
 func (s Subject) Anonymous() bool { return s.Name == "" }
@@ -48,19 +104,24 @@ var (
 	ErrBadCredential  = errs.New(errs.Unauthenticated, "unknown user or wrong password").WithHint("check both and run docker login again")
 )
 
-// Resolver finds the subject that an access token or a refresh token was issued for, as it is now: a name that is
-// gone gives [ErrUnknownSubject].
+// Resolver finds a subject of a user source by its name, as it is now: a name that is gone gives [ErrUnknownSubject].
 type Resolver interface {
 	Resolve(ctx context.Context, name string) (Subject, error)
 }
 
+// Holders finds who holds a token, as they are now and as the credential that the token came from (its Via, if it has
+// one) lets them act. A subject or a credential that is gone gives [ErrUnknownSubject].
+type Holders interface {
+	Holder(ctx context.Context, name, via string) (Subject, error)
+}
+
 // Bearer returns the subject that an access token was issued for, as it is now. One that is gone, or has another
 // subject in its place, gives [ErrUnknownSubject].
-func Bearer(ctx context.Context, r Resolver, c ClaimSet) (Subject, error) {
+func Bearer(ctx context.Context, h Holders, c ClaimSet) (Subject, error) {
 	if c.Subject == "" {
 		return Subject{}, nil
 	}
-	sub, err := r.Resolve(ctx, c.Subject)
+	sub, err := h.Holder(ctx, c.Subject, c.Via)
 	if err != nil {
 		return Subject{}, err
 	}

@@ -58,6 +58,7 @@ type wireClaims struct {
 	IssuedAt  int64  `json:"iat"`
 	JTI       string `json:"jti"`
 	Access    Scope  `json:"access"`
+	Via       string `json:"via,omitempty"` // ours alone: registries pass over what they do not know
 }
 
 // The methods of jwt.Claims, so that the library checks times, issuer and audience.
@@ -92,7 +93,7 @@ func (t *Tokens) Sign(_ context.Context, c ClaimSet, h Header) (string, error) {
 	claims, err := json.Marshal(wireClaims{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		ExpiresAt: c.ExpiresAt.Unix(), NotBefore: c.NotBefore.Unix(), IssuedAt: c.IssuedAt.Unix(),
-		JTI: c.JTI, Access: access,
+		JTI: c.JTI, Access: access, Via: c.Via,
 	})
 	if err != nil {
 		return "", fmt.Errorf("encoding claims: %w", err)
@@ -146,7 +147,7 @@ func (t *Tokens) parse(token string) (ClaimSet, error) {
 	return ClaimSet{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		ExpiresAt: time.Unix(c.ExpiresAt, 0), NotBefore: time.Unix(c.NotBefore, 0), IssuedAt: time.Unix(c.IssuedAt, 0),
-		JTI: c.JTI, Access: c.Access,
+		JTI: c.JTI, Access: c.Access, Via: c.Via,
 	}, nil
 }
 

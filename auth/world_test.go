@@ -75,6 +75,10 @@ func (u *users) Resolve(_ context.Context, name string) (auth.Subject, error) {
 	return auth.Subject{Name: name, ID: int64(len(name)), SysAdmin: slices.Contains(u.admins, name), Since: u.since}, nil
 }
 
+func (u *users) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
+	return u.Resolve(ctx, name)
+}
+
 // rules is a policy: subject → repository → actions.
 type rules struct {
 	table     map[string]map[string][]auth.Action
@@ -234,7 +238,7 @@ func (w *world) serve(t testing.TB) {
 		Issuer: "test-issuer", Life: 5 * time.Minute, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 72 * time.Hour,
 		Services: []auth.Service{{Name: "svc", Header: auth.HeaderX5C}, {Name: "other", Header: auth.HeaderKeyID}, {Name: auth.APIService, Header: auth.HeaderKeyID}},
 	}, auth.IssuerDeps{
-		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Resolver: w.users, Authorizer: w.rules,
+		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Holders: w.users, Authorizer: w.rules,
 		Signer: w.tokens, RefreshTokens: w.memory, Trail: w.memory, Now: w.clock.Now,
 	})
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)

@@ -41,8 +41,11 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 		a.who = a.who.with(rolePublic)
 	}
 	for _, name := range s.Roles {
-		if id, ok := a.gen.memberRoles[name]; ok {
-			a.who = a.who.with(id)
+		a.who = a.gen.addMember(a.who, name)
+	}
+	for _, r := range a.sub.Roles {
+		if r.Project == project {
+			a.who = a.gen.addMember(a.who, r.Role)
 		}
 	}
 	a.who = a.gen.addGrants(a.who, a.sub.Name, project)
@@ -67,7 +70,9 @@ func (a *asker) grant(ctx context.Context, r auth.ResourceActions) ([]auth.Actio
 		if !slices.Contains(r.Actions, auth.ActionAll) {
 			return nil, "the only action on the catalog is *", nil
 		}
-		return a.allowed(key{who: a.atSystem(), resource: string(auth.TypeRegistry), name: auth.CatalogName}, []auth.Action{auth.ActionAll})
+		// A permission has Harbor's words for it: to read the catalog.
+		return a.allowed(key{who: a.atSystem(), resource: string(auth.TypeRegistry), name: auth.CatalogName}, []auth.Action{auth.ActionAll},
+			auth.Question{Resource: "catalog", Action: "read"})
 	default:
 		return nil, fmt.Sprintf("nothing is granted for type %q", r.Type), nil
 	}
@@ -86,7 +91,8 @@ func (a *asker) grantRepository(ctx context.Context, r auth.ResourceActions) ([]
 		return nil, noSuchProject(project), nil
 	}
 	var wanted [3]auth.Action
-	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: r.Name}, tokenActions(wanted[:0], r.Actions))
+	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: r.Name}, tokenActions(wanted[:0], r.Actions),
+		auth.Question{Project: project, Repository: r.Name, Resource: string(auth.TypeRepository)})
 }
 
 // tokenActions appends to dst which of a registry's actions are asked for. Others are never put into a token, whatever
@@ -106,8 +112,9 @@ func tokenActions(dst, asked []auth.Action) []auth.Action {
 	return dst
 }
 
-// allowed asks the policy for each of the actions.
-func (a *asker) allowed(k key, wanted []auth.Action) ([]auth.Action, string, error) {
+// allowed asks the policy for each of the actions. The question is the same one in the words of permissions, and needs no
+// action where those are the policy's.
+func (a *asker) allowed(k key, wanted []auth.Action, q auth.Question) ([]auth.Action, string, error) {
 	if len(wanted) == 0 {
 		return nil, "no action that a registry knows was asked for", nil
 	}
@@ -115,7 +122,11 @@ func (a *asker) allowed(k key, wanted []auth.Action) ([]auth.Action, string, err
 	granted := make([]auth.Action, 0, len(wanted))
 	for i, action := range wanted {
 		k.action = string(action)
-		ruling, err := a.rule(k)
+		asked := q
+		if asked.Action == "" {
+			asked.Action = k.action
+		}
+		ruling, err := a.rule(k, asked)
 		if err != nil {
 			return nil, "", err
 		}
@@ -127,13 +138,21 @@ func (a *asker) allowed(k key, wanted []auth.Action) ([]auth.Action, string, err
 	return granted, joinReasons(wanted, reasons[:len(wanted)]), nil
 }
 
-// rule answers one question, with the rule that decided and how the subject came to its role.
-func (a *asker) rule(k key) (auth.Ruling, error) {
+// rule answers one question, with the rule that decided and how the subject came to its role. What no rule is about,
+// the subject's own grants may allow; what is allowed, its bounds may take away.
+func (a *asker) rule(k key, q auth.Question) (auth.Ruling, error) {
 	v, err := a.gen.decide(k)
 	if err != nil {
 		return auth.Ruling{}, err
 	}
-	return auth.Ruling{Allowed: v.allowed, Reason: a.reason(v)}, nil
+	ruling := auth.Ruling{Allowed: v.allowed, Reason: a.reason(v)}
+	if !ruling.Allowed && v.rule == nil && a.sub.Grants.Allow(q) {
+		ruling = auth.Ruling{Allowed: true, Reason: "permission of " + a.sub.Name}
+	}
+	if ruling.Allowed && !a.sub.Permitted(q) {
+		ruling = auth.Ruling{Reason: "the credential is not good for " + q.Action + " (" + ruling.Reason + ")"}
+	}
+	return ruling, nil
 }
 
 // reason returns the verdict's reason. It is ready made, except where a line of the policy file and not the project's

@@ -103,8 +103,9 @@ func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
 // for the resource "repository", too; at system level against [SystemLevel].
 func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
 	a := e.asker(sub)
+	question := auth.Question{Project: access.Project, Resource: access.Resource, Action: access.Action}
 	if access.Project == "" {
-		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action})
+		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
 	}
 	// SystemLevel is no project: a project's members must not reach what is above it by way of a name.
 	if access.Project == SystemLevel {
@@ -117,7 +118,7 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 	if !exists {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
 	}
-	return a.rule(key{who: a.who, resource: access.Resource, name: access.Project, action: access.Action})
+	return a.rule(key{who: a.who, resource: access.Resource, name: access.Project, action: access.Action}, question)
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {

@@ -51,11 +51,22 @@ func (g *generation) roleSet(sub auth.Subject) roleSet {
 	if sub.Anonymous() {
 		return s
 	}
-	s = s.with(roleAuthenticated)
-	if sub.SysAdmin {
+	// Robots and workloads are signed in, but are nobody to whom "everybody who is signed in" is said.
+	if sub.Kind == auth.KindUser {
+		s = s.with(roleAuthenticated)
+	}
+	if sub.SysAdmin || sub.BoundedAdmin {
 		s = s.with(roleSystemAdmin)
 	}
 	s.user = g.users[sub.Name]
+	return s
+}
+
+// addMember adds a role that a membership gives. One that no rule names would only make keys differ.
+func (g *generation) addMember(s roleSet, role string) roleSet {
+	if id, ok := g.memberRoles[role]; ok {
+		return s.with(id)
+	}
 	return s
 }
 

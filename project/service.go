@@ -113,7 +113,12 @@ type deed struct {
 // something that did not happen, but nothing happens without a trace.
 func (s *Service) perform(ctx context.Context, c Caller, d deed) error {
 	ruling := auth.Ruling{Allowed: true, Reason: "own account"}
-	if !d.own {
+	if d.own {
+		// The policy is not asked, and so does not hold the caller to what the credential is good for.
+		if !c.Permitted(auth.Question{Resource: d.access.Resource, Action: d.access.Action}) {
+			ruling = auth.Ruling{Reason: "the credential is not good for it"}
+		}
+	} else {
 		var err error
 		if ruling, err = s.policy.Decide(ctx, c.Subject, d.access); err != nil {
 			return fmt.Errorf("asking the policy: %w", err)

@@ -22,7 +22,7 @@ type Config struct {
 	Origins    httpx.Origins
 	Trusted    httpx.TrustedProxies
 	Verifier   auth.Verifier
-	Resolver   auth.Resolver
+	Holders    auth.Holders
 	Authorizer auth.Authorizer
 	Recorder   audit.Recorder
 	Upstream   Upstream
@@ -168,7 +168,7 @@ func (g *Gate) admit(ctx context.Context, v *visit) error {
 
 // subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.
 func (g *Gate) subject(ctx context.Context, v *visit) (auth.Subject, error) {
-	sub, err := auth.Bearer(ctx, g.Resolver, v.claims)
+	sub, err := auth.Bearer(ctx, g.Holders, v.claims)
 	if errs.Is(err, errs.Unauthenticated) {
 		g.challenge(v, v.Access(), "invalid_token")
 		return auth.Subject{}, auth.ErrInvalidToken.Because(err)

@@ -90,7 +90,7 @@ func (p *policy) AnonymousAllowed() bool { return len(p.table[""]) > 0 }
 // people resolves names from a table.
 type people map[string]auth.Subject
 
-func (p people) Resolve(_ context.Context, name string) (auth.Subject, error) {
+func (p people) Holder(_ context.Context, name, _ string) (auth.Subject, error) {
 	s, ok := p[name]
 	if !ok {
 		return auth.Subject{}, auth.ErrUnknownSubject
@@ -193,7 +193,7 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	origins, err := httpx.NewOrigins([]string{"http://" + d.srv.Listener.Addr().String()}, nil)
 	must(tb, err)
 	d.config = proxy.Config{
-		Service: service, Origins: origins, Verifier: m.tokens, Resolver: d.people, Authorizer: d.policy, Recorder: d.trail,
+		Service: service, Origins: origins, Verifier: m.tokens, Holders: d.people, Authorizer: d.policy, Recorder: d.trail,
 		Upstream: up, Errors: httpx.Errors{Log: quiet()}, Now: time.Now,
 	}
 	for _, o := range options {

@@ -29,7 +29,7 @@ func (s *system) newAPI() (http.Handler, error) {
 		Recorder:     s.trail,
 		Authn:        s.authn,
 		Verifier:     s.tokens,
-		Resolver:     s.users,
+		Holders:      s.holders,
 		Errors:       s.errors,
 		Origins:      s.origins,
 		Proxies:      s.trusted,

@@ -43,7 +43,7 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
-	users     auth.Resolver
+	holders   *auth.SubjectCache
 	authn     auth.Authenticator
 	directory *project.Directory
 	policy    *policy.Engine
@@ -144,14 +144,14 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	subjects := auth.NewSubjectCache(users, subjectLife)
-	s.users = subjects
-	cache := auth.NewCredentialCache(chain, credentialLife)
-	s.authn = cache
+	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
+	s.holders = holders
+	passwords := auth.NewCredentialCache(chain, credentialLife)
+	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
 	cancel := s.store.Subscribe(func(c store.Change) {
 		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
-			cache.Forget(c.UserID)
-			subjects.Forget(c.UserID)
+			passwords.Forget(c.UserID)
+			holders.Forget(c.UserID)
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -183,7 +183,7 @@ func (s *system) openIssuer(context.Context) error {
 		Issuer: s.cfg.Token.Issuer, Services: services, Life: s.cfg.Token.Life,
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
-		Authenticator: s.authn, Resolver: s.users, Authorizer: s.policy, Signer: s.tokens,
+		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
 		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
 	})
 	var err error
@@ -202,7 +202,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 		return err
 	}
 	s.gate = proxy.New(proxy.Config{
-		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Resolver: s.users,
+		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
 	})
 	return nil

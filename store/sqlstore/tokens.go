@@ -22,6 +22,7 @@ type tokenRow struct {
 	Subject    string `bun:"subject"`
 	SubjectKey string `bun:"subject_key"`
 	UserID     int64  `bun:"user_id,nullzero"`
+	Via        string `bun:"via"`
 	Service    string `bun:"service"`
 	ClientID   string `bun:"client_id"`
 	Remote     string `bun:"remote"`
@@ -41,14 +42,14 @@ type revokedRow struct {
 func newTokenRow(t store.RefreshToken) tokenRow {
 	return tokenRow{
 		ID: t.ID, SecretHash: t.SecretHash, Subject: t.Subject, SubjectKey: store.NameKey(t.Subject), UserID: t.UserID,
-		Service: t.Service, ClientID: t.ClientID, Remote: t.Remote, CreatedAt: toMicros(t.CreatedAt),
+		Via: t.Via, Service: t.Service, ClientID: t.ClientID, Remote: t.Remote, CreatedAt: toMicros(t.CreatedAt),
 		LastUsedAt: toMicros(t.LastUsedAt), IdleExpiry: t.IdleExpiry.Microseconds(), ExpiresAt: toMicros(t.ExpiresAt),
 	}
 }
 
 func (r tokenRow) record() store.RefreshToken {
 	return store.RefreshToken{
-		ID: r.ID, SecretHash: r.SecretHash, Subject: r.Subject, UserID: r.UserID, Service: r.Service, ClientID: r.ClientID,
+		ID: r.ID, SecretHash: r.SecretHash, Subject: r.Subject, UserID: r.UserID, Via: r.Via, Service: r.Service, ClientID: r.ClientID,
 		Remote: r.Remote, CreatedAt: fromMicros(r.CreatedAt), LastUsedAt: fromMicros(r.LastUsedAt),
 		IdleExpiry: time.Duration(r.IdleExpiry) * time.Microsecond, ExpiresAt: fromMicros(r.ExpiresAt),
 	}
@@ -60,7 +61,7 @@ func (r tokenRow) check() error {
 	}
 	return checkFields(field{"the token's id", r.ID, maxName}, field{"the token's subject", r.Subject, maxName},
 		field{"the token's subject", r.SubjectKey, maxName}, field{"the token's service", r.Service, maxName},
-		field{"the client's id", r.ClientID, maxName}, field{"the client's address", r.Remote, maxName})
+		field{"the token's credential", r.Via, maxName}, field{"the client's id", r.ClientID, maxName}, field{"the client's address", r.Remote, maxName})
 }
 
 func tokenListing() listing[tokenRow, store.RefreshToken] {
@@ -132,7 +133,7 @@ func (s *Store) RefreshToken(ctx context.Context, id string) (store.RefreshToken
 	}
 	var r tokenRow
 	var userID sql.NullInt64
-	err := s.hot.refreshToken.QueryRowContext(ctx, id).Scan(&r.Seq, &r.ID, &r.SecretHash, &r.Subject, &userID, &r.Service,
+	err := s.hot.refreshToken.QueryRowContext(ctx, id).Scan(&r.Seq, &r.ID, &r.SecretHash, &r.Subject, &userID, &r.Via, &r.Service,
 		&r.ClientID, &r.Remote, &r.CreatedAt, &r.LastUsedAt, &r.IdleExpiry, &r.ExpiresAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.RefreshToken{}, notFound("refresh token", id)

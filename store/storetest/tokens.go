@@ -14,7 +14,7 @@ import (
 // token returns a refresh token of a user.
 func token(id string, u store.User) store.RefreshToken {
 	return store.RefreshToken{
-		ID: id, SecretHash: []byte{0, 1, 0xff, '\''}, Subject: u.Name, UserID: u.ID, Service: "registry", ClientID: "docker",
+		ID: id, SecretHash: []byte{0, 1, 0xff, '\''}, Subject: u.Name, UserID: u.ID, Via: "pat:one", Service: "registry", ClientID: "docker",
 		Remote: "192.0.2.1", CreatedAt: when(0), LastUsedAt: when(0), IdleExpiry: 90 * time.Minute, ExpiresAt: when(600),
 	}
 }
