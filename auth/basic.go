@@ -55,8 +55,10 @@ func plain(s string) bool {
 // Presented returns a name as a client presented it, for logs and the audit trail: clipped, and masked if it is a secret
 // that was put into the wrong field.
 func Presented(name string) string {
-	if strings.Contains(name, refreshPrefix) {
-		return "[secret]"
+	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix, "eyJ"} { // eyJ: a JWT
+		if strings.Contains(name, prefix) {
+			return "[secret]"
+		}
 	}
 	return clip(name)
 }
