@@ -55,10 +55,13 @@ func plain(s string) bool {
 // Presented returns a name as a client presented it, for logs and the audit trail: clipped, and masked if it is a secret
 // that was put into the wrong field.
 func Presented(name string) string {
-	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix, "eyJ"} { // eyJ: a JWT
+	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix} {
 		if strings.Contains(name, prefix) {
 			return "[secret]"
 		}
+	}
+	if strings.Contains(name, "eyJ") && strings.Count(name, ".") >= 2 { // a JWT begins like this
+		return "[secret]"
 	}
 	return clip(name)
 }
