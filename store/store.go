@@ -33,8 +33,43 @@ type User struct {
 	Comment      string
 	PasswordHash string // argon2id in PHC form
 	SysAdmin     bool
+	SecondFactor bool // read only: has one that counts, so that a password alone is not enough
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// SecondFactor is what a user proves who it is with besides a password. The zero value is nothing.
+type SecondFactor struct {
+	TOTP     TOTP
+	Passkeys []Passkey // in the order in which they came
+	// RecoveryCodes are hashes of the codes that are left, in hex.
+	RecoveryCodes []string
+	// Failures counts the wrong codes since the last right one, FailedAt is when the last one came.
+	Failures int
+	FailedAt time.Time
+}
+
+// On reports whether there is any factor that counts. Recovery codes stand in for one and are none.
+func (f SecondFactor) On() bool { return f.TOTP.On() || len(f.Passkeys) > 0 }
+
+// TOTP is an app that makes one-time codes (RFC 6238).
+type TOTP struct {
+	Secret string    // sealed; "" for no app
+	Since  time.Time // when a code of the app was first seen; zero: not yet, and so it does not count
+	Step   int64     // the time step of the last code: no code of this or an earlier one is good any more
+}
+
+// On reports whether its codes count.
+func (t TOTP) On() bool { return t.Secret != "" && !t.Since.IsZero() }
+
+// Passkey is a WebAuthn credential.
+type Passkey struct {
+	ID         int64
+	Credential []byte // its id as the authenticator gave it, unique
+	Name       string // what the user calls it
+	Record     string // the public key and what else is needed to check it, in JSON
+	CreatedAt  time.Time
+	LastUsedAt time.Time // CreatedAt until it is used
 }
 
 // Project is the first path component of the repositories that belong to it.
@@ -114,6 +149,16 @@ type Users interface {
 	UpdateUser(ctx context.Context, id int64, fn func(*User) error) (User, error)
 	// DeleteUser removes the user, its memberships and its refresh tokens; projects that it owned lose their owner.
 	DeleteUser(ctx context.Context, id int64) error
+}
+
+// SecondFactors keeps the second factors of users.
+type SecondFactors interface {
+	// SecondFactor returns what the user has; who has nothing, or does not exist, has the zero value.
+	SecondFactor(ctx context.Context, userID int64) (SecondFactor, error)
+	// UpdateSecondFactor runs fn on the user's second factor inside a transaction and stores what fn made of it. Passkeys
+	// without an id are new. NotFound: no such user. Conflict: a passkey is kept already, whoever's it is. User.SecondFactor
+	// follows; when it becomes true, the user's refresh tokens end in the same transaction.
+	UpdateSecondFactor(ctx context.Context, userID int64, fn func(*SecondFactor) error) (SecondFactor, error)
 }
 
 // Projects keeps projects.
@@ -200,6 +245,7 @@ type Change struct {
 // Store is everything that sealock remembers.
 type Store interface {
 	Users
+	SecondFactors
 	Projects
 	Members
 	RefreshTokens

@@ -24,6 +24,8 @@ type tableKey struct {
 func copied() []tableKey {
 	return []tableKey{
 		{"users", "id", true},
+		{"second_factors", "user_id", false},
+		{"passkeys", "id", true},
 		{"projects", "id", true},
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},

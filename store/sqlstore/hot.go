@@ -16,7 +16,7 @@ type hotQueries struct {
 }
 
 const (
-	userColumns    = "t.id, t.name, t.email, t.real_name, t.comment, t.password_hash, t.sysadmin, t.created_at, t.updated_at"
+	userColumns    = "t.id, t.name, t.email, t.real_name, t.comment, t.password_hash, t.sysadmin, t.second_factor, t.created_at, t.updated_at"
 	projectColumns = "t.id, t.name, t.owner_id, o.name, t.public, t.created_at, t.updated_at"
 	tokenColumns   = "t.seq, t.id, t.secret_hash, t.subject, t.user_id, t.via, t.service, t.client_id, t.remote, " +
 		"t.created_at, t.last_used_at, t.idle_expiry, t.expires_at"
