@@ -18,6 +18,8 @@ type Subject struct {
 	Groups   []string // names of the groups it is in, as the source calls them
 	GroupIDs []int64  // the store's ids of the groups whose memberships it shares, in ascending order
 
+	// SecondFactor says that it has one, so that its password alone is not enough.
+	SecondFactor bool
 	// Kind says what it is, and decides what it is taken for: never its name.
 	Kind Kind
 	// How says with what it proved who it is, as the audit trail names it; "" is a password.

@@ -155,6 +155,8 @@ type Users interface {
 type SecondFactors interface {
 	// SecondFactor returns what the user has; who has nothing, or does not exist, has the zero value.
 	SecondFactor(ctx context.Context, userID int64) (SecondFactor, error)
+	// PasskeyOwner returns the id of the user whose passkey has the WebAuthn credential id, or NotFound.
+	PasskeyOwner(ctx context.Context, credential []byte) (userID int64, err error)
 	// UpdateSecondFactor runs fn on the user's second factor inside a transaction and stores what fn made of it. Passkeys
 	// without an id are new. NotFound: no such user. Conflict: a passkey is kept already, whoever's it is. User.SecondFactor
 	// follows; when it becomes true, the user's refresh tokens end in the same transaction.

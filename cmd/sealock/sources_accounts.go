@@ -156,7 +156,8 @@ func (a *accounts) load(ctx context.Context, name string) (lookup, error) {
 // subject joins what the record and the source know. Either can make a system administrator.
 func (a *accounts) subject(u store.User, sub auth.Subject) auth.Subject {
 	return auth.Subject{
-		Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin || sub.SysAdmin, Source: a.source, Groups: sub.Groups, Since: u.CreatedAt,
+		Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin || sub.SysAdmin, SecondFactor: u.SecondFactor, Source: a.source,
+		Groups: sub.Groups, Since: u.CreatedAt, AsOf: u.UpdatedAt,
 	}
 }
 

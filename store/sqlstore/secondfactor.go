@@ -103,6 +103,15 @@ func (s *Store) factorRows(ctx context.Context, db bun.IDB, userID int64) (row f
 	return row, passkeys, err
 }
 
+// PasskeyOwner returns the id of the user whose passkey it is, or NotFound.
+func (s *Store) PasskeyOwner(ctx context.Context, credential []byte) (userID int64, err error) {
+	err = s.read.NewSelect().Model((*passkeyRow)(nil)).Column("user_id").Where("t.credential = ?", credential).Scan(ctx, &userID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errs.New(errs.NotFound, "passkey not found")
+	}
+	return userID, s.failed("looking for a passkey", err)
+}
+
 // UpdateSecondFactor runs fn on what the user has and stores what fn made of it. The user's row is locked meanwhile: of
 // two who present the same one-time code, one comes second. NotFound: no such user. Conflict: a passkey is kept already.
 func (s *Store) UpdateSecondFactor(ctx context.Context, userID int64, fn func(*store.SecondFactor) error) (store.SecondFactor, error) {

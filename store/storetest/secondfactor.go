@@ -78,6 +78,11 @@ func secondFactors(t *testing.T, s store.Store) {
 	same("after changes", got, store.SecondFactor{Passkeys: []store.Passkey{second}, RecoveryCodes: []string{"bb"}, FailedAt: when(3)})
 	equal(t, "the passkey's number", got.Passkeys[0].ID, second.ID)
 
+	equal(t, "PasskeyOwner", must[int64](t, "PasskeyOwner")(s.PasskeyOwner(ctx, []byte("two"))), alice.ID)
+	for _, gone := range []string{"\x00\xff'", "three", ""} {
+		_, err := s.PasskeyOwner(ctx, []byte(gone))
+		kind(t, "PasskeyOwner of a passkey that is not kept", err, errs.NotFound)
+	}
 	ok(t, "DeleteUser", s.DeleteUser(ctx, alice.ID))
 	same("of somebody who is gone", get(alice), store.SecondFactor{})
 	factor(t, s, bob, func(f *store.SecondFactor) { f.Passkeys = []store.Passkey{passkey("two")} })
