@@ -184,6 +184,7 @@ func (f *SecondFactors) perform(ctx context.Context, c Caller, operation string,
 	}
 	return f.service.perform(ctx, c, deed{
 		operation: operation, resource: "user:" + c.Name, what: "change the second factor", own: true,
+		remedy: "sign in on the web pages",
 		access: auth.Access{Resource: "second-factor", Action: "update"}, check: check, do: do,
 	})
 }

@@ -124,16 +124,19 @@ type fixture struct {
 	store  *sqlstore.Store
 	trail  *trail
 	hasher *userdb.Hasher
+	clock  *clock.Manual
 	ids    map[string]int64
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: open(t), trail: &trail{}, hasher: userdb.NewHasher(0), ids: map[string]int64{}}
-	c := clock.NewManual(time.Unix(1_900_000_000, 0))
-	dir := project.NewDirectory(f.store, c)
+	f := &fixture{
+		t: t, store: open(t), trail: &trail{}, hasher: userdb.NewHasher(0), ids: map[string]int64{},
+		clock: clock.NewManual(time.Unix(1_900_000_000, 0)),
+	}
+	dir := project.NewDirectory(f.store, f.clock)
 	t.Cleanup(dir.Close)
-	f.Service = project.New(f.store, table{dir}, f.trail, f.hasher, c)
+	f.Service = project.New(f.store, table{dir}, f.trail, f.hasher, f.clock)
 	for _, name := range []string{"admin", "alice", "bob", "carol", "helpdesk"} {
 		u, err := f.store.CreateUser(t.Context(), store.User{Name: name, PasswordHash: cheapHash("password-" + name), SysAdmin: name == "admin"})
 		f.ok("CreateUser", err)
