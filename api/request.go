@@ -103,6 +103,9 @@ func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
 // inOurWords replaces hints that speak of docker login.
 func inOurWords(err error) error {
 	e := errs.As(err)
+	if e.Code == auth.ErrSecondFactor.Code {
+		return e.WithCode("")
+	}
 	if e.Code == auth.ErrInvalidToken.Code {
 		return e.WithHint("ask /service/token for a new one with service=%s", auth.APIService)
 	}

@@ -98,6 +98,16 @@ type OverallHealthStatus struct {
 	Status string `json:"status"`
 }
 
+// Passkey defines model for Passkey.
+type Passkey struct {
+	CreationTime time.Time `json:"creation_time"`
+	ID           int64     `json:"id"`
+
+	// LastUsed Not there when it was never used.
+	LastUsed *time.Time `json:"last_used,omitempty"`
+	Name     string     `json:"name"`
+}
+
 // PasswordReq defines model for PasswordReq.
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
@@ -275,6 +285,19 @@ type SearchRepository struct {
 
 	// RepositoryName With the project in front.
 	RepositoryName string `json:"repository_name"`
+}
+
+// SecondFactor defines model for SecondFactor.
+type SecondFactor struct {
+	// AppSince When an app for one-time codes was added; not there without one.
+	AppSince *time.Time `json:"app_since,omitempty"`
+
+	// Enabled The password alone is not enough.
+	Enabled  bool      `json:"enabled"`
+	Passkeys []Passkey `json:"passkeys"`
+
+	// RecoveryCodes How many recovery codes are left.
+	RecoveryCodes int `json:"recovery_codes"`
 }
 
 // SigningKey defines model for SigningKey.
@@ -863,6 +886,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUser(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetSecondFactor Show what one has besides a password
+	//
+	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+	// neither the registry nor this API, and programs use personal access tokens.
+	//
+	// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+	GetSecondFactor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SearchUsers Find users to add as members
 	//
 	// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
@@ -920,6 +951,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 	SetPassword(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetSecondFactor Take away another user's second factor
+	//
+	// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+	// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+	ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSysAdminWithBody Make a user an administrator, or an ordinary user again
 	//
@@ -1489,6 +1528,24 @@ func (c *Client) GetCurrentUser(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
+// GetSecondFactor Show what one has besides a password
+//
+// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+// neither the registry nor this API, and programs use personal access tokens.
+//
+// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+func (c *Client) GetSecondFactor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSecondFactorRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SearchUsers Find users to add as members
 //
 // For those who add members, with names and numbers alone. Who may list users finds all that have the text in
@@ -1607,6 +1664,24 @@ func (c *Client) SetPasswordWithBody(ctx context.Context, userID UserID, content
 // Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 func (c *Client) SetPassword(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetPasswordRequest(c.Server, userID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetSecondFactor Take away another user's second factor
+//
+// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+func (c *Client) ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetSecondFactorRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -3071,6 +3146,33 @@ func NewGetCurrentUserRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetSecondFactorRequest constructs an http.Request for the GetSecondFactor method
+func NewGetSecondFactorRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/current/second_factor")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSearchUsersRequest constructs an http.Request for the SearchUsers method
 func NewSearchUsersRequest(server string, params *SearchUsersParams) (*http.Request, error) {
 	var err error
@@ -3303,6 +3405,40 @@ func NewSetPasswordRequestWithBody(server string, userID UserID, contentType str
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResetSecondFactorRequest constructs an http.Request for the ResetSecondFactor method
+func NewResetSecondFactorRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/%s/second_factor", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3683,6 +3819,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUserWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCurrentUserResponse, error)
 
+	// GetSecondFactorWithResponse Show what one has besides a password
+	//
+	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+	// neither the registry nor this API, and programs use personal access tokens.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+	GetSecondFactorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecondFactorResponse, error)
+
 	// SearchUsersWithResponse Find users to add as members
 	//
 	// For those who add members, with names and numbers alone. Who may list users finds all that have the text in
@@ -3746,6 +3892,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 	SetPasswordWithResponse(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPasswordResponse, error)
+
+	// ResetSecondFactorWithResponse Take away another user's second factor
+	//
+	// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+	// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+	ResetSecondFactorWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetSecondFactorResponse, error)
 
 	// SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
 	//
@@ -4722,6 +4878,36 @@ func (r GetCurrentUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+type GetSecondFactorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SecondFactor
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSecondFactorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSecondFactorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSecondFactorResponse) Bytes() []byte {
+	return r.Body
+}
+
 // SearchUsersResponse200Headers the declared response headers of an HTTP 200 response for SearchUsers
 type SearchUsersResponse200Headers struct {
 	Link        *string
@@ -4901,6 +5087,38 @@ func (r SetPasswordResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r SetPasswordResponse) Bytes() []byte {
+	return r.Body
+}
+
+type ResetSecondFactorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetSecondFactorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetSecondFactorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ResetSecondFactorResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -5426,6 +5644,22 @@ func (c *ClientWithResponses) GetCurrentUserWithResponse(ctx context.Context, re
 	return ParseGetCurrentUserResponse(rsp)
 }
 
+// GetSecondFactorWithResponse Show what one has besides a password
+//
+// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+// neither the registry nor this API, and programs use personal access tokens.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+func (c *ClientWithResponses) GetSecondFactorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecondFactorResponse, error) {
+	rsp, err := c.GetSecondFactor(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSecondFactorResponse(rsp)
+}
+
 // SearchUsersWithResponse Find users to add as members
 //
 // For those who add members, with names and numbers alone. Who may list users finds all that have the text in
@@ -5530,6 +5764,22 @@ func (c *ClientWithResponses) SetPasswordWithResponse(ctx context.Context, userI
 		return nil, err
 	}
 	return ParseSetPasswordResponse(rsp)
+}
+
+// ResetSecondFactorWithResponse Take away another user's second factor
+//
+// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+func (c *ClientWithResponses) ResetSecondFactorWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetSecondFactorResponse, error) {
+	rsp, err := c.ResetSecondFactor(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetSecondFactorResponse(rsp)
 }
 
 // SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
@@ -6904,6 +7154,39 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 	return response, nil
 }
 
+// ParseGetSecondFactorResponse parses an HTTP response from a GetSecondFactorWithResponse call
+func ParseGetSecondFactorResponse(rsp *http.Response) (*GetSecondFactorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSecondFactorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SecondFactor
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSearchUsersResponse parses an HTTP response from a SearchUsersWithResponse call
 func ParseSearchUsersResponse(rsp *http.Response) (*SearchUsersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7155,6 +7438,49 @@ func ParseSetPasswordResponse(rsp *http.Response) (*SetPasswordResponse, error) 
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseResetSecondFactorResponse parses an HTTP response from a ResetSecondFactorWithResponse call
+func ParseResetSecondFactorResponse(rsp *http.Response) (*ResetSecondFactorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetSecondFactorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized

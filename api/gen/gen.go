@@ -93,6 +93,16 @@ type OverallHealthStatus struct {
 	Status string `json:"status"`
 }
 
+// Passkey defines model for Passkey.
+type Passkey struct {
+	CreationTime time.Time `json:"creation_time"`
+	ID           int64     `json:"id"`
+
+	// LastUsed Not there when it was never used.
+	LastUsed *time.Time `json:"last_used,omitempty"`
+	Name     string     `json:"name"`
+}
+
 // PasswordReq defines model for PasswordReq.
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
@@ -270,6 +280,19 @@ type SearchRepository struct {
 
 	// RepositoryName With the project in front.
 	RepositoryName string `json:"repository_name"`
+}
+
+// SecondFactor defines model for SecondFactor.
+type SecondFactor struct {
+	// AppSince When an app for one-time codes was added; not there without one.
+	AppSince *time.Time `json:"app_since,omitempty"`
+
+	// Enabled The password alone is not enough.
+	Enabled  bool      `json:"enabled"`
+	Passkeys []Passkey `json:"passkeys"`
+
+	// RecoveryCodes How many recovery codes are left.
+	RecoveryCodes int `json:"recovery_codes"`
 }
 
 // SigningKey defines model for SigningKey.
@@ -651,6 +674,9 @@ type ServerInterface interface {
 	// GetCurrentUser Show who is asking
 	// (GET /api/v2.0/users/current)
 	GetCurrentUser(ctx echo.Context) error
+	// GetSecondFactor Show what one has besides a password
+	// (GET /api/v2.0/users/current/second_factor)
+	GetSecondFactor(ctx echo.Context) error
 	// SearchUsers Find users to add as members
 	// (GET /api/v2.0/users/search)
 	SearchUsers(ctx echo.Context, params SearchUsersParams) error
@@ -666,6 +692,9 @@ type ServerInterface interface {
 	// SetPassword Change a user's password
 	// (PUT /api/v2.0/users/{user_id}/password)
 	SetPassword(ctx echo.Context, userID UserID) error
+	// ResetSecondFactor Take away another user's second factor
+	// (DELETE /api/v2.0/users/{user_id}/second_factor)
+	ResetSecondFactor(ctx echo.Context, userID UserID) error
 	// SetSysAdmin Make a user an administrator, or an ordinary user again
 	// (PUT /api/v2.0/users/{user_id}/sysadmin)
 	SetSysAdmin(ctx echo.Context, userID UserID) error
@@ -1361,6 +1390,15 @@ func (w *ServerInterfaceWrapper) GetCurrentUser(ctx echo.Context) error {
 	return err
 }
 
+// GetSecondFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSecondFactor(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSecondFactor(ctx)
+	return err
+}
+
 // SearchUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) SearchUsers(ctx echo.Context) error {
 	var err error
@@ -1457,6 +1495,22 @@ func (w *ServerInterfaceWrapper) SetPassword(ctx echo.Context) error {
 	return err
 }
 
+// ResetSecondFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetSecondFactor(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetSecondFactor(ctx, userID)
+	return err
+}
+
 // SetSysAdmin converts echo context to params.
 func (w *ServerInterfaceWrapper) SetSysAdmin(ctx echo.Context) error {
 	var err error
@@ -1538,12 +1592,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/current", wrapper.GetCurrentUser, options.OperationMiddlewares["getCurrentUser"]...)
+	router.GET(options.BaseURL+"/api/v2.0/users/current/second_factor", wrapper.GetSecondFactor, options.OperationMiddlewares["getSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/search", wrapper.SearchUsers, options.OperationMiddlewares["searchUsers"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/password", wrapper.SetPassword, options.OperationMiddlewares["setPassword"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/sysadmin", wrapper.SetSysAdmin, options.OperationMiddlewares["setSysAdmin"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/second_factor", wrapper.ResetSecondFactor, options.OperationMiddlewares["resetSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects", wrapper.ListProjects, options.OperationMiddlewares["listProjects"]...)
 	router.HEAD(options.BaseURL+"/api/v2.0/projects", wrapper.HeadProject, options.OperationMiddlewares["headProject"]...)
 	router.POST(options.BaseURL+"/api/v2.0/projects", wrapper.CreateProject, options.OperationMiddlewares["createProject"]...)

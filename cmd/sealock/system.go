@@ -23,6 +23,7 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/seal"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/proxy"
@@ -44,7 +45,10 @@ type system struct {
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
-	authn     auth.Authenticator
+	authn     auth.Authenticator // of clients, which can't be asked for a second factor
+	signIn    auth.Authenticator // of people at a browser, who can
+	seal      *seal.Ring
+	factors   *project.SecondFactors
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -127,6 +131,9 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
+	if s.seal, err = seal.Open(s.dir.sealKeys()); err != nil {
+		return err
+	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
 	return err
 }
@@ -147,7 +154,8 @@ func (s *system) openUsers(ctx context.Context) error {
 	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
-	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
+	s.signIn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
+	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: auth.SingleFactor{Passwords: passwords}}
 	cancel := s.store.Subscribe(func(c store.Change) {
 		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
 			passwords.Forget(c.UserID)
@@ -190,8 +198,10 @@ func (s *system) openIssuer(context.Context) error {
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
 	}
-	s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted)
-	return err
+	if s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted); err != nil {
+		return err
+	}
+	return s.openFactors()
 }
 
 func (s *system) openFrontDoor(ctx context.Context) (err error) {
