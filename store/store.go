@@ -153,7 +153,7 @@ type RefreshTokens interface {
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
 	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
-	// DropExpiredTokens forgets refresh tokens and revocations that are past their end.
+	// DropExpiredTokens forgets refresh tokens, revocations and sessions that are past their end.
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
 }
 
@@ -204,6 +204,7 @@ type Store interface {
 	Members
 	RefreshTokens
 	Revocations
+	Sessions
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

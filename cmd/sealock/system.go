@@ -233,7 +233,11 @@ func (s *system) openHandler(context.Context) error {
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
 	}
-	e.GET("/", s.serveWelcome)
+	portal, err := s.newPortal() //nolint:contextcheck // requests bring their own
+	if err != nil {
+		return err
+	}
+	routePortal(e, portal)
 	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
 	return nil
 }

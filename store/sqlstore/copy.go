@@ -28,6 +28,8 @@ func copied() []tableKey {
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"sessions", "seq", true},
+		{"external_identities", "id", true},
 		{"audit_log", "id", true},
 	}
 }

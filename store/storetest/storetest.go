@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"refresh tokens", refreshTokens},
 		{"expired tokens", expiredTokens},
 		{"revoked tokens", revokedTokens},
+		{"sessions", sessions},
+		{"sessions of the changed", sessionsOfTheChanged},
 		{"audit", auditTrail},
 		{"hostile audit records", hostileAudit},
 		{"paging users", pagingUsers},
