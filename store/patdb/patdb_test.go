@@ -208,6 +208,35 @@ func forge(t *testing.T, id, key auth.Opaque) secret.Text {
 	return text
 }
 
+// passwords counts the credentials that reach the sources with their slow hashes.
+type passwords struct{ asked int }
+
+func (p *passwords) Authenticate(context.Context, auth.Credential) (auth.Subject, error) {
+	p.asked++
+	return auth.Subject{}, auth.ErrBadCredential
+}
+
+// TestNoSlowHash holds that no token, good or bad, costs a password's hash, or is shown to a source of users.
+func TestNoSlowHash(t *testing.T) {
+	w := newWorld(t)
+	good, slow := w.token("alice", nil, 0), &passwords{}
+	login := auth.Login{Recognizers: []auth.Recognizer{w}, Passwords: slow}
+	for name, text := range map[string]secret.Text{
+		"good": good.Text, "unknown": auth.PersonalAccessTokens().New().Text, "forged": forge(t, good, auth.PersonalAccessTokens().New()),
+		"mistyped": secret.New(good.Text.Reveal() + "x"),
+	} {
+		if _, err := login.Authenticate(t.Context(), auth.Credential{Name: "alice", Secret: text}); (err == nil) != (name == "good") {
+			t.Errorf("%s: a login = %v", name, err)
+		}
+	}
+	if slow.asked != 0 {
+		t.Errorf("the sources of passwords are asked %d times, want never", slow.asked)
+	}
+	if _, _ = login.Authenticate(t.Context(), auth.Credential{Name: "alice", Secret: secret.New("password")}); slow.asked != 1 {
+		t.Errorf("a password asks them %d times, want once", slow.asked)
+	}
+}
+
 func TestLastUse(t *testing.T) {
 	w := newWorld(t)
 	key := w.token("alice", nil, 0)
