@@ -124,6 +124,10 @@ func (s *Service) endLogins(ctx context.Context, u store.User, keep string) erro
 		return errs.New(errs.Unavailable, "the second factor is changed, but earlier logins could not be ended").
 			WithHint("revoke the refresh tokens").Because(err)
 	}
+	if _, err := s.store.DeleteSessionsOf(ctx, u.ID, keep); err != nil {
+		return errs.New(errs.Unavailable, "the second factor is changed, but earlier sessions could not be ended").
+			WithHint("end them on the account page").Because(err)
+	}
 	return nil
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 )
@@ -45,6 +46,7 @@ type system struct {
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
+	personal  *patdb.Source
 	authn     auth.Authenticator // of clients, which can't be asked for a second factor
 	signIn    auth.Authenticator // of people at a browser, who can
 	seal      *seal.Ring
@@ -151,15 +153,20 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
+	s.personal = patdb.New(s.store, users, time.Now)
+	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.signIn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: auth.SingleFactor{Passwords: passwords}}
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+		switch c.Kind {
+		case store.UserChanged, store.MemberChanged:
 			passwords.Forget(c.UserID)
 			holders.Forget(c.UserID)
+		case store.PersonalAccessTokenChanged:
+			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
+		case store.ProjectChanged:
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -175,7 +182,8 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
-	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
 
@@ -243,7 +251,11 @@ func (s *system) openHandler(context.Context) error {
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
 	}
-	e.GET("/", s.serveWelcome)
+	portal, err := s.newPortal() //nolint:contextcheck // requests bring their own
+	if err != nil {
+		return err
+	}
+	routePortal(e, portal)
 	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
 	return nil
 }

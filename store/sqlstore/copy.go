@@ -29,7 +29,10 @@ func copied() []tableKey {
 		{"projects", "id", true},
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
+		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"sessions", "seq", true},
+		{"external_identities", "id", true},
 		{"audit_log", "id", true},
 	}
 }
