@@ -46,6 +46,11 @@ func (s *Service) SecondFactors(sealer Sealer, origins []string) (*SecondFactors
 	return f, nil
 }
 
+// State returns what the caller has.
+func (f *SecondFactors) State(ctx context.Context, c Caller) (FactorState, error) {
+	return f.service.SecondFactorState(ctx, c)
+}
+
 // FactorState is what a user has besides a password.
 type FactorState struct {
 	On            bool

@@ -15,6 +15,8 @@ type accountView struct {
 	SysAdmin bool
 	Groups   []string
 	Sessions []sessionView
+
+	HasFactor, FactorPage bool // has a second factor; there is a page for it
 }
 
 type sessionView struct {
@@ -25,6 +27,7 @@ type sessionView struct {
 // account shows who one is and where one is signed in.
 func (p *Portal) account(ctx context.Context, v *Visit) (Answer, error) {
 	view := accountView{Name: v.Subject.Name, Source: v.Subject.Source, SysAdmin: v.Subject.SysAdmin, Groups: v.Subject.Groups}
+	view.HasFactor, view.FactorPage = v.Subject.SecondFactor, p.pages[pathFactor] != nil
 	now := p.Now()
 	for s, err := range p.Sessions.ListSessions(ctx, store.Filter{MemberID: v.Subject.ID}) {
 		if err != nil {

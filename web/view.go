@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,12 +27,17 @@ type views map[string]*template.Template
 
 const frame = "frame"
 
+// parts are what pages have in common: they are no pages.
+func parts() []string { return []string{frame, "ask"} }
+
 // newViews reads every file in templates: each defines "content", and the frame goes around it.
 func newViews(asset func(string) (string, error)) (views, error) {
 	funcs := template.FuncMap{"asset": asset, "when": when}
-	around, err := template.New(frame).Funcs(funcs).ParseFS(templateFiles, "templates/"+frame+".html")
-	if err != nil {
-		return nil, err
+	around := template.New(frame).Funcs(funcs)
+	for _, part := range parts() {
+		if _, err := around.ParseFS(templateFiles, "templates/"+part+".html"); err != nil {
+			return nil, err
+		}
 	}
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
@@ -40,7 +46,7 @@ func newViews(asset func(string) (string, error)) (views, error) {
 	all := views{}
 	for _, file := range files {
 		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == frame {
+		if slices.Contains(parts(), name) {
 			continue
 		}
 		copied, err := around.Clone()

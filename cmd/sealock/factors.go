@@ -1,5 +1,7 @@
 package main
 
+import "github.com/sealock/sealock/web"
+
 // openFactors puts together what people prove who they are with besides a password.
 func (s *system) openFactors() (err error) {
 	var origins []string
@@ -8,4 +10,9 @@ func (s *system) openFactors() (err error) {
 	}
 	s.factors, err = s.service.SecondFactors(s.seal, origins)
 	return err
+}
+
+// secondFactor are the pages for it.
+func (s *system) secondFactor() web.SecondFactor {
+	return web.SecondFactor{Factors: s.factors, Holders: s.holders}
 }

@@ -21,13 +21,20 @@ func (s *system) newPortal() (*web.Portal, error) {
 }
 
 // hurdles are what has to be passed after a sign-in, in this order.
-func (s *system) hurdles() []web.Hurdle { return nil }
+func (s *system) hurdles() []web.Hurdle { return []web.Hurdle{s.secondFactor()} }
 
 // webPages are the pages besides the portal's own.
-func (s *system) webPages() []web.Page { return nil }
+func (s *system) webPages() []web.Page { return s.secondFactor().Pages() }
 
 // signInLinks are the other ways to sign in.
-func (s *system) signInLinks() []web.Link { return nil }
+func (s *system) signInLinks() []web.Link {
+	for _, origin := range s.origins.List() {
+		if s.factors.PasskeysAt(origin.String()) {
+			return []web.Link{s.secondFactor().Link()}
+		}
+	}
+	return nil
+}
 
 // routePortal mounts the pages.
 func routePortal(e *echo.Echo, p *web.Portal) {
