@@ -89,8 +89,12 @@ func CheckPermission(p auth.Permission) error {
 	words := vocabulary()
 	f := checkResource(words, p.Resource)
 	for i := 0; f.what == "" && i < len(p.Actions); i++ {
-		if p.Actions[i] != "*" {
-			f = checkActions(words, p.Resource, p.Actions[i])
+		switch action := p.Actions[i]; {
+		case action == "*":
+		case strings.Contains(action, "|"):
+			f = fault{quote("%q is not one action", action), "write each action by itself"}
+		default:
+			f = checkActions(words, p.Resource, action)
 		}
 	}
 	if w := words[p.Resource]; f.what == "" && p.Resource != "*" {
