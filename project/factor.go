@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"slices"
 	"strconv"
@@ -22,20 +23,36 @@ import (
 // be shown once more ("proof"). It is safe for concurrent use.
 type SecondFactors struct {
 	service *Service
-	sealer  Sealer
+	box     Box
 	parties map[string]party // by origin
 }
 
-// Sealer encrypts what the server has to read again; what was sealed about one thing does not open about another.
-type Sealer interface {
-	Seal(plain secret.Text, about string) string
-	Unseal(sealed, about string) (secret.Text, error)
+// Box encrypts what the server has to read again; what was sealed for one purpose does not open for another. A
+// [github.com/sealock/sealock/internal/seal.Box] is one.
+type Box interface {
+	Seal(text []byte, purpose string) []byte
+	Open(sealed []byte, purpose string) ([]byte, error)
+}
+
+// seal encrypts into text that a database, a form and a cookie can hold.
+func (f *SecondFactors) seal(plain secret.Text, purpose string) string {
+	return base64.RawURLEncoding.EncodeToString(f.box.Seal([]byte(plain.Reveal()), purpose))
+}
+
+// open decrypts what seal returned.
+func (f *SecondFactors) open(sealed, purpose string) (secret.Text, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	plain, err := f.box.Open(raw, purpose)
+	return secret.New(string(plain)), err
 }
 
 // SecondFactors returns the service's part that needs keys. Origins are where browsers reach this server: passkeys
 // belong to the host that they were made for.
-func (s *Service) SecondFactors(sealer Sealer, origins []string) (*SecondFactors, error) {
-	f := &SecondFactors{service: s, sealer: sealer, parties: map[string]party{}}
+func (s *Service) SecondFactors(box Box, origins []string) (*SecondFactors, error) {
+	f := &SecondFactors{service: s, box: box, parties: map[string]party{}}
 	for _, origin := range origins {
 		p, err := newParty(origin, origins)
 		if err != nil {
@@ -146,12 +163,12 @@ func aboutProof(userID int64) string { return "second factor proof of user " + i
 
 func (f *SecondFactors) prove(userID int64) Proof {
 	now := strconv.FormatInt(f.service.clock.Now().UnixMicro(), 10)
-	return Proof(f.sealer.Seal(secret.New(now), aboutProof(userID)))
+	return Proof(f.seal(secret.New(now), aboutProof(userID)))
 }
 
 // Fresh reports whether the proof is the caller's and still good.
 func (f *SecondFactors) Fresh(c Caller, p Proof) bool {
-	text, err := f.sealer.Unseal(string(p), aboutProof(c.ID))
+	text, err := f.open(string(p), aboutProof(c.ID))
 	if err != nil {
 		return false
 	}

@@ -91,13 +91,13 @@ func (f *SecondFactors) newCeremony(options any, s *webauthn.SessionData, purpos
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("encoding a passkey ceremony: %w", err)
 	}
-	return Ceremony{Options: text, State: f.sealer.Seal(secret.New(string(state)), aboutCeremony(purpose, userID))}, nil
+	return Ceremony{Options: text, State: f.seal(secret.New(string(state)), aboutCeremony(purpose, userID))}, nil
 }
 
 // begun returns the question that is being answered.
 func (f *SecondFactors) begun(state, purpose string, userID int64) (ceremony, error) {
 	var cer ceremony
-	text, err := f.sealer.Unseal(state, aboutCeremony(purpose, userID))
+	text, err := f.open(state, aboutCeremony(purpose, userID))
 	if err == nil {
 		err = json.Unmarshal([]byte(text.Reveal()), &cer)
 	}

@@ -34,17 +34,17 @@ const origin = "https://registry.example.com"
 type factorFixture struct {
 	*fixture
 	*project.SecondFactors
-	ring *seal.Ring
+	box seal.Box
 }
 
 func newFactorFixture(t *testing.T) factorFixture {
 	t.Helper()
 	f := newFixture(t)
-	ring, err := seal.Open(filepath.Join(t.TempDir(), "seal.json"))
-	f.ok("seal.Open", err)
-	factors, err := f.Service.SecondFactors(ring, []string{origin, "https://registry.example.com:8443", "http://localhost:5000", "http://10.0.0.1"})
+	box, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "seal.json"))
+	f.ok("LoadOrCreate", err)
+	factors, err := f.Service.SecondFactors(box, []string{origin, "https://registry.example.com:8443", "http://localhost:5000", "http://10.0.0.1"})
 	f.ok("SecondFactors", err)
-	return factorFixture{f, factors, ring}
+	return factorFixture{f, factors, box}
 }
 
 // code is what an app with the secret shows now.
@@ -172,7 +172,8 @@ func (f factorFixture) plant(name, raw string) {
 	f.t.Helper()
 	key := secret.New(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte(raw)))
 	_, err := f.store.UpdateSecondFactor(f.t.Context(), f.ids[name], func(s *store.SecondFactor) error {
-		s.TOTP.Secret, s.TOTP.Step = f.ring.Seal(key, "totp of user "+strconv.FormatInt(f.ids[name], 10)), 0
+		sealed := f.box.Seal([]byte(key.Reveal()), "totp of user "+strconv.FormatInt(f.ids[name], 10))
+		s.TOTP.Secret, s.TOTP.Step = b64.EncodeToString(sealed), 0
 		return nil
 	})
 	f.ok("UpdateSecondFactor", err)

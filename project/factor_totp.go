@@ -59,7 +59,7 @@ func (f *SecondFactors) BeginApp(ctx context.Context, c Caller, p Proof, issuer 
 	var b [totpBytes]byte
 	rand.Read(b[:]) // crypto/rand never fails (Go 1.24)
 	key := secret.New(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-	sealed := f.sealer.Seal(key, aboutTOTP(c.ID))
+	sealed := f.seal(key, aboutTOTP(c.ID))
 	err := f.change(ctx, c, "second_factor.app.begin", p, func(factor *store.SecondFactor) error {
 		if factor.TOTP.On() {
 			return errs.New(errs.Conflict, "there is an app for one-time codes already").WithHint("remove it first")
@@ -98,7 +98,7 @@ func newAppSetup(key secret.Text, user, issuer string) AppSetup {
 
 // appKey opens the secret of the user's app.
 func (f *SecondFactors) appKey(userID int64, t store.TOTP) (secret.Text, error) {
-	key, err := f.sealer.Unseal(t.Secret, aboutTOTP(userID))
+	key, err := f.open(t.Secret, aboutTOTP(userID))
 	if err != nil {
 		return secret.Text{}, errs.New(errs.Unavailable, "one-time codes can't be checked").
 			WithHint("use a passkey or a recovery code; the server's log has the cause").

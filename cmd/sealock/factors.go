@@ -8,7 +8,7 @@ func (s *system) openFactors() (err error) {
 	for _, origin := range s.origins.List() {
 		origins = append(origins, origin.String())
 	}
-	s.factors, err = s.service.SecondFactors(s.seal, origins)
+	s.factors, err = s.service.SecondFactors(s.box, origins)
 	return err
 }
 

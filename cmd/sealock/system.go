@@ -49,7 +49,7 @@ type system struct {
 	personal  *patdb.Source
 	authn     auth.Authenticator // of clients, which can't be asked for a second factor
 	signIn    auth.Authenticator // of people at a browser, who can
-	seal      *seal.Ring
+	box       seal.Box
 	factors   *project.SecondFactors
 	directory *project.Directory
 	policy    *policy.Engine
@@ -133,7 +133,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
-	if s.seal, err = seal.Open(s.dir.sealKeys()); err != nil {
+	if s.box, err = seal.LoadOrCreate(s.dir.sealKeys()); err != nil {
 		return err
 	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)

@@ -1,130 +1,118 @@
-// Package seal owns the encryption of secrets that the server must be able to read again, such as those of one-time
-// codes: whoever gets hold of the database alone learns none of them. It does not keep what is sealed.
+// Package seal owns how sealock encrypts small things that it keeps elsewhere and must read again: secrets in the
+// database, so that whoever gets hold of that alone learns none of them, and what a browser keeps for it.
 package seal
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base64"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/pki"
-	"github.com/sealock/sealock/internal/secret"
 )
 
-// Ring seals with its newest key and opens with any of its keys (AES-256-GCM). It is safe for concurrent use.
-type Ring struct {
-	newest string
-	keys   map[string]cipher.AEAD
+// Box encrypts with its newest key and decrypts with any of its keys (AES-256-GCM). It is safe for concurrent use.
+type Box struct{ keys []boxKey }
+
+// boxKey is a key with the id that what it sealed begins with.
+type boxKey struct {
+	id   [idSize]byte
+	aead cipher.AEAD
 }
 
-// key is a key as it stands in the file.
-type key struct {
-	ID  string `json:"id"`
-	Key []byte `json:"key"` // 32 bytes, in base64
-}
+const (
+	keySize = 32
+	idSize  = 4 // of an id: it need only tell the keys of one file apart
+)
 
+// keyFile is the file. The last key seals.
 type keyFile struct {
-	Keys []key `json:"keys"` // the last one seals
+	Keys [][]byte `json:"keys"` // 32 bytes each, in base64
 }
 
-const keySize = 32
+// New returns a box with the keys, of 32 bytes each. The last one seals.
+func New(keys ...[]byte) (Box, error) {
+	var b Box
+	for _, key := range keys {
+		if len(key) != keySize {
+			return Box{}, fmt.Errorf("a key of %d bytes, want %d", len(key), keySize)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return Box{}, err
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return Box{}, err
+		}
+		sum := sha256.Sum256(append([]byte("key id"), key...))
+		b.keys = append(b.keys, boxKey{[idSize]byte(sum[:]), aead})
+	}
+	if len(b.keys) == 0 {
+		return Box{}, errors.New("there is no key")
+	}
+	return b, nil
+}
 
-// Open reads the key file at path, or makes it with a first key. A key is replaced by adding another one behind it:
-// what was sealed before stays readable for as long as its key stands there.
-func Open(path string) (*Ring, error) {
+// LoadOrCreate returns a box with the keys in the file at path, which is made if there is none. A key is replaced by
+// adding another one behind it: what was sealed before opens for as long as its key stands there.
+func LoadOrCreate(path string) (Box, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the operator chose the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return create(path)
 	}
 	if err != nil {
-		return nil, err
+		return Box{}, err
 	}
 	var file keyFile
-	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, damaged(path, err)
+	err = json.Unmarshal(text, &file)
+	if err == nil {
+		var b Box
+		if b, err = New(file.Keys...); err == nil {
+			return b, nil
+		}
 	}
-	r, err := newRing(file.Keys)
-	if err != nil {
-		return nil, damaged(path, err)
-	}
-	return r, nil
-}
-
-func damaged(path string, err error) error {
-	return errs.New(errs.Invalid, "the key file %q is damaged", path).
+	return Box{}, errs.New(errs.Invalid, "the key file %q is damaged", path).
 		WithHint("restore it from a backup; without it, what was sealed with it is lost").Because(err)
 }
 
-func create(path string) (*Ring, error) {
-	k := key{ID: rand.Text()[:8], Key: make([]byte, keySize)}
-	rand.Read(k.Key)
-	text, err := json.MarshalIndent(keyFile{[]key{k}}, "", "  ")
+func create(path string) (Box, error) {
+	key := make([]byte, keySize)
+	rand.Read(key) // crypto/rand never fails (Go 1.24)
+	text, err := json.MarshalIndent(keyFile{[][]byte{key}}, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("encoding the sealing key: %w", err)
+		return Box{}, fmt.Errorf("encoding a key: %w", err)
 	}
 	if err := pki.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-		return nil, err
+		return Box{}, err
 	}
-	return newRing([]key{k})
+	return New(key)
 }
 
-func newRing(keys []key) (*Ring, error) {
-	r := &Ring{keys: make(map[string]cipher.AEAD, len(keys))}
-	for _, k := range keys {
-		if k.ID == "" || strings.Contains(k.ID, ".") || len(k.Key) != keySize || r.keys[k.ID] != nil {
-			return nil, fmt.Errorf("key %q has no id of its own or not %d bytes", k.ID, keySize)
-		}
-		block, err := aes.NewCipher(k.Key)
-		if err != nil {
-			return nil, err
-		}
-		if r.keys[k.ID], err = cipher.NewGCM(block); err != nil {
-			return nil, err
-		}
-		r.newest = k.ID
-	}
-	if r.newest == "" {
-		return nil, errors.New("it holds no key")
-	}
-	return r, nil
+// Seal encrypts. The purpose says what and whose it is, as in "totp of user 7": it is not kept, and must be the same when
+// it is opened, so that nobody passes off one thing as another.
+func (b Box) Seal(text []byte, purpose string) []byte {
+	key := b.keys[len(b.keys)-1]
+	return key.aead.Seal(key.id[:], nil, text, []byte(purpose))
 }
 
-// Seal encrypts a secret. about says what and whose it is, as in "totp:7": it is not kept, and what is sealed opens with
-// the same alone, so that nobody passes off one record's secret as another's.
-func (r *Ring) Seal(plain secret.Text, about string) string {
-	aead := r.keys[r.newest]
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain.Reveal())+aead.Overhead())
-	rand.Read(nonce)
-	box := aead.Seal(nonce, nonce, []byte(plain.Reveal()), []byte(about)) //nolint:gosec // 96 random bits: read a line above
-	return "v1." + r.newest + "." + base64.RawURLEncoding.EncodeToString(box)
-}
-
-// errUnopened tells nobody why: it goes to the log with whatever wanted the secret.
-var errUnopened = errors.New("not sealed by a key of this server for this purpose")
-
-// Unseal returns the secret that was sealed with the same about.
-func (r *Ring) Unseal(sealed, about string) (secret.Text, error) {
-	parts := strings.Split(sealed, ".")
-	if len(parts) != 3 || parts[0] != "v1" {
-		return secret.Text{}, errUnopened
+// Open decrypts, or says that the box was not sealed with one of these keys for this purpose.
+func (b Box) Open(sealed []byte, purpose string) ([]byte, error) {
+	for _, key := range b.keys {
+		if rest, ours := bytes.CutPrefix(sealed, key.id[:]); ours {
+			text, err := key.aead.Open(nil, nil, rest, []byte(purpose))
+			if err != nil {
+				return nil, fmt.Errorf("opening what was sealed for %s: %w", purpose, err)
+			}
+			return text, nil
+		}
 	}
-	aead, ok := r.keys[parts[1]]
-	box, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if !ok || err != nil || len(box) < aead.NonceSize() {
-		return secret.Text{}, errUnopened
-	}
-	n := aead.NonceSize()
-	plain, err := aead.Open(nil, box[:n], box[n:], []byte(about))
-	if err != nil {
-		return secret.Text{}, errUnopened
-	}
-	return secret.New(string(plain)), nil
+	return nil, fmt.Errorf("opening what was sealed for %s: by none of this server's keys", purpose)
 }

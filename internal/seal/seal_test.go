@@ -1,51 +1,53 @@
 package seal_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/sealock/sealock/internal/seal"
-	"github.com/sealock/sealock/internal/secret"
 )
 
-func open(t testing.TB, path string) *seal.Ring {
+func load(t testing.TB, path string) seal.Box {
 	t.Helper()
-	r, err := seal.Open(path)
+	b, err := seal.LoadOrCreate(path)
 	if err != nil {
-		t.Fatalf("Open = %v, want a ring", err)
+		t.Fatalf("LoadOrCreate = %v, want a box", err)
 	}
-	return r
+	return b
 }
 
-func TestSealed(t *testing.T) {
+func TestSeal(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "seal.json")
-	r := open(t, path)
-	sealed := r.Seal(secret.New("JBSWY3DP"), "totp:7")
-	if strings.Contains(sealed, "JBSWY3DP") {
-		t.Errorf("Seal = %q, want it unreadable", sealed)
+	b, text := load(t, path), []byte("JBSWY3DP")
+	sealed := b.Seal(text, "totp of user 7")
+	if bytes.Contains(sealed, text) || bytes.Equal(sealed, b.Seal(text, "totp of user 7")) {
+		t.Error("what is sealed shows, or is the same twice")
 	}
-	if again := r.Seal(secret.New("JBSWY3DP"), "totp:7"); again == sealed {
-		t.Errorf("Seal of the same = %q twice, want two texts", again)
-	}
-	for name, ring := range map[string]*seal.Ring{"the same": r, "after a restart": open(t, path)} {
-		if got, err := ring.Unseal(sealed, "totp:7"); err != nil || got.Reveal() != "JBSWY3DP" {
-			t.Errorf("Unseal by %s = %q, %v, want what was sealed", name, got.Reveal(), err)
+	for name, box := range map[string]seal.Box{"the same": b, "after a restart": load(t, path)} {
+		if got, err := box.Open(sealed, "totp of user 7"); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("Open by %s = %q, %v, want what was sealed", name, got, err)
 		}
 	}
-	for name, bad := range map[string]struct{ sealed, about string }{
-		"another's":      {sealed, "totp:8"},
-		"cut":            {sealed[:len(sealed)-4], "totp:7"},
-		"changed":        {sealed[:len(sealed)-1] + map[bool]string{true: "B", false: "A"}[sealed[len(sealed)-1] != 'B'], "totp:7"},
-		"empty":          {"", "totp:7"},
-		"no box":         {strings.Join(strings.Split(sealed, ".")[:2], ".") + ".", "totp:7"},
-		"another's key":  {"v1.OTHERKEY." + strings.Split(sealed, ".")[2], "totp:7"},
-		"another's form": {"v2" + sealed[2:], "totp:7"},
-	} {
-		if got, err := r.Unseal(bad.sealed, bad.about); err == nil {
-			t.Errorf("Unseal of what is %s = %q, want an error", name, got.Reveal())
+	if got, err := b.Open(sealed, "totp of user 8"); err == nil {
+		t.Errorf("Open for another purpose = %q, want an error", got)
+	}
+	if got, err := load(t, path+"-2").Open(sealed, "totp of user 7"); err == nil {
+		t.Errorf("Open with another key = %q, want an error", got)
+	}
+	for i := range sealed {
+		bad := bytes.Clone(sealed)
+		bad[i] ^= 1
+		if got, err := b.Open(bad, "totp of user 7"); err == nil {
+			t.Errorf("Open with byte %d changed = %q, want an error", i, got)
+		}
+	}
+	for n := range sealed {
+		if got, err := b.Open(sealed[:n], "totp of user 7"); err == nil {
+			t.Errorf("Open of the first %d bytes = %q, want an error", n, got)
 		}
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -53,63 +55,70 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+type keys struct {
+	Keys [][]byte `json:"keys"`
+}
+
+func readKeys(t *testing.T, path string) (k keys) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &k)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 // TestRotation adds a key behind the first one: it seals from then on, and the old one still opens.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "seal.json"), filepath.Join(dir, "other.json")
-	old := open(t, path).Seal(secret.New("old"), "")
-	open(t, other)
-	var all, add struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	for name, into := range map[string]any{path: &all, other: &add} {
-		text, err := os.ReadFile(name)
-		if err == nil {
-			err = json.Unmarshal(text, into)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	all.Keys = append(all.Keys, add.Keys...)
-	text, err := json.Marshal(all)
+	old := load(t, path).Seal([]byte("old"), "x")
+	load(t, other)
+	text, err := json.Marshal(keys{append(readKeys(t, path).Keys, readKeys(t, other).Keys...)})
 	if err == nil {
 		err = os.WriteFile(path, text, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := open(t, path)
-	if got, err := r.Unseal(old, ""); err != nil || got.Reveal() != "old" {
-		t.Errorf("Unseal of what the old key sealed = %q, %v, want it", got.Reveal(), err)
+	b := load(t, path)
+	if got, err := b.Open(old, "x"); err != nil || string(got) != "old" {
+		t.Errorf("Open of what the old key sealed = %q, %v, want it", got, err)
 	}
-	if got, err := open(t, other).Unseal(r.Seal(secret.New("new"), ""), ""); err != nil || got.Reveal() != "new" {
-		t.Errorf("Unseal by the new key alone = %q, %v, want what was sealed after it came", got.Reveal(), err)
+	if got, err := load(t, other).Open(b.Seal([]byte("new"), "x"), "x"); err != nil || string(got) != "new" {
+		t.Errorf("Open by the new key alone = %q, %v, want what was sealed after it came", got, err)
 	}
 }
 
 func TestDamagedKeyFile(t *testing.T) {
-	for _, text := range []string{"", "{}", `{"keys":[{"id":"a","key":"c2hvcnQ="}]}`, `{"keys":[{"id":"a.b","key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]}`} {
+	t.Parallel()
+	for _, text := range []string{"", "zz", "{}", `{"keys":[]}`, `{"keys":["c2hvcnQ="]}`} {
 		path := filepath.Join(t.TempDir(), "seal.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := seal.Open(path); err == nil {
-			t.Errorf("Open of %q = no error, want one", text)
+		if _, err := seal.LoadOrCreate(path); err == nil {
+			t.Errorf("LoadOrCreate of %q = no error, want one", text)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != text {
-			t.Errorf("after Open, the file holds %q, want it untouched", got)
+			t.Errorf("after LoadOrCreate, the file holds %q, want it untouched", got)
 		}
 	}
 }
 
-func FuzzUnseal(f *testing.F) {
-	r := open(f, filepath.Join(f.TempDir(), "seal.json"))
-	f.Add(r.Seal(secret.New("x"), "about"), "about")
-	f.Add("v1..", "")
-	f.Fuzz(func(t *testing.T, sealed, about string) {
-		if got, err := r.Unseal(sealed, about); err != nil && !got.Empty() {
-			t.Errorf("Unseal(%q) = %q with an error, want nothing", sealed, got.Reveal())
+func FuzzOpen(f *testing.F) {
+	b := load(f, filepath.Join(f.TempDir(), "seal.json"))
+	good := b.Seal([]byte("x"), "about")
+	f.Add(good, "about")
+	f.Add(good[:4], "")
+	f.Fuzz(func(t *testing.T, sealed []byte, purpose string) {
+		got, err := b.Open(sealed, purpose)
+		if (err == nil) != (bytes.Equal(sealed, good) && purpose == "about") {
+			t.Errorf("Open(%x, %q) = %q, %v, want what this server sealed for the purpose and nothing else", sealed, purpose, got, err)
 		}
 	})
 }
