@@ -19,6 +19,7 @@ const maxTokenForm = 128 << 10
 // renders.
 type Endpoint struct {
 	Issuer      *Issuer
+	Devices     *Devices
 	Tokens      *Tokens
 	Revocations Revocations
 	Errors      httpx.Errors
@@ -31,6 +32,7 @@ const (
 	PathToken      = "/service/token"
 	PathTokenShort = "/token"
 	PathJWKS       = "/service/token/jwks.json"
+	PathDevice     = "/service/device_authorization"
 	PathRevoke     = "/service/token/revoke"
 	PathIntrospect = "/service/token/introspect"
 	PathMetadata   = "/.well-known/oauth-authorization-server"
@@ -42,6 +44,7 @@ func (e *Endpoint) Routes() map[string]http.Handler {
 		PathToken:      http.HandlerFunc(e.token),
 		PathTokenShort: http.HandlerFunc(e.token),
 		PathJWKS:       http.HandlerFunc(e.jwks),
+		PathDevice:     http.HandlerFunc(e.device),
 		PathRevoke:     http.HandlerFunc(e.revoke),
 		PathIntrospect: http.HandlerFunc(e.introspect),
 		PathMetadata:   http.HandlerFunc(e.metadata),
@@ -73,7 +76,11 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 		e.Errors.WriteToken(w, r, err)
 		return
 	}
-	answer, err := e.Issuer.Issue(r.Context(), req)
+	issue := e.Issuer.Issue
+	if req.Grant == GrantDevice {
+		issue = e.Devices.Token
+	}
+	answer, err := issue(r.Context(), req)
 	if err != nil {
 		e.Errors.WriteToken(w, r, err)
 		return
@@ -137,6 +144,8 @@ func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenReque
 		req.Credential = &cred
 	case GrantRefresh:
 		req.RefreshToken = secret.New(form.Get("refresh_token"))
+	case GrantDevice:
+		req.DeviceCode = secret.New(form.Get("device_code"))
 	default:
 		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
 			WithHint("send grant_type=password or grant_type=refresh_token in the form").WithCode("unsupported_grant_type")

@@ -21,6 +21,7 @@ const (
 	GrantBasic    GrantType = "basic"
 	GrantPassword GrantType = "password"
 	GrantRefresh  GrantType = "refresh_token"
+	GrantDevice   GrantType = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628
 )
 
 // APIService is the service of access tokens for sealock's own REST API. Tokens for a registry are not accepted
@@ -88,12 +89,15 @@ type TokenRequest struct {
 	Grant        GrantType
 	Credential   *Credential // nil: none was presented
 	RefreshToken secret.Text
+	DeviceCode   secret.Text
 	Service      string
 	Scope        Scope
 	Offline      bool // a refresh token is wanted too
 	ClientID     string
 	Remote       string
 	RequestID    string
+
+	device *DeviceCode // the approved one that the request is for; only Devices sets it
 }
 
 // TokenAnswer is what the client gets.
@@ -199,6 +203,11 @@ func (i *Issuer) serviceNames() string {
 func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
 	token := presentedRefresh(req)
 	switch {
+	case req.device != nil:
+		rec.Actor, rec.Method = req.device.Subject, deviceMethod
+		return i.approver(ctx, *req.device)
+	case req.Grant == GrantDevice:
+		return Subject{}, errDeviceCode // nobody approved it
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
 		return i.refreshed(ctx, token, req.Service, rec)

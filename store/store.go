@@ -86,6 +86,12 @@ type Member struct {
 // RefreshToken is a refresh token as it is kept.
 type RefreshToken = auth.RefreshToken
 
+// DeviceCode is a device's wish to be signed in, as it is kept; DeviceLimits is how many may be alive.
+type (
+	DeviceCode   = auth.DeviceCode
+	DeviceLimits = auth.DeviceLimits
+)
+
 // RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
 type RevokedToken = auth.RevokedToken
 
@@ -153,8 +159,20 @@ type RefreshTokens interface {
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
 	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
-	// DropExpiredTokens forgets refresh tokens and revocations that are past their end.
+	// DropExpiredTokens forgets refresh tokens, revocations and device codes that are past their end.
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
+}
+
+// DeviceCodes keeps device codes. What is past its end is found until DropExpiredTokens forgets it.
+type DeviceCodes interface {
+	// CreateDeviceCode keeps a new code. Conflict: the id or the user code is taken. TooMany: as many as the limits allow
+	// are alive at c.CreatedAt, in all or from its address.
+	CreateDeviceCode(ctx context.Context, c DeviceCode, limits DeviceLimits) error
+	DeviceCode(ctx context.Context, id string) (DeviceCode, error)
+	DeviceCodeByUserCode(ctx context.Context, userCode string) (DeviceCode, error)
+	// UpdateDeviceCode changes Status, Subject, UserID, UserAsOf, Interval and PolledAt; the rest stays. A code goes with
+	// the user that approved it.
+	UpdateDeviceCode(ctx context.Context, id string, fn func(*DeviceCode) error) (DeviceCode, error)
 }
 
 // Revocations keeps access tokens that were revoked before their end.
@@ -203,6 +221,7 @@ type Store interface {
 	Projects
 	Members
 	RefreshTokens
+	DeviceCodes
 	Revocations
 	Audit
 

@@ -49,6 +49,7 @@ type system struct {
 	policy    *policy.Engine
 	service   *project.Service
 	issuer    *auth.Issuer
+	devices   *auth.Devices
 	registry  proxy.Upstream
 	gate      *proxy.Gate // nil with only: auth
 	origins   httpx.Origins
@@ -186,6 +187,7 @@ func (s *system) openIssuer(context.Context) error {
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
 		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
 	})
+	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
@@ -215,7 +217,7 @@ func (s *system) openHandler(context.Context) error {
 	e.IPExtractor = s.trusted.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.notFound(err, c) }
 	endpoint := &auth.Endpoint{
-		Issuer: s.issuer, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
+		Issuer: s.issuer, Devices: s.devices, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
 	}
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))

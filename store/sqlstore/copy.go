@@ -28,6 +28,7 @@ func copied() []tableKey {
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"device_codes", "id", false},
 		{"audit_log", "id", true},
 	}
 }

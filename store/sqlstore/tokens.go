@@ -195,7 +195,7 @@ func (s *Store) DeleteRefreshTokensOf(ctx context.Context, subject string) (int,
 	return n, s.failed("deleting refresh tokens", err)
 }
 
-// DropExpiredTokens forgets refresh tokens and revocations that are past their end, and returns how many.
+// DropExpiredTokens forgets refresh tokens, revocations and device codes that are past their end, and returns how many.
 func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, error) {
 	at := toMicros(now)
 	total := 0
@@ -205,9 +205,15 @@ func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, erro
 		if err != nil {
 			return err
 		}
-		m, err := s.deleted(tx.NewDelete().Model((*revokedRow)(nil)).Where("expires_at <= ?", at).Exec(ctx))
-		total = n + m
-		return err
+		total = n
+		for _, model := range []any{(*revokedRow)(nil), (*deviceRow)(nil)} {
+			m, err := s.deleted(tx.NewDelete().Model(model).Where("expires_at <= ?", at).Exec(ctx))
+			if err != nil {
+				return err
+			}
+			total += m
+		}
+		return nil
 	})
 	if err != nil {
 		return 0, s.failed("dropping expired tokens", err)
