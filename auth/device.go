@@ -150,7 +150,7 @@ type DeviceAnswer struct {
 // Conflict, TooMany and Unavailable.
 func (d *Devices) Answer(ctx context.Context, a DeviceAnswer) error {
 	rec := audit.Record{
-		Time: d.now(), RequestID: a.RequestID, Remote: a.Remote, Actor: a.Subject.Name, Method: a.Subject.How,
+		Time: d.now(), RequestID: a.RequestID, Remote: a.Remote, Actor: a.Subject.Name, Method: "session",
 		Operation: "device.deny", Outcome: audit.Allowed,
 	}
 	if a.Approve {
