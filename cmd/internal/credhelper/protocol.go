@@ -85,7 +85,7 @@ func hostOf(server string) (string, error) {
 		}
 	}
 	u, err := url.Parse("https://" + rest)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "%") {
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.HasSuffix(u.Host, ":") || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "%") {
 		return "", fmt.Errorf("%q is no server of a registry: write it like registry.example.com", clip(server))
 	}
 	return strings.ToLower(u.Host), nil
