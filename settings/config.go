@@ -26,7 +26,9 @@ type Config struct {
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	PAT      PAT      `koanf:"pat"`
 	Policy   Policy   `koanf:"policy"`
+	Portal   Portal   `koanf:"portal"`
 	Log      Log      `koanf:"log"`
 }
 
@@ -72,9 +74,20 @@ type Service struct {
 	KeyHeader auth.Header `koanf:"key_header"`
 }
 
+// PAT says what personal access tokens may be.
+type PAT struct {
+	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
+}
+
 // Policy says where the rules are.
 type Policy struct {
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
+}
+
+// Portal says how people use the web pages.
+type Portal struct {
+	SessionIdle     time.Duration `koanf:"session_idle" doc:"Who does nothing for so long has to sign in again."`
+	SessionAbsolute time.Duration `koanf:"session_absolute" doc:"Everybody has to sign in again after so long."`
 }
 
 // Log says what is logged.
@@ -101,6 +114,7 @@ func Default() Config {
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Portal: Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }

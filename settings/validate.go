@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
@@ -120,6 +121,10 @@ func (c *Config) validate() Faults {
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	p := c.Portal
+	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
+	v.check(p.SessionAbsolute >= p.SessionIdle, "portal.session_absolute", "is shorter than session_idle", "let it be longer")
+	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults

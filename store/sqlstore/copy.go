@@ -27,8 +27,11 @@ func copied() []tableKey {
 		{"projects", "id", true},
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
+		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
 		{"device_codes", "id", false},
+		{"sessions", "seq", true},
+		{"external_identities", "id", true},
 		{"audit_log", "id", true},
 	}
 }
