@@ -24,7 +24,7 @@ func (s *system) newPortal() (*web.Portal, error) {
 func (s *system) hurdles() []web.Hurdle { return nil }
 
 // webPages are the pages besides the portal's own.
-func (s *system) webPages() []web.Page { return nil }
+func (s *system) webPages() []web.Page { return web.DevicePages(s.devices) }
 
 // signInLinks are the other ways to sign in.
 func (s *system) signInLinks() []web.Link { return nil }
