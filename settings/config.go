@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
@@ -21,6 +22,8 @@ type Config struct {
 	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
 
 	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap or external) and what the type needs, see sources.md. Default: the database."`
+
+	Workloads []workload.Rule `koanf:"workloads" doc:"Whose JWTs are trusted instead of a password, such as those of CI jobs and pods: a list of rules, see keyless.md."`
 
 	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`

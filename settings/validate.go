@@ -23,6 +23,7 @@ func (c *Config) complete() {
 	if len(c.ExternalURLs) == 0 {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
+	c.completeWorkloads()
 	for i := range c.Token.Services {
 		if c.Token.Services[i].KeyHeader == "" {
 			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
@@ -120,6 +121,7 @@ func (c *Config) validate() Faults {
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	c.validateWorkloads(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults

@@ -30,6 +30,7 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // system is everything that 'sealock serve' runs, put together but not yet listening.
@@ -44,6 +45,7 @@ type system struct {
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
+	workloads *workload.Source
 	authn     auth.Authenticator
 	directory *project.Directory
 	policy    *policy.Engine
@@ -144,7 +146,11 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
+	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
+		return err
+	}
+	s.onClose(s.workloads.Close)
+	holders := auth.NewSubjectCache(holders{users: users, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
@@ -184,7 +190,7 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+		RefreshTokens: s.store, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
