@@ -41,6 +41,7 @@ func algorithms() []jose.SignatureAlgorithm {
 type Source struct {
 	rules []rule
 	sets  []*keySet
+	log   *slog.Logger
 	now   func() time.Time
 }
 
@@ -59,7 +60,7 @@ var (
 
 // New makes the rules ready and asks nobody: an issuer may come up later.
 func New(rules []Rule, log *slog.Logger, now func() time.Time) (*Source, error) {
-	s := &Source{now: now}
+	s := &Source{log: log, now: now}
 	sets := map[keySource]*keySet{}
 	for _, r := range rules {
 		conditions, err := r.conditions()
@@ -149,6 +150,7 @@ func (s *Source) Authenticate(ctx context.Context, cred auth.Credential) (auth.S
 	}
 	payloads := map[*keySet][]byte{}
 	var last error
+	var why []error
 	for _, r := range rules {
 		payload, known := payloads[r.keys]
 		if !known {
@@ -161,11 +163,22 @@ func (s *Source) Authenticate(ctx context.Context, cred auth.Credential) (auth.S
 		if err == nil {
 			return sub, nil
 		}
-		if !errs.Is(last, errs.Unauthenticated) || errors.Is(last, errAudience) {
-			last = err
+		if last == nil || errors.Is(last, errAudience) {
+			last = err // a condition that does not hold says more
 		}
+		why = append(why, cause(err))
 	}
+	// Whoever wrote the rules has to see which of them came near. Only what the issuer signed gets here.
+	s.log.Info("a JWT of a trusted issuer is refused", "workload", c.String(), "error", errors.Join(why...))
 	return auth.Subject{}, last
+}
+
+// cause is what the client is not shown of an error, if there is any.
+func cause(err error) error {
+	if e := errs.As(err); e.Err != nil {
+		return e.Err
+	}
+	return err
 }
 
 // candidates are the rules for the issuer that the name selects.

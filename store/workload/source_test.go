@@ -170,6 +170,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The one who wrote the rules sees in the log what does not hold; whoever sent the JWT does not.
+func TestTheLogSaysWhichConditionDoesNotHold(t *testing.T) {
+	w := newWorld(t)
+	jwt := w.github.Sign(with(w.githubClaims(), claims{"sub": "repo:evil/app:ref:refs/heads/main", "ref": "refs/tags/v1", "repository": "evil/app"}))
+	_, err := w.enter(t, "jwt", jwt)
+	for _, want := range []string{"rule release: the claim \\\"repository\\\"", "rule main: the claim \\\"sub\\\"", "repo:evil/app"} {
+		if !strings.Contains(w.log.String(), want) {
+			t.Errorf("the log is %s, want %s in it", w.log, want)
+		}
+	}
+	if e := errs.As(err); strings.Contains(e.Public(), "release") || strings.Contains(w.log.String(), jwt) {
+		t.Errorf("the client is told %q, and the log is %s, want no rule in one and no JWT in the other", e.Public(), w.log)
+	}
+}
+
 func TestClocksMayDiffer(t *testing.T) {
 	w := newWorld(t)
 	late := w.clock.Now().Unix() + 59
