@@ -13,7 +13,7 @@ import (
 	"github.com/sealock/sealock/store/userdb"
 )
 
-// Service is what may be done with projects, members, users and refresh tokens. It is safe for concurrent use.
+// Service is what may be done with projects, members, users, refresh tokens and personal access tokens. It is safe for concurrent use.
 type Service struct {
 	store  store.Store
 	policy auth.Decider
@@ -22,6 +22,7 @@ type Service struct {
 	clock  clock.Clock
 
 	contents Contents // nil where no registry can be looked into
+	personal PersonalTokenRules
 }
 
 // Contents tells what a registry holds of a project.

@@ -29,6 +29,7 @@ type Config struct {
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	PAT      PAT      `koanf:"pat"`
 	Policy   Policy   `koanf:"policy"`
 	Log      Log      `koanf:"log"`
 }
@@ -73,6 +74,11 @@ type Token struct {
 type Service struct {
 	Name      string      `koanf:"name"`
 	KeyHeader auth.Header `koanf:"key_header"`
+}
+
+// PAT says what personal access tokens may be.
+type PAT struct {
+	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
 }
 
 // Policy says where the rules are.

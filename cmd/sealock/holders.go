@@ -4,16 +4,21 @@ import (
 	"context"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/workload"
 )
 
 // recognizers are the kinds of credentials that are no passwords.
-func (s *system) recognizers() []auth.Recognizer { return []auth.Recognizer{s.workloads} }
+func (s *system) recognizers() []auth.Recognizer {
+	return []auth.Recognizer{s.personal, s.workloads}
+}
 
 // holders finds who holds a token: by the name the subject, and by the credential that the token came from what that
 // leaves of it.
 type holders struct {
 	users     auth.Resolver
+	personal  *patdb.Source
 	workloads auth.Holders
 }
 
@@ -25,6 +30,9 @@ func (h holders) Holder(ctx context.Context, name, via string) (auth.Subject, er
 	sub, err := h.users.Resolve(ctx, name)
 	if err != nil || via == "" {
 		return sub, err
+	}
+	if _, ok := store.PersonalAccessTokenID(via); ok {
+		return h.personal.Narrow(ctx, sub, via)
 	}
 	return auth.Subject{}, auth.ErrUnknownSubject // no credential is known that tokens end with
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 	"github.com/sealock/sealock/store/workload"
@@ -45,6 +46,7 @@ type system struct {
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
+	personal  *patdb.Source
 	workloads *workload.Source
 	authn     auth.Authenticator
 	directory *project.Directory
@@ -146,18 +148,23 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.personal = patdb.New(s.store, users, time.Now)
 	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
 		return err
 	}
 	s.onClose(s.workloads.Close)
-	holders := auth.NewSubjectCache(holders{users: users, workloads: s.workloads}, subjectLife)
+	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+		switch c.Kind {
+		case store.UserChanged, store.MemberChanged:
 			passwords.Forget(c.UserID)
 			holders.Forget(c.UserID)
+		case store.PersonalAccessTokenChanged:
+			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
+		case store.ProjectChanged:
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -173,7 +180,8 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
-	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
 

@@ -27,6 +27,7 @@ func copied() []tableKey {
 		{"projects", "id", true},
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
+		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
 		{"audit_log", "id", true},
 	}
