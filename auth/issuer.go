@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,6 +56,7 @@ type Issuer struct {
 	authz    Authorizer
 	signer   Signer
 	refresh  RefreshTokens
+	guesses  Guesses
 	trail    audit.Recorder
 	now      func() time.Time
 }
@@ -66,8 +68,14 @@ type IssuerDeps struct {
 	Authorizer    Authorizer
 	Signer        Signer
 	RefreshTokens RefreshTokens
+	Guesses       Guesses // nil: nobody counts them
 	Trail         audit.Recorder
 	Now           func() time.Time
+}
+
+// Guesses counts secrets that nobody knows for the address that presented them. A [Lockout] is one.
+type Guesses interface {
+	WrongSecret(ctx context.Context, remote string, presented secret.Text) error
 }
 
 // NewIssuer returns the token service.
@@ -75,7 +83,7 @@ func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
 	i := &Issuer{
 		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
 		authn: d.Authenticator, holders: d.Holders, authz: d.Authorizer, signer: d.Signer,
-		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now,
+		refresh: d.RefreshTokens, guesses: d.Guesses, trail: d.Trail, now: d.Now,
 	}
 	for _, s := range cfg.Services {
 		i.services[s.Name] = s
@@ -201,7 +209,13 @@ func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Recor
 	switch {
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
-		return i.refreshed(ctx, token, req.Service, rec)
+		sub, err := i.refreshed(ctx, token, req.Service, rec)
+		if errors.Is(err, errInvalidGrant) && rec.Actor == "" && i.guesses != nil { // it is nobody's
+			if countErr := i.guesses.WrongSecret(ctx, req.Remote, token); countErr != nil {
+				return Subject{}, countErr
+			}
+		}
+		return sub, err
 	case req.Credential != nil:
 		rec.Actor = Presented(req.Credential.Name)
 		return i.authn.Authenticate(ctx, *req.Credential)

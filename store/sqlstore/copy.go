@@ -28,6 +28,8 @@ func copied() []tableKey {
 		{"members", "id", true},
 		{"refresh_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"login_failures", "id", false},
+		{"known_logins", "id", false},
 		{"audit_log", "id", true},
 	}
 }
