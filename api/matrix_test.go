@@ -96,7 +96,7 @@ func (w *world) path(op operation) string {
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
-		"{token_id}", "davestoken",
+		"{token_id}", "davestoken", "{lockout_id}", daveLockout().ID,
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

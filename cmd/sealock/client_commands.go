@@ -17,6 +17,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newProjectCommand(env),
 		newMemberCommand(env),
 		newTokenCommand(env),
+		newLockoutCommand(env),
 		newPolicyCommand(env),
 		newKeysCommand(env),
 		newSearchCommand(env),
