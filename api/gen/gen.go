@@ -405,6 +405,9 @@ type NotFound = Errors
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
+// TooMany defines model for TooMany.
+type TooMany = Errors
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
 
