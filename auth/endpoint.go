@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
@@ -79,7 +80,7 @@ func tokenBody(a TokenAnswer, grant GrantType) []byte {
 func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 	req, err := e.parse(w, r)
 	if err != nil {
-		e.Errors.WriteToken(w, r, err)
+		e.Errors.WriteToken(w, r, e.unreadable(w, r, err))
 		return
 	}
 	answer, err := e.Issuer.Issue(r.Context(), req)
@@ -88,6 +89,19 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	send(w, r, tokenBody(answer, req.Grant))
+}
+
+// unreadable puts a request that can't be read on record, for those who look for somebody that tries things out. It
+// returns what to answer.
+func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, err error) error {
+	auditErr := e.Issuer.trail.Record(r.Context(), audit.Record{
+		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: "token",
+		Outcome: audit.Refused, Reason: errs.As(err).Message,
+	})
+	if auditErr != nil {
+		return errs.New(errs.Unavailable, "the refusal can't be recorded").WithHint("try again soon").Because(auditErr)
+	}
+	return err
 }
 
 // parse reads either flow.

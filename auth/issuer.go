@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ type Issuer struct {
 	authz    Authorizer
 	signer   Signer
 	refresh  RefreshTokens
+	guesses  Guesses
 	trail    audit.Recorder
 	now      func() time.Time
 
@@ -70,6 +72,7 @@ type IssuerDeps struct {
 	Authorizer    Authorizer
 	Signer        Signer
 	RefreshTokens RefreshTokens
+	Guesses       Guesses // nil: nobody counts them
 	Trail         audit.Recorder
 	Now           func() time.Time
 
@@ -79,12 +82,17 @@ type IssuerDeps struct {
 	Verifier Verifier
 }
 
+// Guesses counts secrets that nobody knows for the address that presented them. A [Lockout] is one.
+type Guesses interface {
+	WrongSecret(ctx context.Context, remote string, presented secret.Text) error
+}
+
 // NewIssuer returns the token service.
 func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
 	i := &Issuer{
 		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
 		authn: d.Authenticator, holders: d.Holders, authz: d.Authorizer, signer: d.Signer,
-		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now, assertions: d.Assertions, verifier: d.Verifier,
+		refresh: d.RefreshTokens, guesses: d.Guesses, trail: d.Trail, now: d.Now, assertions: d.Assertions, verifier: d.Verifier,
 	}
 	for _, s := range cfg.Services {
 		i.services[s.Name] = s
@@ -231,7 +239,13 @@ func (i *Issuer) presented(ctx context.Context, req TokenRequest, rec *audit.Rec
 	switch {
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
-		return i.refreshed(ctx, token, req.Service, rec)
+		sub, err := i.refreshed(ctx, token, req.Service, rec)
+		if errors.Is(err, errInvalidGrant) && rec.Actor == "" && i.guesses != nil { // it is nobody's
+			if countErr := i.guesses.WrongSecret(ctx, req.Remote, token); countErr != nil {
+				return Subject{}, countErr
+			}
+		}
+		return sub, err
 	case req.Credential != nil:
 		rec.Actor = Presented(req.Credential.Name)
 		return i.authn.Authenticate(ctx, *req.Credential)

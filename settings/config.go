@@ -30,6 +30,7 @@ type Config struct {
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
 	PAT      PAT      `koanf:"pat"`
+	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
 	Log      Log      `koanf:"log"`
 }
@@ -81,6 +82,16 @@ type PAT struct {
 	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
 }
 
+// Lockout says when failed logins lock (docs/lockout.md).
+type Lockout struct {
+	AccountFailures int           `koanf:"account_failures" doc:"So many wrong passwords lock an account, except where it signed in from in the last 30 days; there, so many at that address. 0: never."`
+	AddressFailures int           `koanf:"address_failures" doc:"So many wrong passwords lock an address (IPv6: a /64 network), except for accounts that signed in from there. 0: never."`
+	First           time.Duration `koanf:"first" doc:"How long the first lock is; each failure after it doubles it."`
+	Max             time.Duration `koanf:"max" doc:"No lock is longer."`
+	Forget          time.Duration `koanf:"forget" doc:"After so long without a failure all are forgotten; below the limit they are forgiven one by one in that time."`
+	Trusted         []string      `koanf:"trusted" doc:"Addresses or networks (CIDR) that are never locked as an address, such as the one that CI jobs come from."`
+}
+
 // Policy says where the rules are.
 type Policy struct {
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
@@ -110,6 +121,7 @@ func Default() Config {
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -48,7 +48,7 @@ type system struct {
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
 	workloads *workload.Source
-	authn     auth.Authenticator
+	authn     *auth.Lockout
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -156,7 +156,7 @@ func (s *system) openUsers(ctx context.Context) error {
 	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
-	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
+	s.authn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
 	cancel := s.store.Subscribe(func(c store.Change) {
 		switch c.Kind {
 		case store.UserChanged, store.MemberChanged:
@@ -198,7 +198,7 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
+		RefreshTokens: s.store, Guesses: s.authn, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
@@ -306,6 +306,8 @@ func (s *system) run(ctx context.Context) {
 		repeat(ctx, tokenCleaning, func() {
 			_, err := s.store.DropExpiredTokens(ctx, time.Now())
 			s.report("dropping expired tokens", err)
+			_, err = s.authn.Clean(ctx)
+			s.report("forgetting failed logins", err)
 		})
 	})
 	if s.keepSmall {

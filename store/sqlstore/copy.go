@@ -29,6 +29,8 @@ func copied() []tableKey {
 		{"refresh_tokens", "seq", true},
 		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"login_failures", "id", false},
+		{"known_logins", "id", false},
 		{"audit_log", "id", true},
 	}
 }
