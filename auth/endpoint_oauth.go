@@ -47,7 +47,7 @@ func (e *Endpoint) metadata(w http.ResponseWriter, r *http.Request) {
 		"device_authorization_endpoint":                 origin + PathDevice,
 		"revocation_endpoint":                           origin + PathRevoke,
 		"introspection_endpoint":                        origin + PathIntrospect,
-		"grant_types_supported":                         []GrantType{GrantPassword, GrantRefresh, GrantDevice},
+		"grant_types_supported":                         []GrantType{GrantPassword, GrantRefresh, GrantDevice, GrantExchange},
 		"response_types_supported":                      []string{},
 		"token_endpoint_auth_methods_supported":         []string{"none"},
 		"revocation_endpoint_auth_methods_supported":    []string{"none"},

@@ -77,6 +77,7 @@ func vocabulary() map[string]resourceWord {
 		"policy":        {actions: "read|update|operate", system: true},
 		"key":           {actions: "read|list|operate", system: true},
 		"refresh-token": {actions: "list|delete", system: true},
+		"lockout":       {actions: "list|delete", system: true},
 		"access-token":  {actions: "read|delete", system: true},
 
 		"personal-access-token": {actions: "create|list|delete", system: true},
@@ -89,8 +90,12 @@ func CheckPermission(p auth.Permission) error {
 	words := vocabulary()
 	f := checkResource(words, p.Resource)
 	for i := 0; f.what == "" && i < len(p.Actions); i++ {
-		if p.Actions[i] != "*" {
-			f = checkActions(words, p.Resource, p.Actions[i])
+		switch action := p.Actions[i]; {
+		case action == "*":
+		case strings.Contains(action, "|"):
+			f = fault{quote("%q is not one action", action), "write each action by itself"}
+		default:
+			f = checkActions(words, p.Resource, action)
 		}
 	}
 	if w := words[p.Resource]; f.what == "" && p.Resource != "*" {

@@ -211,6 +211,24 @@ type Revocations interface {
 	RevokedTokens(ctx context.Context, now time.Time) iter.Seq2[RevokedToken, error]
 }
 
+// LockKey and LoginFailures are what failed logins are counted by, and how they stand.
+type (
+	LockKey       = auth.LockKey
+	LoginFailures = auth.LoginFailures
+)
+
+// Lockouts keeps failed logins and where accounts signed in from.
+type Lockouts interface {
+	auth.LockStore
+	// ListLockouts lists what is locked at the time: of Filter, Subject is an account and Exact an address.
+	ListLockouts(ctx context.Context, now time.Time, f Filter) iter.Seq2[LoginFailures, error]
+	CountLockouts(ctx context.Context, now time.Time, f Filter) (int, error)
+	// Lockout returns the failures of the key with the id, locked or not.
+	Lockout(ctx context.Context, id string) (LoginFailures, error)
+	// DeleteLockout forgets the failures of the key with the id.
+	DeleteLockout(ctx context.Context, id string) error
+}
+
 // Audit keeps the audit trail.
 type Audit interface {
 	// AppendAudit stores all records in one transaction, or none.
@@ -257,6 +275,7 @@ type Store interface {
 	PersonalAccessTokens
 	Revocations
 	Sessions
+	Lockouts
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

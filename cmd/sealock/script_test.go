@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) {
 //	serve [FLAG...]  start sealock serve on a free port with its data in $WORK/data; $SERVER is its URL then
 //	servetls         the same with TLS by a CA of its own, in data/keys/tls-root.pem
 //	stop             stop it; what still runs is stopped at the end of the script
+//	guess USER N     try N wrong passwords for the account
 //	accesstoken VARIABLE USER PASSWORD  set a variable to an access token for the REST API
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
@@ -83,7 +85,7 @@ func runScripts(t *testing.T, files []string, variables map[string]string) {
 
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd,
+		"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd, "guess": guessCmd,
 	}
 	maps.Copy(all, helperCommands())
 	return all
@@ -221,4 +223,23 @@ func ask(ctx context.Context, client *http.Client, url string) error {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
+}
+
+func guessCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: guess USER N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range n {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, ts.Getenv("SERVER")+"/service/token?service=sealock", nil)
+		ts.Check(err)
+		req.SetBasicAuth(args[0], fmt.Sprint("guess", i))
+		resp, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		ts.Check(resp.Body.Close())
+		if resp.StatusCode != http.StatusUnauthorized {
+			ts.Fatalf("guess %d for %s: %s, want 401", i, args[0], resp.Status)
+		}
+	}
 }

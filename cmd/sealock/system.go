@@ -31,6 +31,7 @@ import (
 	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // system is everything that 'sealock serve' runs, put together but not yet listening.
@@ -46,7 +47,8 @@ type system struct {
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
-	authn     auth.Authenticator
+	workloads *workload.Source
+	authn     *auth.Lockout
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -148,10 +150,14 @@ func (s *system) openUsers(ctx context.Context) error {
 		return err
 	}
 	s.personal = patdb.New(s.store, users, time.Now)
-	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal}, subjectLife)
+	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
+		return err
+	}
+	s.onClose(s.workloads.Close)
+	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
-	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
+	s.authn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
 	cancel := s.store.Subscribe(func(c store.Change) {
 		switch c.Kind {
 		case store.UserChanged, store.MemberChanged:
@@ -193,7 +199,7 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+		RefreshTokens: s.store, Guesses: s.authn, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
 	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
@@ -306,6 +312,8 @@ func (s *system) run(ctx context.Context) {
 		repeat(ctx, tokenCleaning, func() {
 			_, err := s.store.DropExpiredTokens(ctx, time.Now())
 			s.report("dropping expired tokens", err)
+			_, err = s.authn.Clean(ctx)
+			s.report("forgetting failed logins", err)
 		})
 	})
 	if s.keepSmall {

@@ -32,6 +32,8 @@ func copied() []tableKey {
 		{"device_codes", "id", false},
 		{"sessions", "seq", true},
 		{"external_identities", "id", true},
+		{"login_failures", "id", false},
+		{"known_logins", "id", false},
 		{"audit_log", "id", true},
 	}
 }
