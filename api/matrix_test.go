@@ -72,7 +72,7 @@ func (w *world) wantServed(op operation, name string) {
 	w.t.Helper()
 	got := w.try(op, name)
 	absent := got.status == http.StatusNotFound && !slices.Contains([]string{"revokeRefreshToken", "revokePersonalAccessToken"}, op.OperationID) // others' are not there
-	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)         // asks for a private one
+	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)                                                                // asks for a private one
 	if !notMine && (got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || absent) {
 		w.t.Errorf("%s as %q = %d %s, want it to be served", op, name, got.status, got.body)
 	}
@@ -99,8 +99,7 @@ func (w *world) path(op operation) string {
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
-		"{token_id}", "davestoken",
-		"{pat_id}", "davespat",
+		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", daveLockout().ID,
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

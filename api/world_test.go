@@ -134,10 +134,18 @@ func (w *world) build() http.Handler {
 		Service: project.New(w.store, engine, trail, hasher, clock.System{}),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
-		Authn:    auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute),
+		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
 	return must(t, handler, err)
+}
+
+// lockout counts as sealock serve does, and never locks an address: all of a test comes from one.
+func (w *world) lockout(passwords *auth.CredentialCache, log *slog.Logger) *auth.Lockout {
+	rule := auth.LockRule{Limit: 5, First: 10 * time.Second, Max: time.Hour, Forget: 24 * time.Hour}
+	return auth.NewLockout(auth.LockoutConfig{Account: rule, AccountOf: store.LoginKey}, auth.LockoutDeps{
+		Next: passwords, Memory: passwords, Store: w.store, Now: time.Now, Log: log,
+	})
 }
 
 // hash makes the password's hash once: it is slow on purpose.
@@ -174,6 +182,20 @@ func (w *world) settle() {
 		ID: "davespat", UserID: w.users[dave].ID, Name: "laptop of old", SecretHash: make([]byte, 32), CreatedAt: time.Now(),
 	}, 1)
 	must(t, w, err)
+	w.lock(daveLockout())
+}
+
+// daveLockout is what dave's failed logins are counted by.
+func daveLockout() store.LockKey { return auth.NewLockKey(auth.LockAccount, dave, "") }
+
+// lock locks a key for an hour.
+func (w *world) lock(keys ...store.LockKey) {
+	w.t.Helper()
+	err := w.store.CountLoginFailure(context.Background(), keys, func(f *store.LoginFailures) {
+		f.Failures, f.FirstAt, f.LastAt, f.LockedUntil = 5, time.Now(), time.Now(), time.Now().Add(time.Hour)
+		f.Salt, f.Tags = []byte("salt-canary"), []byte("tag-canary")
+	})
+	must(w.t, w, err)
 }
 
 // routes lists what the server has a route for, as method and path.

@@ -49,8 +49,8 @@ func NewCredentialCache(next Authenticator, life time.Duration) *CredentialCache
 func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Subject, error) {
 	name := strings.ToLower(cred.Name)
 	mac := c.mac(name, cred)
-	if hit, ok := c.known.GetIfPresent(name); ok && hmac.Equal(hit.mac[:], mac[:]) {
-		return hit.subject, nil
+	if sub, ok := c.find(name, mac); ok {
+		return sub, nil
 	}
 	// The generation is a part of the key: whoever comes after something was forgotten gets an answer of their own.
 	before := c.generation.Load()
@@ -71,6 +71,20 @@ func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Su
 	case <-ctx.Done():
 		return Subject{}, ctx.Err()
 	}
+}
+
+// Remembered returns the subject if the same name and secret were accepted lately. It asks nobody.
+func (c *CredentialCache) Remembered(cred Credential) (Subject, bool) {
+	name := strings.ToLower(cred.Name)
+	return c.find(name, c.mac(name, cred))
+}
+
+func (c *CredentialCache) find(name string, mac [sha256.Size]byte) (Subject, bool) {
+	hit, ok := c.known.GetIfPresent(name)
+	if !ok || !hmac.Equal(hit.mac[:], mac[:]) {
+		return Subject{}, false
+	}
+	return hit.subject, true
 }
 
 // remember keeps an answer unless something was forgotten while it was under way.

@@ -23,15 +23,17 @@ func (a answers) Authenticate(_ context.Context, cred auth.Credential) (auth.Sub
 func TestSingleFactor(t *testing.T) {
 	for _, row := range []struct {
 		name, password string
-		factor         bool
+		sub            auth.Subject
 		want           error
 	}{
-		{"no second factor", "right", false, nil},
-		{"no second factor, wrong password", "wrong", false, auth.ErrBadCredential},
-		{"second factor", "right", true, auth.ErrSecondFactor},
-		{"second factor, wrong password", "wrong", true, auth.ErrBadCredential},
+		{"no second factor", "right", auth.Subject{}, nil},
+		{"no second factor and a wrong password", "wrong", auth.Subject{}, auth.ErrBadCredential},
+		{"a second factor", "right", auth.Subject{SecondFactor: true}, auth.ErrSecondFactor},
+		{"a second factor and a wrong password", "wrong", auth.Subject{SecondFactor: true}, auth.ErrBadCredential},
+		{"a second factor and a personal access token", "right", auth.Subject{SecondFactor: true, How: "pat", Via: "pat:1"}, nil},
 	} {
-		f := auth.SingleFactor{Passwords: answers{auth.Subject{Name: "alice", ID: 1, SecondFactor: row.factor}}}
+		row.sub.Name, row.sub.ID = "alice", 1
+		f := auth.SingleFactor{Next: answers{row.sub}}
 		sub, err := f.Authenticate(t.Context(), auth.Credential{Name: "alice", Secret: secret.New(row.password)})
 		if !errors.Is(err, row.want) || (err == nil) != (sub.Name == "alice") {
 			t.Errorf("Authenticate with %s = %+v, %v, want the error %v", row.name, sub, err, row.want)

@@ -77,6 +77,7 @@ func vocabulary() map[string]resourceWord {
 		"policy":        {actions: "read|update|operate", system: true},
 		"key":           {actions: "read|list|operate", system: true},
 		"refresh-token": {actions: "list|delete", system: true},
+		"lockout":       {actions: "list|delete", system: true},
 		"access-token":  {actions: "read|delete", system: true},
 
 		"personal-access-token": {actions: "create|list|delete", system: true},

@@ -24,6 +24,7 @@ func (c *Config) complete() {
 	if len(c.ExternalURLs) == 0 {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
+	c.completeWorkloads()
 	for i := range c.Token.Services {
 		if c.Token.Services[i].KeyHeader == "" {
 			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
@@ -110,11 +111,7 @@ func (c *Config) validate() Faults {
 	for i, u := range c.ExternalURLs {
 		v.origin(fmt.Sprintf("external_urls[%d]", i), u)
 	}
-	for i, p := range c.TrustedProxies {
-		_, addrErr := netip.ParseAddr(p)
-		_, prefixErr := netip.ParsePrefix(p)
-		v.check(addrErr == nil || prefixErr == nil, fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q is no address or network", p), "write it like 10.0.0.7 or 10.0.0.0/8")
-	}
+	v.networks("trusted_proxies", c.TrustedProxies)
 	if n := len(c.AdminPassword.Reveal()); n > 0 {
 		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
 	}
@@ -124,7 +121,9 @@ func (c *Config) validate() Faults {
 	p := c.Portal
 	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
 	v.check(p.SessionAbsolute >= p.SessionIdle, "portal.session_absolute", "is shorter than session_idle", "let it be longer")
+	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
+	c.validateLockout(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults
@@ -178,12 +177,30 @@ func (c *Config) validateToken(v *validator) {
 	}
 }
 
+func (c *Config) validateLockout(v *validator) {
+	l := c.Lockout
+	v.check(l.AccountFailures >= 0, "lockout.account_failures", "is negative", "use 0 to lock no account")
+	v.check(l.AddressFailures >= 0, "lockout.address_failures", "is negative", "use 0 to lock no address")
+	v.check(l.First >= time.Second, "lockout.first", fmt.Sprintf("%s is under a second", l.First), "use 1s or more; account_failures: 0 and address_failures: 0 turn the lockout off")
+	v.check(l.Max >= l.First, "lockout.max", fmt.Sprintf("%s is shorter than lockout.first", l.Max), "let it be longer")
+	v.check(l.Forget >= l.Max, "lockout.forget", fmt.Sprintf("%s is shorter than lockout.max", l.Forget), "let it be longer")
+	v.networks("lockout.trusted", l.Trusted)
+}
+
 // validator collects faults.
 type validator struct{ faults Faults }
 
 func (v *validator) check(ok bool, key, what, remedy string) {
 	if !ok {
 		v.faults = append(v.faults, Fault{key, what, remedy})
+	}
+}
+
+func (v *validator) networks(key string, list []string) {
+	for i, p := range list {
+		_, addrErr := netip.ParseAddr(p)
+		_, prefixErr := netip.ParsePrefix(p)
+		v.check(addrErr == nil || prefixErr == nil, fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is no address or network", p), "write it like 10.0.0.7 or 10.0.0.0/8")
 	}
 }
 

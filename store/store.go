@@ -232,7 +232,7 @@ type RefreshTokens interface {
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
 	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
-	// DropExpiredTokens forgets refresh tokens, revocations and sessions that are past their end.
+	// DropExpiredTokens forgets refresh tokens, revocations, sessions and device codes that are past their end.
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
 }
 
@@ -256,6 +256,24 @@ type Revocations interface {
 	RevokeToken(ctx context.Context, t RevokedToken) error
 	// RevokedTokens lists those that end after now.
 	RevokedTokens(ctx context.Context, now time.Time) iter.Seq2[RevokedToken, error]
+}
+
+// LockKey and LoginFailures are what failed logins are counted by, and how they stand.
+type (
+	LockKey       = auth.LockKey
+	LoginFailures = auth.LoginFailures
+)
+
+// Lockouts keeps failed logins and where accounts signed in from.
+type Lockouts interface {
+	auth.LockStore
+	// ListLockouts lists what is locked at the time: of Filter, Subject is an account and Exact an address.
+	ListLockouts(ctx context.Context, now time.Time, f Filter) iter.Seq2[LoginFailures, error]
+	CountLockouts(ctx context.Context, now time.Time, f Filter) (int, error)
+	// Lockout returns the failures of the key with the id, locked or not.
+	Lockout(ctx context.Context, id string) (LoginFailures, error)
+	// DeleteLockout forgets the failures of the key with the id.
+	DeleteLockout(ctx context.Context, id string) error
 }
 
 // Audit keeps the audit trail.
@@ -301,9 +319,11 @@ type Store interface {
 	Projects
 	Members
 	RefreshTokens
+	DeviceCodes
 	PersonalAccessTokens
 	Revocations
 	Sessions
+	Lockouts
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -85,6 +85,25 @@ type GeneralInfo struct {
 	SelfRegistration bool   `json:"self_registration"`
 }
 
+// Lockout defines model for Lockout.
+type Lockout struct {
+	// Address An IPv4 address, or an IPv6 network.
+	Address *string `json:"address,omitempty"`
+
+	// Failures Wrong secrets that were counted; the same one again is not.
+	Failures  int64     `json:"failures"`
+	FirstTime time.Time `json:"first_time"`
+	ID        string    `json:"id"`
+
+	// Kind account (everywhere but at its known addresses), address (for all but the accounts known there) or pair (an account at an address that it is known at).
+	Kind        string    `json:"kind"`
+	LastTime    time.Time `json:"last_time"`
+	LockedUntil time.Time `json:"locked_until"`
+
+	// Username The account, known here or not, in the form in which all its spellings are one.
+	Username *string `json:"username,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -475,6 +494,9 @@ type NotFound = Errors
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
+// TooMany defines model for TooMany.
+type TooMany = Errors
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
 
@@ -485,6 +507,21 @@ type ListAuditLogsParams struct {
 
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListLockoutsParams defines parameters for ListLockouts.
+type ListLockoutsParams struct {
+	// Username Those of this account, in any spelling.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Address Those of this address, or of its network.
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
 
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
@@ -692,6 +729,12 @@ type ServerInterface interface {
 	// RotateKeys Sign with a new key from now on
 	// (POST /api/v2.0/keys/rotate)
 	RotateKeys(ctx echo.Context) error
+	// ListLockouts List the accounts and addresses that are locked after failed logins
+	// (GET /api/v2.0/lockouts)
+	ListLockouts(ctx echo.Context, params ListLockoutsParams) error
+	// LiftLockout Lift a lockout
+	// (DELETE /api/v2.0/lockouts/{lockout_id})
+	LiftLockout(ctx echo.Context, lockoutID string) error
 	// GetDocument Read this document
 	// (GET /api/v2.0/openapi.json)
 	GetDocument(ctx echo.Context) error
@@ -867,6 +910,61 @@ func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RotateKeys(ctx)
+	return err
+}
+
+// ListLockouts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLockouts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLockoutsParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "address" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "address", ctx.QueryParams(), &params.Address, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLockouts(ctx, params)
+	return err
+}
+
+// LiftLockout converts echo context to params.
+func (w *ServerInterfaceWrapper) LiftLockout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "lockout_id" -------------
+	var lockoutID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lockout_id", ctx.Param("lockout_id"), &lockoutID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lockout_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LiftLockout(ctx, lockoutID)
 	return err
 }
 
@@ -1780,6 +1878,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
+	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/lockouts/:lockout_id", wrapper.LiftLockout, options.OperationMiddlewares["liftLockout"]...)
 	router.GET(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.ListPersonalAccessTokens, options.OperationMiddlewares["listPersonalAccessTokens"]...)
 	router.POST(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.CreatePersonalAccessToken, options.OperationMiddlewares["createPersonalAccessToken"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/personal-access-tokens/:pat_id", wrapper.RevokePersonalAccessToken, options.OperationMiddlewares["revokePersonalAccessToken"]...)

@@ -18,6 +18,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newMemberCommand(env),
 		newPATCommand(env),
 		newTokenCommand(env),
+		newLockoutCommand(env),
 		newPolicyCommand(env),
 		newKeysCommand(env),
 		newSearchCommand(env),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ func (s *system) newPortal() (*web.Portal, error) {
 func (s *system) hurdles() []web.Hurdle { return []web.Hurdle{s.secondFactor()} }
 
 // webPages are the pages besides the portal's own.
-func (s *system) webPages() []web.Page { return s.secondFactor().Pages() }
+func (s *system) webPages() []web.Page {
+	return slices.Concat(web.DevicePages(s.devices), s.secondFactor().Pages())
+}
 
 // signInLinks are the other ways to sign in.
 func (s *system) signInLinks() []web.Link {

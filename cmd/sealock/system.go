@@ -32,6 +32,7 @@ import (
 	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // system is everything that 'sealock serve' runs, put together but not yet listening.
@@ -47,14 +48,16 @@ type system struct {
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
-	authn     auth.Authenticator // of clients, which can't be asked for a second factor
-	signIn    auth.Authenticator // of people at a browser, who can
+	workloads *workload.Source
+	signIn    *auth.Lockout      // of people at a browser, who can be asked for a second factor
+	authn     auth.Authenticator // of clients, which can't
 	box       seal.Box
 	factors   *project.SecondFactors
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
 	issuer    *auth.Issuer
+	devices   *auth.Devices
 	registry  proxy.Upstream
 	gate      *proxy.Gate // nil with only: auth
 	origins   httpx.Origins
@@ -154,11 +157,15 @@ func (s *system) openUsers(ctx context.Context) error {
 		return err
 	}
 	s.personal = patdb.New(s.store, users, time.Now)
-	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal}, subjectLife)
+	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
+		return err
+	}
+	s.onClose(s.workloads.Close)
+	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
-	s.signIn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
-	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: auth.SingleFactor{Passwords: passwords}}
+	s.signIn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
+	s.authn = auth.SingleFactor{Next: s.signIn}
 	cancel := s.store.Subscribe(func(c store.Change) {
 		switch c.Kind {
 		case store.UserChanged, store.MemberChanged:
@@ -200,8 +207,9 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+		RefreshTokens: s.store, Guesses: s.signIn, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
+	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
@@ -233,7 +241,7 @@ func (s *system) openHandler(context.Context) error {
 	e.IPExtractor = s.trusted.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.notFound(err, c) }
 	endpoint := &auth.Endpoint{
-		Issuer: s.issuer, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
+		Issuer: s.issuer, Devices: s.devices, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
 	}
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
@@ -314,6 +322,8 @@ func (s *system) run(ctx context.Context) {
 		repeat(ctx, tokenCleaning, func() {
 			_, err := s.store.DropExpiredTokens(ctx, time.Now())
 			s.report("dropping expired tokens", err)
+			_, err = s.signIn.Clean(ctx)
+			s.report("forgetting failed logins", err)
 		})
 	})
 	if s.keepSmall {

@@ -31,8 +31,11 @@ func copied() []tableKey {
 		{"refresh_tokens", "seq", true},
 		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"device_codes", "id", false},
 		{"sessions", "seq", true},
 		{"external_identities", "id", true},
+		{"login_failures", "id", false},
+		{"known_logins", "id", false},
 		{"audit_log", "id", true},
 	}
 }

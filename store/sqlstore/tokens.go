@@ -195,7 +195,8 @@ func (s *Store) DeleteRefreshTokensOf(ctx context.Context, subject string) (int,
 	return n, s.failed("deleting refresh tokens", err)
 }
 
-// DropExpiredTokens forgets refresh tokens, revocations and sessions that are past their end, and returns how many.
+// DropExpiredTokens forgets refresh tokens, revocations, sessions and device codes that are past their end, and returns
+// how many.
 func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, error) {
 	at := toMicros(now)
 	total := 0
@@ -205,13 +206,17 @@ func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, erro
 		if err != nil {
 			return err
 		}
-		m, err := s.deleted(tx.NewDelete().Model((*revokedRow)(nil)).Where("expires_at <= ?", at).Exec(ctx))
-		if err != nil {
-			return err
+		total = n
+		for _, model := range []any{(*revokedRow)(nil), (*deviceRow)(nil)} {
+			m, err := s.deleted(tx.NewDelete().Model(model).Where("expires_at <= ?", at).Exec(ctx))
+			if err != nil {
+				return err
+			}
+			total += m
 		}
 		k, err := s.deleted(tx.NewDelete().Model((*sessionRow)(nil)).
 			Where("expires_at <= ? OR last_seen_at + idle_expiry <= ?", at, at).Exec(ctx))
-		total = n + m + k
+		total += k
 		return err
 	})
 	if err != nil {
