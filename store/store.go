@@ -256,6 +256,7 @@ type Store interface {
 	PersonalAccessTokens
 	Revocations
 	Sessions
+	Identities
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -47,6 +47,7 @@ type system struct {
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
 	authn     auth.Authenticator
+	providers []provider
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service

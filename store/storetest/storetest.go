@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"refresh tokens", refreshTokens},
 		{"expired tokens", expiredTokens},
 		{"revoked tokens", revokedTokens},
+		{"identities", identities},
 		{"sessions", sessions},
 		{"sessions of the changed", sessionsOfTheChanged},
 		{"personal access tokens", personalTokens},
