@@ -52,7 +52,7 @@ func (p provider) Start(ctx context.Context, redirect string) (string, []byte, e
 	return to, kept, err
 }
 
-// Finish makes the person who came back a user, or finds the one that it is.
+// Finish returns the user whom the provider vouches for.
 func (p provider) Finish(ctx context.Context, kept []byte, answer url.Values) (auth.Subject, error) {
 	started, err := oidc.ReadStarted(kept)
 	if err != nil {
@@ -62,6 +62,11 @@ func (p provider) Finish(ctx context.Context, kept []byte, answer url.Values) (a
 	if err != nil {
 		return auth.Subject{}, err
 	}
+	return p.arrive(ctx, who)
+}
+
+// arrive makes the person who came back a user, or finds the one that it is.
+func (p provider) arrive(ctx context.Context, who oidc.Person) (auth.Subject, error) {
 	u, err := p.user(ctx, who)
 	if err != nil {
 		return auth.Subject{}, err
