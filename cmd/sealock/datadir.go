@@ -29,9 +29,6 @@ func (d dataDir) keyFile() auth.KeyFile {
 	return auth.KeyFile{Path: d.path("keys", "keys.json")}
 }
 
-// sealKeys is where the keys are that seal what the server must read again. Replicas have the same ones.
-func (d dataDir) sealKeys() string { return d.path("keys", "seal.json") }
-
 // prepare makes the folder, or says why it can't be used.
 func (d dataDir) prepare() error {
 	err := os.MkdirAll(d.keys(), 0o700)

@@ -15,7 +15,7 @@ import (
 func (s *system) newPortal() (*web.Portal, error) {
 	return web.New(web.Deps{
 		Authn: s.signIn, Holders: s.holders, Sessions: s.store, Trail: s.trail, Origins: s.origins, Proxies: s.trusted,
-		Log: s.log, Now: time.Now, HasCA: s.tlsRoot != nil,
+		Tokens: s.service, Log: s.log, Now: time.Now, HasCA: s.tlsRoot != nil,
 		SessionIdle: s.cfg.Portal.SessionIdle, SessionAbsolute: s.cfg.Portal.SessionAbsolute,
 		Hurdles: s.hurdles(), Pages: s.webPages(), Links: s.signInLinks(),
 	})
@@ -26,17 +26,24 @@ func (s *system) hurdles() []web.Hurdle { return []web.Hurdle{s.secondFactor()} 
 
 // webPages are the pages besides the portal's own.
 func (s *system) webPages() []web.Page {
-	return slices.Concat(web.DevicePages(s.devices), s.secondFactor().Pages())
+	pages := slices.Concat(web.DevicePages(s.devices), s.secondFactor().Pages())
+	for _, p := range s.providers {
+		pages = append(pages, web.ProviderPages(p, s.box, time.Now)...)
+	}
+	return pages
 }
 
 // signInLinks are the other ways to sign in.
-func (s *system) signInLinks() []web.Link {
+func (s *system) signInLinks() (links []web.Link) {
+	for _, p := range s.providers {
+		links = append(links, web.ProviderLink(p))
+	}
 	for _, origin := range s.origins.List() {
 		if s.factors.PasskeysAt(origin.String()) {
-			return []web.Link{s.secondFactor().Link()}
+			return append(links, s.secondFactor().Link())
 		}
 	}
-	return nil
+	return links
 }
 
 // routePortal mounts the pages.

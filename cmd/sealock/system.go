@@ -53,6 +53,7 @@ type system struct {
 	authn     auth.Authenticator // of clients, which can't
 	box       seal.Box
 	factors   *project.SecondFactors
+	providers []provider
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -136,7 +137,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
-	if s.box, err = seal.LoadOrCreate(s.dir.sealKeys()); err != nil {
+	if s.box, err = s.dir.box(); err != nil {
 		return err
 	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
