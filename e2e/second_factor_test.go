@@ -200,7 +200,6 @@ func (p *person) device() {
 // TestSecondFactor sets a second factor up in a browser, and sees that docker is let in with a token alone from then on.
 func TestSecondFactor(t *testing.T) {
 	t.Parallel()
-	need.Tool(t, "chromium")
 	server := sealock.Prepare(t, sealock.Options{Addr: fmt.Sprintf("localhost:%d", proc.FreePort(t))})
 	server.Start(t)
 	server.LogIn(t)

@@ -165,6 +165,9 @@ func loginRefused(l login, err error) error {
 	}
 	switch refused.Status {
 	case http.StatusUnauthorized:
+		if strings.Contains(err.Error(), auth.ErrSecondFactor.Message) {
+			return err // it says what to do
+		}
 		return errors.New("unknown user or wrong password: check both")
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s has no token end-point: check the URL", l.URL)
