@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"github.com/sealock/sealock/e2e/internal/client"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
 	"github.com/sealock/sealock/e2e/internal/sealock"
@@ -246,6 +248,8 @@ func TestSecondFactor(t *testing.T) {
 	p.sees("/sign-in/second-factor", "was used already")
 	p.enter(codes[5])
 
+	p.signOut()
+	p.approveLogin(server, laptop, phone)
 	p.passkeys()
 
 	server.LogIn(t)
@@ -255,6 +259,31 @@ func TestSecondFactor(t *testing.T) {
 	p.signIn("alice", alicePassword)
 	p.sees("/account", "Off. With one")
 	must(t, laptop.login("alice", alicePassword))
+}
+
+// approveLogin signs the command line in from the browser, which asks for the second factor before it shows the device.
+func (p *person) approveLogin(server *sealock.Server, d *desk, phone *app) {
+	p.t.Helper()
+	said := filepath.Join(d.Dir, "said")
+	ended := make(chan client.Output, 1)
+	go func() { ended <- d.Run("sh", "-c", sealock.Binary(p.t)+" login "+server.URL+" --device 2>"+said) }()
+	p.open("/device?user_code=" + waitForCode(p.t, said))
+	p.sees("/sign-in")
+	p.fill("#name", "alice")
+	p.fill("#password", alicePassword)
+	p.submit(`form[action="/sign-in"] button`)
+	p.sees("/sign-in/second-factor")
+	p.enter(phone.code())
+	p.sees("/device", "Sign in this device?")
+	p.submit(`button[value="approve"]`)
+	p.sees("/device", "Device signed in")
+	select {
+	case out := <-ended:
+		must(p.t, out)
+	case <-time.After(30 * time.Second):
+		p.t.Fatal("the login does not end")
+	}
+	must(p.t, d.Run(sealock.Binary(p.t), "project", "list"))
 }
 
 // addApp sets up an app and returns it with the recovery codes.
