@@ -4719,6 +4719,11 @@ type ListPersonalAccessTokensResponse200Headers struct {
 	XTotalCount *int
 }
 
+// ListPersonalAccessTokensResponse429Headers the declared response headers of an HTTP 429 response for ListPersonalAccessTokens
+type ListPersonalAccessTokensResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ListPersonalAccessTokensResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4730,8 +4735,12 @@ type ListPersonalAccessTokensResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListPersonalAccessTokensResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPersonalAccessTokensResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4760,6 +4769,11 @@ type CreatePersonalAccessTokenResponse201Headers struct {
 	Location *string
 }
 
+// CreatePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for CreatePersonalAccessToken
+type CreatePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 type CreatePersonalAccessTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4775,8 +4789,12 @@ type CreatePersonalAccessTokenResponse struct {
 	JSON409 *Conflict
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreatePersonalAccessTokenResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePersonalAccessTokenResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4800,6 +4818,11 @@ func (r CreatePersonalAccessTokenResponse) Bytes() []byte {
 	return r.Body
 }
 
+// RevokePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for RevokePersonalAccessToken
+type RevokePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 type RevokePersonalAccessTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4809,6 +4832,10 @@ type RevokePersonalAccessTokenResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokePersonalAccessTokenResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -5045,9 +5072,18 @@ func (r ListProjectsResponse) Bytes() []byte {
 	return r.Body
 }
 
+// HeadProjectResponse429Headers the declared response headers of an HTTP 429 response for HeadProject
+type HeadProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type HeadProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *HeadProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -7312,6 +7348,13 @@ func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAcc
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -7332,6 +7375,16 @@ func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAcc
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPersonalAccessTokensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7393,6 +7446,13 @@ func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonal
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -7406,6 +7466,16 @@ func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonal
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7449,6 +7519,26 @@ func ParseRevokePersonalAccessTokenResponse(rsp *http.Response) (*RevokePersonal
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RevokePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7782,6 +7872,41 @@ func ParseHeadProjectResponse(rsp *http.Response) (*HeadProjectResponse, error) 
 	response := &HeadProjectResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case rsp.StatusCode == 401:
+		break // No content-type
+
+	case rsp.StatusCode == 404:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers HeadProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
