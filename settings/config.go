@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 )
 
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
@@ -26,6 +27,7 @@ type Config struct {
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	Robot    Robot    `koanf:"robot"`
 	Policy   Policy   `koanf:"policy"`
 	Log      Log      `koanf:"log"`
 }
@@ -72,6 +74,12 @@ type Service struct {
 	KeyHeader auth.Header `koanf:"key_header"`
 }
 
+// Robot says how robot accounts are named and how long they live.
+type Robot struct {
+	Prefix   string `koanf:"prefix" doc:"What the names of robot accounts begin with. It holds a character that no user's name can, such as ~ or $. robot~ and robot$ (Harbor's, which shells eat) are accepted besides."`
+	Duration int    `koanf:"duration" doc:"How many days a robot account lives when its maker does not say; -1 is for ever."`
+}
+
 // Policy says where the rules are.
 type Policy struct {
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
@@ -101,6 +109,7 @@ func Default() Config {
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Robot: Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
+		Log:   Log{Level: "info", Format: "text"},
 	}
 }

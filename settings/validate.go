@@ -12,7 +12,9 @@ import (
 	"strings"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 )
 
 // complete fills in what depends on other settings.
@@ -120,6 +122,10 @@ func (c *Config) validate() Faults {
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
+		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
+	}
+	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults

@@ -28,6 +28,7 @@ import (
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 )
@@ -43,6 +44,7 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
+	robots    *robotdb.Source
 	holders   *auth.SubjectCache
 	authn     auth.Authenticator
 	directory *project.Directory
@@ -144,14 +146,21 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
+	names := robotdb.NewNames(s.cfg.Robot.Prefix)
+	s.robots = robotdb.New(names, s.store, s.hasher, time.Now, s.log)
+	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+		switch c.Kind {
+		case store.UserChanged, store.MemberChanged:
 			passwords.Forget(c.UserID)
 			holders.Forget(c.UserID)
+		case store.RobotChanged:
+			holders.ForgetName(names.Full(c.Robot))
+		case store.ProjectChanged: // robots end with it, and permissions in it
+			holders.ForgetAll()
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -167,7 +176,8 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
-	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration})
 	return nil
 }
 
