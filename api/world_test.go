@@ -32,6 +32,7 @@ import (
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 )
@@ -67,7 +68,10 @@ type world struct {
 	team    store.Project
 	library store.Project
 	gwensID int64 // of gwen's membership
-	log     *bytes.Buffer
+
+	robotID, teamRobotID int64 // a robot at system level, and one of team
+
+	log *bytes.Buffer
 }
 
 func newWorld(t testing.TB) *world {
@@ -163,6 +167,18 @@ func (w *world) settle() {
 		must(t, m, err)
 		if name == gwen {
 			w.gwensID = m.ID
+		}
+	}
+	for name, p := range map[string]store.Project{"builder": {}, "team+builder": w.team} {
+		kept, _ := robotdb.NewSecret()
+		r, err := w.store.CreateRobot(ctx, store.Robot{Name: name, ProjectID: p.ID, Days: -1, Creator: admin, Secret: kept, Permissions: auth.Permissions{
+			{Project: "team", Resource: "repository", Actions: []string{"pull"}},
+		}})
+		must(t, r, err)
+		if p.ID != 0 {
+			w.teamRobotID = r.ID
+		} else {
+			w.robotID = r.ID
 		}
 	}
 	err = w.store.CreateRefreshToken(ctx, store.RefreshToken{

@@ -47,7 +47,8 @@ type NewRobot struct {
 
 // RobotChange is what can be changed about a robot; what is nil stays.
 type RobotChange struct {
-	Name        *string // must be the name that it has: clients of Harbor send it
+	Name        *string // must be the name that it has, as Level must be its level: clients of Harbor send them
+	Level       *string // system or project
 	Description *string
 	Disabled    *bool
 	Days        *int // counted from when the robot was made; -1 is for ever
@@ -231,7 +232,7 @@ func (s *Service) mayGive(ctx context.Context, c Caller, p auth.Permission) (boo
 
 // ListRobots lists the robots of a project, or those at system level.
 func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[store.Robot], error) {
-	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact})
+	f := q.apply(store.Filter{Name: s.robotName(q.Name), Exact: s.robotName(q.Exact)})
 	if q.Project == (Ref{}) {
 		f.System = true
 		if err := s.require(ctx, c, auth.Access{Resource: "robot", Action: "list"}, "list robots at system level", askSystemAdmin); err != nil {
@@ -243,9 +244,20 @@ func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[
 			return List[store.Robot]{}, err
 		}
 		f.Project = p.ID
+		if f.Exact != "" && !strings.Contains(f.Exact, "+") {
+			f.Exact = p.Name + "+" + f.Exact
+		}
 	}
 	total, err := s.store.CountRobots(ctx, f)
 	return collect(s.store.ListRobots(ctx, f), total, err, s.shown)
+}
+
+// robotName returns a name without the prefix, if it has one.
+func (s *Service) robotName(name string) string {
+	if short, ok := s.robots.Names.Cut(name); ok {
+		return short
+	}
+	return name
 }
 
 // shown returns a robot with its full name and without what never leaves the server. That it has an old secret, and
@@ -320,6 +332,9 @@ func (s *Service) checkRobotChange(ctx context.Context, c Caller, r store.Robot,
 	if change.Name != nil && !s.calls(r, *change.Name) {
 		return errs.New(errs.Invalid, "the name of a robot can't be changed").WithHint("make another robot")
 	}
+	if change.Level != nil && (*change.Level == "project") != (r.ProjectID != 0) {
+		return errs.New(errs.Invalid, "the level of a robot can't be changed").WithHint("make another robot")
+	}
 	if change.Permissions == nil {
 		return nil
 	}
@@ -337,9 +352,7 @@ func (s *Service) checkRobotChange(ctx context.Context, c Caller, r store.Robot,
 
 // calls reports whether a name is the robot's, in any way that it may be written.
 func (s *Service) calls(r store.Robot, name string) bool {
-	if short, ok := s.robots.Names.Cut(name); ok {
-		name = short
-	}
+	name = s.robotName(name)
 	return name == r.Name || r.ProjectName != "" && r.ProjectName+"+"+name == r.Name
 }
 
