@@ -290,8 +290,8 @@ func (s *Service) visibleRobot(ctx context.Context, c Caller, within Ref, id int
 			return store.Robot{}, err
 		}
 		r, err := s.store.Robot(ctx, id)
-		if err == nil && r.ProjectID != p.ID {
-			err = noRobot(id)
+		if errs.Is(err, errs.NotFound) || err == nil && r.ProjectID != p.ID {
+			return store.Robot{}, noRobot(id)
 		}
 		return r, err
 	}
