@@ -88,7 +88,7 @@ func TestRobotsEndWithTheirTokens(t *testing.T) {
 		t.Fatalf("a token for a robot: got %s, %v", resp, err)
 	}
 	use := func() int {
-		resp, err := robot.Send(wire.Request{Method: http.MethodGet, URL: "/v2/team/app/manifests/v1", Bearer: token.Token})
+		resp, err := robot.Send(wire.Request{Method: http.MethodGet, URL: "/v2/team/app/tags/list", Bearer: token.Token})
 		if err != nil {
 			t.Fatal(err)
 		}
