@@ -97,6 +97,7 @@ func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
 	}
 	a.claim = claims.Subject
 	a.who, err = auth.Bearer(ctx, d.Holders, claims)
+	a.who = a.who.EndingBy(claims.ExpiresAt) // nothing that is made with the token may outlive it
 	return a, err
 }
 

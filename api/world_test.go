@@ -186,6 +186,10 @@ func (w *world) settle() {
 		CreatedAt: time.Now(), LastUsedAt: time.Now(), IdleExpiry: time.Hour, ExpiresAt: time.Now().Add(time.Hour),
 	})
 	must(t, w, err)
+	_, err = w.store.CreatePersonalAccessToken(ctx, store.PersonalAccessToken{
+		ID: "davespat", UserID: w.users[dave].ID, Name: "laptop of old", SecretHash: make([]byte, 32), CreatedAt: time.Now(),
+	}, 1)
+	must(t, w, err)
 }
 
 // routes lists what the server has a route for, as method and path.

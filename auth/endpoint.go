@@ -34,6 +34,9 @@ const (
 	PathRevoke     = "/service/token/revoke"
 	PathIntrospect = "/service/token/introspect"
 	PathMetadata   = "/.well-known/oauth-authorization-server"
+
+	PathRefreshExchange = "/oauth2/exchange" // as Azure's registries have it
+	PathTokenOAuth2     = "/oauth2/token"
 )
 
 // Routes lists the paths and what serves them.
@@ -45,13 +48,16 @@ func (e *Endpoint) Routes() map[string]http.Handler {
 		PathRevoke:     http.HandlerFunc(e.revoke),
 		PathIntrospect: http.HandlerFunc(e.introspect),
 		PathMetadata:   http.HandlerFunc(e.metadata),
+
+		PathRefreshExchange: http.HandlerFunc(e.refreshExchange),
+		PathTokenOAuth2:     http.HandlerFunc(e.token),
 	}
 }
 
 // tokenBody renders the answer to both flows. token and access_token are the same, because clients read one or the
 // other. Nothing in it needs to be escaped: tokens are base64url, times and scopes have their own grammars. It is put
 // together by hand because it is the largest part of what a token costs after the signature.
-func tokenBody(a TokenAnswer) []byte {
+func tokenBody(a TokenAnswer, grant GrantType) []byte {
 	token, refresh := a.AccessToken.Reveal(), a.RefreshToken.Reveal()
 	b := make([]byte, 0, 2*len(token)+len(refresh)+256)
 	b = append(append(b, `{"token":"`...), token...)
@@ -60,6 +66,9 @@ func tokenBody(a TokenAnswer) []byte {
 	b = strconv.AppendInt(b, int64(a.ExpiresIn/time.Second), 10)
 	b = a.IssuedAt.AppendFormat(append(b, `,"issued_at":"`...), time.RFC3339)
 	b = a.Scope.appendTo(append(b, `","scope":"`...))
+	if grant == GrantExchange {
+		b = append(b, `","issued_token_type":"`+tokenTypeAccess...)
+	}
 	if refresh != "" {
 		b = append(append(b, `","refresh_token":"`...), refresh...)
 	}
@@ -78,7 +87,7 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 		e.Errors.WriteToken(w, r, err)
 		return
 	}
-	send(w, r, tokenBody(answer))
+	send(w, r, tokenBody(answer, req.Grant))
 }
 
 // parse reads either flow.
@@ -116,12 +125,10 @@ func (e *Endpoint) parseGet(w http.ResponseWriter, r *http.Request) (TokenReques
 }
 
 func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
-	if err := r.ParseForm(); err != nil {
-		return TokenRequest{}, badRequest("the body is no form of at most %d bytes", maxTokenForm).
-			WithHint("send application/x-www-form-urlencoded").Because(err)
+	form, err := e.form(w, r)
+	if err != nil {
+		return TokenRequest{}, err
 	}
-	form := r.PostForm // never the URL: secrets do not belong there
 	req, err := e.common(w, r, form)
 	if err != nil {
 		return TokenRequest{}, err
@@ -137,11 +144,25 @@ func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenReque
 		req.Credential = &cred
 	case GrantRefresh:
 		req.RefreshToken = secret.New(form.Get("refresh_token"))
+	case GrantExchange:
+		if err := parseExchange(form, &req); err != nil {
+			return TokenRequest{}, err
+		}
 	default:
 		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
-			WithHint("send grant_type=password or grant_type=refresh_token in the form").WithCode("unsupported_grant_type")
+			WithHint("send grant_type=password, refresh_token or %s in the form", GrantExchange).WithCode("unsupported_grant_type")
 	}
 	return req, nil
+}
+
+// form reads the body of a POST. The URL's query is never a part of it: secrets do not belong there.
+func (e *Endpoint) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
+	if err := r.ParseForm(); err != nil {
+		return nil, badRequest("the body is no form of at most %d bytes", maxTokenForm).
+			WithHint("send application/x-www-form-urlencoded").Because(err)
+	}
+	return r.PostForm, nil
 }
 
 // common reads what both flows share. A parameter other than scope that stands twice is refused (RFC 6749 section

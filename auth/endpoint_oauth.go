@@ -46,7 +46,7 @@ func (e *Endpoint) metadata(w http.ResponseWriter, r *http.Request) {
 		"jwks_uri":                                      origin + PathJWKS,
 		"revocation_endpoint":                           origin + PathRevoke,
 		"introspection_endpoint":                        origin + PathIntrospect,
-		"grant_types_supported":                         []GrantType{GrantPassword, GrantRefresh},
+		"grant_types_supported":                         []GrantType{GrantPassword, GrantRefresh, GrantExchange},
 		"response_types_supported":                      []string{},
 		"token_endpoint_auth_methods_supported":         []string{"none"},
 		"revocation_endpoint_auth_methods_supported":    []string{"none"},

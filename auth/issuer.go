@@ -21,6 +21,7 @@ const (
 	GrantBasic    GrantType = "basic"
 	GrantPassword GrantType = "password"
 	GrantRefresh  GrantType = "refresh_token"
+	GrantExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 )
 
 // APIService is the service of access tokens for sealock's own REST API. Tokens for a registry are not accepted
@@ -57,6 +58,9 @@ type Issuer struct {
 	refresh  RefreshTokens
 	trail    audit.Recorder
 	now      func() time.Time
+
+	assertions Authenticator
+	verifier   Verifier
 }
 
 // IssuerDeps is what an Issuer works with.
@@ -68,6 +72,11 @@ type IssuerDeps struct {
 	RefreshTokens RefreshTokens
 	Trail         audit.Recorder
 	Now           func() time.Time
+
+	// Assertions says whom a JWT of another issuer is of that is exchanged; nil: none is trusted.
+	Assertions Authenticator
+	// Verifier verifies own access tokens that are exchanged; nil: none are.
+	Verifier Verifier
 }
 
 // NewIssuer returns the token service.
@@ -75,7 +84,7 @@ func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
 	i := &Issuer{
 		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
 		authn: d.Authenticator, holders: d.Holders, authz: d.Authorizer, signer: d.Signer,
-		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now,
+		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now, assertions: d.Assertions, verifier: d.Verifier,
 	}
 	for _, s := range cfg.Services {
 		i.services[s.Name] = s
@@ -88,6 +97,7 @@ type TokenRequest struct {
 	Grant        GrantType
 	Credential   *Credential // nil: none was presented
 	RefreshToken secret.Text
+	SubjectToken secret.Text // what is exchanged (RFC 8693)
 	Service      string
 	Scope        Scope
 	Offline      bool // a refresh token is wanted too
@@ -141,9 +151,13 @@ func recorded(s Scope) string {
 func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record) (TokenAnswer, error) {
 	service, ok := i.services[req.Service]
 	if !ok {
-		return TokenAnswer{}, i.unknownService(req.Service)
+		err := i.unknownService(req.Service)
+		if req.Grant == GrantExchange && req.Service != "" {
+			err = err.WithCode("invalid_target")
+		}
+		return TokenAnswer{}, err
 	}
-	sub, err := i.subject(ctx, req, rec)
+	sub, most, err := i.subject(ctx, req, rec)
 	if err != nil {
 		return TokenAnswer{}, err
 	}
@@ -154,6 +168,9 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 	decision, err := i.decide(ctx, sub, req, service)
 	if err != nil {
 		return TokenAnswer{}, err
+	}
+	if most != nil {
+		decision = most.narrow(decision)
 	}
 	claims, err := i.claims(sub, service, decision.Granted)
 	if err != nil {
@@ -170,13 +187,16 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 		}
 	}
 	rec.JTI, rec.Reason, rec.Outcome = claims.JTI, decision.Reason, audit.Allowed
+	if sub.For != "" {
+		rec.Reason += "; for " + sub.For
+	}
 	if !claims.Access.Covers(req.Scope) {
 		rec.Outcome = audit.Narrowed
 	}
 	return answer, nil
 }
 
-func (i *Issuer) unknownService(name string) error {
+func (i *Issuer) unknownService(name string) *errs.Error {
 	if name == "" {
 		return errs.New(errs.Invalid, "the parameter service is missing").
 			WithHint("point the registry's auth.token.service at one of %s", i.serviceNames()).WithCode("invalid_request")
@@ -195,8 +215,18 @@ func (i *Issuer) serviceNames() string {
 	return strings.Join(names, ", ")
 }
 
-// subject finds out who is asking. Whoever presented something is never taken for anonymous.
-func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
+// subject finds out who is asking, and what its token may say at most if another token is exchanged for it. Whoever
+// presented something is never taken for anonymous.
+func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, *exchanged, error) {
+	if req.Grant == GrantExchange {
+		return i.exchange(ctx, req, rec)
+	}
+	sub, err := i.presented(ctx, req, rec)
+	return sub, nil, err
+}
+
+// presented returns the subject of a credential or a refresh token, or the anonymous one.
+func (i *Issuer) presented(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
 	token := presentedRefresh(req)
 	switch {
 	case req.Grant == GrantRefresh || !token.Empty():
@@ -213,9 +243,12 @@ func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Recor
 	return Subject{}, nil
 }
 
+// RefreshTokenUser is the user name with which clients of Azure's registries present a refresh token as the password.
+const RefreshTokenUser = "00000000-0000-0000-0000-000000000000"
+
 // presentedRefresh returns the refresh token of a request, if it has one.
 func presentedRefresh(req TokenRequest) secret.Text {
-	if c := req.Credential; c != nil && c.Name == "" {
+	if c := req.Credential; c != nil && (c.Name == "" || c.Name == RefreshTokenUser) {
 		return c.Secret // containerd repeats a refused refresh token as the password of nobody
 	}
 	return req.RefreshToken

@@ -22,6 +22,8 @@ type Subject struct {
 	Kind Kind
 	// How says with what it proved who it is, as the audit trail names it; "" is a password.
 	How string
+	// For is whom it acts for, as its credential says, such as the CI job of a workload: it is recorded and decides nothing.
+	For string
 	// Via names the credential that tokens for it end with, such as a personal access token: a [Holders] knows it.
 	Via string
 	// Until is when the credential ends: nothing that is made for the subject may live longer. Zero is never.

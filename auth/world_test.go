@@ -200,6 +200,8 @@ type world struct {
 	ring   *auth.KeyRing
 	tokens *auth.Tokens
 	server *httptest.Server
+
+	change func(*auth.IssuerDeps) // what is different about the issuer, if anything
 }
 
 func ringConfig(c *clock, algorithm string) auth.KeyRingConfig {
@@ -234,13 +236,17 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) serve(t testing.TB) {
+	deps := auth.IssuerDeps{
+		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Holders: w.users, Authorizer: w.rules,
+		Signer: w.tokens, RefreshTokens: w.memory, Trail: w.memory, Now: w.clock.Now, Verifier: w.tokens,
+	}
+	if w.change != nil {
+		w.change(&deps)
+	}
 	issuer := auth.NewIssuer(auth.IssuerConfig{
 		Issuer: "test-issuer", Life: 5 * time.Minute, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 72 * time.Hour,
 		Services: []auth.Service{{Name: "svc", Header: auth.HeaderX5C}, {Name: "other", Header: auth.HeaderKeyID}, {Name: auth.APIService, Header: auth.HeaderKeyID}},
-	}, auth.IssuerDeps{
-		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Holders: w.users, Authorizer: w.rules,
-		Signer: w.tokens, RefreshTokens: w.memory, Trail: w.memory, Now: w.clock.Now,
-	})
+	}, deps)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -57,8 +57,8 @@ func inRepositories() []string {
 
 // Bounds of a list of permissions.
 const (
-	maxPermissions = 2000
-	maxPatterns    = 100 // of one permission
+	maxRobotPermissions = 2000
+	maxRobotPatterns    = 100 // of one permission
 )
 
 // wellFormed returns permissions as they are kept, or says what is wrong with them. Invalid: a word that is not in the
@@ -67,8 +67,8 @@ func wellFormed(list auth.Permissions) (auth.Permissions, error) {
 	if len(list) == 0 {
 		return nil, errs.New(errs.Invalid, "the robot has no permissions").WithHint("say what it may do, such as pull on the resource repository")
 	}
-	if len(list) > maxPermissions {
-		return nil, errs.New(errs.Invalid, "there are more than %d permissions", maxPermissions).WithHint("make several robots, or use * for the project")
+	if len(list) > maxRobotPermissions {
+		return nil, errs.New(errs.Invalid, "there are more than %d permissions", maxRobotPermissions).WithHint("make several robots, or use * for the project")
 	}
 	dictionary := RobotDictionary()
 	kept := make(auth.Permissions, len(list))
@@ -114,8 +114,8 @@ func checkPatterns(p auth.Permission) error {
 		return errs.New(errs.Invalid, "repositories can't narrow a permission on %s", p.Resource).
 			WithHint("they narrow %s", strings.Join(inRepositories(), ", "))
 	}
-	if len(p.Repositories) > maxPatterns {
-		return errs.New(errs.Invalid, "a permission has more than %d patterns of repositories", maxPatterns).WithHint("use wider ones, such as app/**")
+	if len(p.Repositories) > maxRobotPatterns {
+		return errs.New(errs.Invalid, "a permission has more than %d patterns of repositories", maxRobotPatterns).WithHint("use wider ones, such as app/**")
 	}
 	for _, pattern := range p.Repositories {
 		if !auth.ValidPattern(pattern) {

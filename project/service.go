@@ -14,7 +14,8 @@ import (
 	"github.com/sealock/sealock/store/userdb"
 )
 
-// Service is what may be done with projects, members, robots, users and refresh tokens. It is safe for concurrent use.
+// Service is what may be done with projects, members, robots, users, refresh tokens and personal access tokens. It is
+// safe for concurrent use.
 type Service struct {
 	store  store.Store
 	policy auth.Decider
@@ -24,6 +25,7 @@ type Service struct {
 
 	robots   RobotConfig
 	contents Contents // nil where no registry can be looked into
+	personal PersonalTokenRules
 }
 
 // Contents tells what a registry holds of a project.

@@ -8,6 +8,7 @@ import (
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/store/robotdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
@@ -23,11 +24,14 @@ type Config struct {
 
 	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap or external) and what the type needs, see sources.md. Default: the database."`
 
+	Workloads []workload.Rule `koanf:"workloads" doc:"Whose JWTs are trusted instead of a password, such as those of CI jobs and pods: a list of rules, see keyless.md."`
+
 	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
 	Robot    Robot    `koanf:"robot"`
+	PAT      PAT      `koanf:"pat"`
 	Policy   Policy   `koanf:"policy"`
 	Log      Log      `koanf:"log"`
 }
@@ -78,6 +82,11 @@ type Service struct {
 type Robot struct {
 	Prefix   string `koanf:"prefix" doc:"What the names of robot accounts begin with. It holds a character that no user's name can, such as ~ or $. robot~ and robot$ (Harbor's, which shells eat) are accepted besides."`
 	Duration int    `koanf:"duration" doc:"How many days a robot account lives when its maker does not say; -1 is for ever."`
+}
+
+// PAT says what personal access tokens may be.
+type PAT struct {
+	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
 }
 
 // Policy says where the rules are.

@@ -25,6 +25,7 @@ func (c *Config) complete() {
 	if len(c.ExternalURLs) == 0 {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
+	c.completeWorkloads()
 	for i := range c.Token.Services {
 		if c.Token.Services[i].KeyHeader == "" {
 			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
@@ -126,6 +127,8 @@ func (c *Config) validate() Faults {
 		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
 	}
 	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
+	c.validateWorkloads(&v)
+	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults

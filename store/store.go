@@ -18,6 +18,7 @@ package store
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/sealock/sealock/auth"
@@ -86,6 +87,37 @@ type Member struct {
 // RefreshToken is a refresh token as it is kept.
 type RefreshToken = auth.RefreshToken
 
+// PersonalAccessToken is a secret that a user made for a client, as it is kept.
+type PersonalAccessToken struct {
+	Seq          int64  // counts up in the order of their making
+	ID           string // the public part of the secret: auth.Opaque's
+	UserID       int64
+	UserName     string            // read only
+	Name         string            // what it is for; unique among its user's, without regard to case
+	SecretHash   []byte            // SHA-256 of the secret part
+	Scope        *auth.Permissions // what it is good for at most; nil is all that the user may
+	CreatedAt    time.Time
+	ExpiresAt    time.Time // zero: never
+	LastUsedAt   time.Time // zero: not yet
+	LastUsedFrom string    // the address
+}
+
+// Alive reports whether the token may still be used.
+func (t PersonalAccessToken) Alive(now time.Time) bool {
+	return t.ExpiresAt.IsZero() || now.Before(t.ExpiresAt)
+}
+
+// Via is what tokens that come from it say in auth.Subject's Via.
+func (t PersonalAccessToken) Via() string { return personalVia + t.ID }
+
+const personalVia = "pat:"
+
+// PersonalAccessTokenID returns the id of the personal access token that a Via names. It is false where that is
+// something else.
+func PersonalAccessTokenID(via string) (id string, ok bool) {
+	return strings.CutPrefix(via, personalVia)
+}
+
 // RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
 type RevokedToken = auth.RevokedToken
 
@@ -121,8 +153,8 @@ type RobotSecret struct {
 type Filter struct {
 	Name     string // names that contain this, without regard to case
 	Exact    string // the one name; audit records of this resource
-	Subject  string // refresh tokens of this subject, audit records of this actor
-	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members and refresh tokens of this user
+	Subject  string // refresh tokens and personal access tokens of this subject, audit records of this actor
+	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members, refresh tokens and personal access tokens of this user
 	Role     Role   // members with this role; 0 is any
 	Project  int64  // robots of the project with this id
 	System   bool   // robots at system level
@@ -142,7 +174,7 @@ type Users interface {
 	CountUsers(ctx context.Context, f Filter) (int, error)
 	// UpdateUser runs fn on the stored record inside a transaction and stores what fn made of it.
 	UpdateUser(ctx context.Context, id int64, fn func(*User) error) (User, error)
-	// DeleteUser removes the user, its memberships and its refresh tokens; projects that it owned lose their owner.
+	// DeleteUser removes the user, its memberships, its refresh tokens and its personal access tokens; projects that it owned lose their owner.
 	DeleteUser(ctx context.Context, id int64) error
 }
 
@@ -200,6 +232,20 @@ type RefreshTokens interface {
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
 }
 
+// PersonalAccessTokens keeps personal access tokens.
+type PersonalAccessTokens interface {
+	// CreatePersonalAccessToken keeps a new token, and clears away those of its user that have ended by its CreatedAt.
+	// Conflict: the name or the id is taken. Precondition: the user has most tokens already.
+	CreatePersonalAccessToken(ctx context.Context, t PersonalAccessToken, most int) (PersonalAccessToken, error)
+	PersonalAccessToken(ctx context.Context, id string) (PersonalAccessToken, error)
+	ListPersonalAccessTokens(ctx context.Context, f Filter) iter.Seq2[PersonalAccessToken, error]
+	CountPersonalAccessTokens(ctx context.Context, f Filter) (int, error)
+	// TouchPersonalAccessToken notes a use. An earlier use never replaces a later one.
+	TouchPersonalAccessToken(ctx context.Context, id string, at time.Time, from string) error
+	// DeletePersonalAccessToken removes the token and the refresh tokens that came from it.
+	DeletePersonalAccessToken(ctx context.Context, id string) error
+}
+
 // Revocations keeps access tokens that were revoked before their end.
 type Revocations interface {
 	// RevokeToken notes that a token is revoked. Doing so twice is no error.
@@ -228,19 +274,23 @@ const (
 	ProjectChanged ChangeKind = "project"
 	MemberChanged  ChangeKind = "member"
 	RobotChanged   ChangeKind = "robot"
+
+	PersonalAccessTokenChanged ChangeKind = "personal access token"
 )
 
 // Change tells that a record was created, changed or removed. It is sent after the transaction has ended and before the
 // method that made the change returns. A new name is told of too: a rename sends one Change with each name. The change
-// that removes a user or a project stands for its memberships and its robots as well.
+// that removes a user or a project stands for its memberships, robots and tokens as well. That a token or a robot was
+// used, or a token cleared away after its end, is not told.
 type Change struct {
 	Kind      ChangeKind
-	UserID    int64  // UserChanged, MemberChanged
+	UserID    int64  // UserChanged, MemberChanged, PersonalAccessTokenChanged: whose it is
 	User      string // UserChanged: the name
 	ProjectID int64  // ProjectChanged, MemberChanged
 	Project   string // ProjectChanged, MemberChanged: the name
 	RobotID   int64  // RobotChanged
 	Robot     string // RobotChanged: the name, without the prefix of robots
+	Token     string // PersonalAccessTokenChanged: the id
 }
 
 // Store is everything that sealock remembers.
@@ -250,6 +300,7 @@ type Store interface {
 	Members
 	Robots
 	RefreshTokens
+	PersonalAccessTokens
 	Revocations
 	Audit
 

@@ -108,10 +108,76 @@ type PasswordReq struct {
 	OldPassword *string `json:"old_password,omitempty"`
 }
 
+// Permission defines model for Permission.
+type Permission struct {
+	// Actions pull, push, delete, or the resource's other actions; * is any. Who may push may pull.
+	Actions []string `json:"actions"`
+
+	// Project The project's name, * for all of them, or nothing for what is in no project.
+	Project *string `json:"project,omitempty"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app-* or app/**; none for all.
+	Repositories []string `json:"repositories,omitempty"`
+
+	// Resource repository (the default) or another resource of the policy file, such as member; * is any.
+	Resource *string `json:"resource,omitempty"`
+}
+
 // Permissions defines model for Permissions.
 type Permissions struct {
 	Project []Access `json:"project"`
 	System  []Access `json:"system"`
+}
+
+// PersonalAccessToken defines model for PersonalAccessToken.
+type PersonalAccessToken struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+
+	// LastUsedFrom The address that it was used from then.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime When it was used last, to the minute; left out where it was not.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Scope What it is good for at most; left out where that is all that its user may.
+	Scope    []Permission `json:"scope,omitempty"`
+	Username string       `json:"username"`
+}
+
+// PersonalAccessTokenCreated defines model for PersonalAccessTokenCreated.
+type PersonalAccessTokenCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+
+	// Secret The token itself, told this once.
+	Secret   string `json:"secret"`
+	Username string `json:"username"`
+}
+
+// PersonalAccessTokenReq defines model for PersonalAccessTokenReq.
+type PersonalAccessTokenReq struct {
+	// ExpiresAt When it ends. Default is 90 days from now.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What it is for; one name for each of a user's.
+	Name string `json:"name"`
+
+	// Never It never ends.
+	Never *bool `json:"never,omitempty"`
+
+	// Scope What it is good for at most; leave it out for all that its user may.
+	Scope []Permission `json:"scope,omitempty"`
 }
 
 // Policy defines model for Policy.
@@ -523,6 +589,24 @@ type ListAuditLogsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
+type ListPersonalAccessTokensParams struct {
+	// Username Those of this user.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// All Those of everybody.
+	All *bool `form:"all,omitempty" json:"all,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -717,6 +801,9 @@ type SearchUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
+type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
+
 // CheckPolicyJSONRequestBody defines body for CheckPolicy for application/json ContentType.
 type CheckPolicyJSONRequestBody = PolicyText
 
@@ -779,6 +866,15 @@ type ServerInterface interface {
 	// GetPermissions List what robot accounts may be given
 	// (GET /api/v2.0/permissions)
 	GetPermissions(ctx echo.Context) error
+	// ListPersonalAccessTokens List personal access tokens
+	// (GET /api/v2.0/personal-access-tokens)
+	ListPersonalAccessTokens(ctx echo.Context, params ListPersonalAccessTokensParams) error
+	// CreatePersonalAccessToken Make a personal access token
+	// (POST /api/v2.0/personal-access-tokens)
+	CreatePersonalAccessToken(ctx echo.Context) error
+	// RevokePersonalAccessToken Revoke a personal access token
+	// (DELETE /api/v2.0/personal-access-tokens/{pat_id})
+	RevokePersonalAccessToken(ctx echo.Context, patID string) error
 	// Ping Ask whether the server answers at all
 	// (GET /api/v2.0/ping)
 	Ping(ctx echo.Context) error
@@ -987,6 +1083,77 @@ func (w *ServerInterfaceWrapper) GetPermissions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetPermissions(ctx)
+	return err
+}
+
+// ListPersonalAccessTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPersonalAccessTokens(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPersonalAccessTokensParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "all" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "all", ctx.QueryParams(), &params.All, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter all: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPersonalAccessTokens(ctx, params)
+	return err
+}
+
+// CreatePersonalAccessToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePersonalAccessToken(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePersonalAccessToken(ctx)
+	return err
+}
+
+// RevokePersonalAccessToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokePersonalAccessToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "pat_id" -------------
+	var patID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pat_id", ctx.Param("pat_id"), &patID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pat_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokePersonalAccessToken(ctx, patID)
 	return err
 }
 
@@ -2148,6 +2315,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.UpdateProjectRobot, options.OperationMiddlewares["updateProjectRobot"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
+	router.GET(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.ListPersonalAccessTokens, options.OperationMiddlewares["listPersonalAccessTokens"]...)
+	router.POST(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.CreatePersonalAccessToken, options.OperationMiddlewares["createPersonalAccessToken"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/personal-access-tokens/:pat_id", wrapper.RevokePersonalAccessToken, options.OperationMiddlewares["revokePersonalAccessToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/api/v2.0/keys/rotate", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/v2.0/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)

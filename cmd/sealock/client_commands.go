@@ -17,6 +17,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newProjectCommand(env),
 		newMemberCommand(env),
 		newRobotCommand(env),
+		newPATCommand(env),
 		newTokenCommand(env),
 		newPolicyCommand(env),
 		newKeysCommand(env),

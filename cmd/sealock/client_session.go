@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -30,30 +32,64 @@ func serverURL(s string) (string, error) {
 
 // signIn opens a session: with the access token in SEALOCK_ACCESS_TOKEN, or with the saved login.
 func signIn(ctx context.Context, env *environment, server string) (*session, error) {
-	if server == "" {
-		server = env.Getenv("SEALOCK_SERVER")
-	}
-	if server != "" {
-		var err error
-		if server, err = serverURL(server); err != nil {
-			return nil, err
-		}
-	}
-	if token := env.Getenv("SEALOCK_ACCESS_TOKEN"); token != "" {
-		return newSession(env, login{URL: orDefault(server)}, token)
-	}
-	saved, err := loadLogin(env)
+	server, err := chosenServer(env, server)
 	if err != nil {
 		return nil, err
 	}
-	if saved.URL == "" || (server != "" && server != saved.URL) {
-		return nil, fmt.Errorf("not logged in at %s: run: sealock login %s", orDefault(server), orDefault(server))
+	if token := env.Getenv("SEALOCK_ACCESS_TOKEN"); token != "" {
+		return newSession(env, login{URL: orDefault(server)}, "Bearer "+token)
+	}
+	saved, err := savedLogin(env, server)
+	if err != nil {
+		return nil, err
 	}
 	token, err := refreshAccess(ctx, env, saved)
 	if err != nil {
 		return nil, err
 	}
-	return newSession(env, saved, token)
+	return newSession(env, saved, "Bearer "+token)
+}
+
+// signInAgain opens a session with the password of who is logged in, for what the saved login may not do: to make
+// something that outlives it.
+func signInAgain(env *environment, server string, passwordStdin bool) (*session, error) {
+	server, err := chosenServer(env, server)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := savedLogin(env, server)
+	if err != nil {
+		return nil, err
+	}
+	warnPlain(env, saved.URL)
+	password, err := askPassword(env, bufio.NewReader(env.Stdin), "Password of "+printable(saved.Username)+": ", passwordStdin)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(env, saved, "Basic "+base64.StdEncoding.EncodeToString([]byte(saved.Username+":"+password)))
+}
+
+// chosenServer returns the URL that was given or set, or "".
+func chosenServer(env *environment, server string) (string, error) {
+	if server == "" {
+		server = env.Getenv("SEALOCK_SERVER")
+	}
+	if server == "" {
+		return "", nil
+	}
+	return serverURL(server)
+}
+
+// savedLogin returns the login at the server, or wherever there is one.
+func savedLogin(env *environment, server string) (login, error) {
+	saved, err := loadLogin(env)
+	if err != nil {
+		return login{}, err
+	}
+	if saved.URL == "" || (server != "" && server != saved.URL) {
+		return login{}, fmt.Errorf("not logged in at %s: run: sealock login %s", orDefault(server), orDefault(server))
+	}
+	return saved, nil
 }
 
 func orDefault(server string) string {
@@ -63,14 +99,14 @@ func orDefault(server string) string {
 	return server
 }
 
-func newSession(env *environment, l login, accessToken string) (*session, error) {
+func newSession(env *environment, l login, authorization string) (*session, error) {
 	h, err := httpClient(env, l.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(doer{h, l.URL}), client.WithRequestEditorFn(
 		func(_ context.Context, req *http.Request) error {
-			req.Header.Set("Authorization", "Bearer "+accessToken)
+			req.Header.Set("Authorization", authorization)
 			req.Header.Set("User-Agent", clientID)
 			return nil
 		}))

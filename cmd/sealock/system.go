@@ -28,9 +28,11 @@ import (
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // system is everything that 'sealock serve' runs, put together but not yet listening.
@@ -46,6 +48,8 @@ type system struct {
 	hasher    *userdb.Hasher
 	robots    *robotdb.Source
 	holders   *auth.SubjectCache
+	personal  *patdb.Source
+	workloads *workload.Source
 	authn     auth.Authenticator
 	directory *project.Directory
 	policy    *policy.Engine
@@ -148,7 +152,12 @@ func (s *system) openUsers(ctx context.Context) error {
 	}
 	names := robotdb.NewNames(s.cfg.Robot.Prefix)
 	s.robots = robotdb.New(names, s.store, s.hasher, time.Now, s.log)
-	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots}, subjectLife)
+	s.personal = patdb.New(s.store, users, time.Now)
+	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
+		return err
+	}
+	s.onClose(s.workloads.Close)
+	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
@@ -159,6 +168,8 @@ func (s *system) openUsers(ctx context.Context) error {
 			holders.Forget(c.UserID)
 		case store.RobotChanged:
 			holders.ForgetName(names.Full(c.Robot))
+		case store.PersonalAccessTokenChanged:
+			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
 		case store.ProjectChanged: // robots end with it, and permissions in it
 			holders.ForgetAll()
 		}
@@ -177,7 +188,8 @@ func (s *system) openPolicy(context.Context) (err error) {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
-		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration})
+		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
+		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
 
@@ -194,7 +206,7 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+		RefreshTokens: s.store, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {

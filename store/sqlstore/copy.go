@@ -28,6 +28,7 @@ func copied() []tableKey {
 		{"members", "id", true},
 		{"robots", "id", true},
 		{"refresh_tokens", "seq", true},
+		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
 		{"audit_log", "id", true},
 	}

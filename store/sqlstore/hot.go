@@ -13,6 +13,8 @@ type hotQueries struct {
 	robotByName   *sql.Stmt
 	refreshToken  *sql.Stmt
 	touchToken    *sql.Stmt
+	personalToken *sql.Stmt
+	touchPersonal *sql.Stmt
 	appendAudit   map[int]*sql.Stmt // by the number of rows
 }
 
@@ -23,6 +25,7 @@ const (
 		"t.secret_id, t.secret_hash, t.old_id, t.old_hash, t.old_ends_at, t.last_used_at, t.last_used_from, t.created_at, t.updated_at"
 	tokenColumns = "t.seq, t.id, t.secret_hash, t.subject, t.user_id, t.via, t.service, t.client_id, t.remote, " +
 		"t.created_at, t.last_used_at, t.idle_expiry, t.expires_at"
+	personalColumns = "t.seq, t.id, t.user_id, t.name, t.secret_hash, t.scope, t.created_at, t.expires_at, t.last_used_at, t.last_used_from, u.name"
 )
 
 // hotQuery is a query, where it runs, and where it is kept when it is prepared.
@@ -40,6 +43,8 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 		{p.read, &h.robotByName, "SELECT " + robotColumns + " FROM robots AS t LEFT JOIN projects AS p ON p.id = t.project_id WHERE t.name_key = ?"},
 		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},
 		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},
+		{p.read, &h.personalToken, "SELECT " + personalColumns + " FROM personal_access_tokens AS t JOIN users AS u ON u.id = t.user_id WHERE t.id = ?"},
+		{p.write, &h.touchPersonal, "UPDATE personal_access_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ? AND last_used_at < ?"},
 	}
 }
 
@@ -55,7 +60,7 @@ func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
 }
 
 func (h *hotQueries) close() error {
-	all := []*sql.Stmt{h.userByName, h.projectByName, h.memberRole, h.robotByName, h.refreshToken, h.touchToken}
+	all := []*sql.Stmt{h.userByName, h.projectByName, h.memberRole, h.robotByName, h.refreshToken, h.touchToken, h.personalToken, h.touchPersonal}
 	for _, stmt := range h.appendAudit {
 		all = append(all, stmt)
 	}

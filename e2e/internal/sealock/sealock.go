@@ -131,6 +131,9 @@ func (s *Server) Restart(t testing.TB) {
 	s.Start(t)
 }
 
+// Output returns all that the server printed so far.
+func (s *Server) Output() (string, error) { return s.process.Output() }
+
 func (s *Server) env() []string {
 	return []string{
 		"PATH=" + need.Path(), "HOME=" + s.dir, "TMPDIR=" + s.dir,
