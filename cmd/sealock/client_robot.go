@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -147,21 +146,13 @@ func (s *session) tellSecret(v any, name, secret, what string) error {
 		what,
 		"secret: " + secret,
 		"It is not shown again. To use it, paste this, and the secret when it asks for a password:",
-		"  docker login -u " + shellWord(name) + " " + shellWord(host),
+		"  docker login -u " + shellWord(name) + " " + host,
 	} {
 		if err := s.out.say(nil, "%s", line); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// shellWord writes a word so that a shell takes it as it is.
-func shellWord(word string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:+~/-]*$`).MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // robotEnd says when a robot ends.
