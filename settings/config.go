@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/workload"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	Robot    Robot    `koanf:"robot"`
 	PAT      PAT      `koanf:"pat"`
 	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
@@ -77,6 +79,12 @@ type Service struct {
 	KeyHeader auth.Header `koanf:"key_header"`
 }
 
+// Robot says how robot accounts are named and how long they live.
+type Robot struct {
+	Prefix   string `koanf:"prefix" doc:"What the names of robot accounts begin with. It holds a character that no user's name can, such as ~ or $. robot~ and robot$ (Harbor's, which shells eat) are accepted besides."`
+	Duration int    `koanf:"duration" doc:"How many days a robot account lives when its maker does not say; -1 is for ever."`
+}
+
 // PAT says what personal access tokens may be.
 type PAT struct {
 	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
@@ -122,6 +130,7 @@ func Default() Config {
 			RefreshAbsolute: 365 * day,
 		},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

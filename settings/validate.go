@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 )
 
 // complete fills in what depends on other settings.
@@ -118,6 +120,10 @@ func (c *Config) validate() Faults {
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
+		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
+	}
+	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
 	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	c.validateLockout(&v)
