@@ -130,6 +130,11 @@ func TestRobotsDoNotOutliveTheirMaker(t *testing.T) {
 	ends := time.Unix(1_900_000_000, 0).Add(time.Hour)
 	c := f.as("admin")
 	c.Subject = c.EndingBy(ends)
+	person, _, err := f.CreateRobot(t.Context(), c, newRobot("team", "made-by-hand", may("team", "member", "list")))
+	if err != nil || !person.ExpiresAt.After(ends) {
+		t.Errorf("CreateRobot by a person whose login ends = %s, %v, want its own days", person.ExpiresAt, err)
+	}
+	c.Via = "pat:some"
 	for _, days := range []int{-1, 0, 30} {
 		n := newRobot("team", "short", may("team", "member", "list"))
 		n.Days = days
@@ -144,7 +149,7 @@ func TestRobotsDoNotOutliveTheirMaker(t *testing.T) {
 		f.ok("DeleteRobot", f.DeleteRobot(t.Context(), c, project.Ref{}, r.ID))
 	}
 	long := f.robotOf(newRobot("team", "long", may("team", "member", "list")))
-	_, err := f.ReplaceRobotSecret(t.Context(), c, project.Ref{}, long.ID, project.NewRobotSecret{})
+	_, err = f.ReplaceRobotSecret(t.Context(), c, project.Ref{}, long.ID, project.NewRobotSecret{})
 	f.kind("ReplaceRobotSecret of a robot that lives longer", err, errs.Denied)
 	narrow := f.as("admin")
 	narrow.Subject = narrow.Bound(auth.Permissions{may("team", "robot", "read", "update")}, time.Time{})

@@ -72,8 +72,6 @@ func inYAML(v any) string {
 		return fmt.Sprint(rv.Int())
 	case reflect.Bool:
 		return fmt.Sprint(rv.Bool())
-	case reflect.Int:
-		return fmt.Sprint(rv.Int())
 	case reflect.Slice:
 		return "[]"
 	case reflect.String:
