@@ -10,6 +10,7 @@ type hotQueries struct {
 	userByName    *sql.Stmt
 	projectByName *sql.Stmt
 	memberRole    *sql.Stmt
+	groupsOf      *sql.Stmt
 	refreshToken  *sql.Stmt
 	touchToken    *sql.Stmt
 	appendAudit   map[int]*sql.Stmt // by the number of rows
@@ -34,6 +35,7 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 		{p.read, &h.userByName, "SELECT " + userColumns + " FROM users AS t WHERE t.name_key = ?"},
 		{p.read, &h.projectByName, "SELECT " + projectColumns + " FROM projects AS t LEFT JOIN users AS o ON o.id = t.owner_id WHERE t.name = ?"},
 		{p.read, &h.memberRole, "SELECT role FROM members WHERE project_id = ? AND user_id = ?"},
+		{p.read, &h.groupsOf, "SELECT group_id FROM group_members WHERE user_id = ? ORDER BY group_id"},
 		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},
 		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},
 	}
@@ -51,7 +53,7 @@ func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
 }
 
 func (h *hotQueries) close() error {
-	all := []*sql.Stmt{h.userByName, h.projectByName, h.memberRole, h.refreshToken, h.touchToken}
+	all := []*sql.Stmt{h.userByName, h.projectByName, h.memberRole, h.groupsOf, h.refreshToken, h.touchToken}
 	for _, stmt := range h.appendAudit {
 		all = append(all, stmt)
 	}
