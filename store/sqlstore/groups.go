@@ -323,8 +323,7 @@ func (s *Store) GroupIDs(ctx context.Context, userID int64, source string, keys 
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !storable(key) })
 	for some := range slices.Chunk(keys, lookUpSize) {
 		var found []int64
-		err := s.read.NewSelect().Model((*groupRow)(nil)).Column("id").Where("t.source = ?", source).
-			Where("t.group_key IN (?)", bun.List(some)).Scan(ctx, &found)
+		err := s.read.NewRaw(groupsByKey, source, bun.List(some)).Scan(ctx, &found)
 		if err != nil {
 			return nil, s.failed("reading groups of a source", err)
 		}

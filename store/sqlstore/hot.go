@@ -23,6 +23,12 @@ const (
 		"t.created_at, t.last_used_at, t.idle_expiry, t.expires_at"
 )
 
+// What is asked for each token of somebody in groups. It is not prepared: the number of groups differs.
+const (
+	rolesOfGroups = "SELECT role FROM members WHERE project_id = ? AND group_id IN (?)"
+	groupsByKey   = "SELECT id FROM user_groups WHERE source = ? AND group_key IN (?)"
+)
+
 // hotQuery is a query, where it runs, and where it is kept when it is prepared.
 type hotQuery struct {
 	db   *sql.DB

@@ -255,8 +255,7 @@ func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupI
 	}
 	for some := range slices.Chunk(groupIDs, lookUpSize) {
 		var found []store.Role
-		err := s.read.NewSelect().Model((*memberRow)(nil)).ColumnExpr("DISTINCT t.role").Where("t.project_id = ?", projectID).
-			Where("t.group_id IN (?)", bun.List(some)).Scan(ctx, &found)
+		err := s.read.NewRaw(rolesOfGroups, projectID, bun.List(some)).Scan(ctx, &found)
 		if err != nil {
 			return nil, s.failed("reading roles of groups", err)
 		}
