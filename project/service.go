@@ -22,6 +22,8 @@ type Service struct {
 	clock  clock.Clock
 
 	contents Contents // nil where no registry can be looked into
+	sources  []Source // of users, besides the database
+	probe    LDAPProbe
 }
 
 // Contents tells what a registry holds of a project.
