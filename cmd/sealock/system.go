@@ -45,6 +45,7 @@ type system struct {
 	hasher    *userdb.Hasher
 	holders   *auth.SubjectCache
 	authn     auth.Authenticator
+	sources   []project.Source
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -137,7 +138,7 @@ const credentialLife = time.Minute
 // subjectLife is how long another replica's change of a user may take to count here.
 const subjectLife = 5 * time.Second
 
-// openUsers puts the user sources together. A change of a user or of its memberships is known at once.
+// openUsers puts the user sources together. A change of a user, of its memberships or its groups is known at once.
 func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
 	chain, users, err := s.openSources(ctx)
@@ -149,9 +150,12 @@ func (s *system) openUsers(ctx context.Context) error {
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
+		if c.UserID != 0 {
 			passwords.Forget(c.UserID)
 			holders.Forget(c.UserID)
+		} else if c.Kind == store.GroupChanged {
+			passwords.ForgetIf(inGroup(c))
+			holders.ForgetIf(inGroup(c))
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -167,7 +171,7 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
-	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).WithSources(s.sources, ldapProbe(s.cfg))
 	return nil
 }
 
