@@ -33,14 +33,13 @@ func (h *handlers) AddMember(c echo.Context, ref gen.ProjectRef, params gen.AddM
 
 func newMember(req gen.ProjectMember) (project.NewMember, error) {
 	role := store.Role(req.RoleID)
-	user, group := value(req.MemberUser), value(req.MemberGroup)
-	byUser, byGroup := named(user), group != gen.UserGroup{} && groupRef(group).String() != "#0"
+	user, group := value(req.MemberUser), groupRef(value(req.MemberGroup))
+	byUser, byGroup := named(user), group.Named()
 	switch {
 	case byUser && byGroup:
 		return project.NewMember{}, errs.New(errs.Invalid, "the body names a user and a group").WithHint("add two members")
 	case byGroup:
-		ref := groupRef(group)
-		return project.NewMember{Group: &ref, Role: role}, nil
+		return project.NewMember{Group: &group, Role: role}, nil
 	case !byUser:
 		return project.NewMember{}, errs.New(errs.Invalid, "the body names no user or group").
 			WithHint(`write "member_user":{"username":"alice"} or "member_group":{"group_name":"dev"}`)

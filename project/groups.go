@@ -30,6 +30,9 @@ func (r GroupRef) String() string {
 	return "#" + itoa(r.ID)
 }
 
+// Named reports whether any group is named at all.
+func (r GroupRef) Named() bool { return r.ID != 0 || r.Name != "" || r.Key != "" }
+
 // normal returns the reference with what follows from what is said: only groups of directories have keys that are not
 // their names.
 func (r GroupRef) normal() GroupRef {

@@ -450,6 +450,9 @@ type Precondition = Errors
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
 
+// Unavailable defines model for Unavailable.
+type Unavailable = Errors
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.

@@ -67,7 +67,7 @@ func sourcesWorld(t *testing.T) (*sqlstore.Store, *fakeSource, auth.Chain, resol
 	corp := &fakeSource{passwords: map[string]string{"alice": "corp-password", "bob": "corp-password", "b ob": "corp-password", "boss": "corp-password"}, admins: map[string]bool{"boss": true}}
 	a := newAccounts("corp", corp, st, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = a.Close() })
-	database := databaseUsers{userdb.New("database", st, hasher)}
+	database := databaseUsers{users: userdb.New("database", st, hasher), store: st}
 	chain := auth.Chain{{Name: "database", Authenticator: database}, {Name: "corp", Authenticator: a}}
 	return st, corp, chain, resolvers{database: database, accounts: map[string]*accounts{"corp": a}}
 }
