@@ -163,7 +163,7 @@ func TestMembers(t *testing.T) {
 	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_user":{"username":"gwen"}}`), 409, "adding gwen again")
 	w.want(w.as(alice, "POST", path, `{"role_id":9,"member_user":{"username":"bob"}}`), 400, "adding bob with a role that there is not")
 	w.want(w.as(alice, "POST", path, `{"role_id":2}`), 400, "adding no one")
-	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_group":{"group_name":"devs"}}`), 400, "adding a group")
+	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_group":{"group_name":"devs"}}`), 404, "adding a group that there is not")
 	byNumber := fmt.Sprintf(`{"role_id":3,"member_user":{"user_id":%d}}`, w.users[bob].ID)
 	w.want(w.as(alice, "POST", path, byNumber), 400, "adding by number as somebody who may not list users")
 	w.want(w.as(admin, "POST", path, byNumber), 201, "adding bob by number")

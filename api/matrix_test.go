@@ -92,7 +92,7 @@ func (w *world) try(op operation, name string) answer {
 	return w.as(name, op.method, w.path(op), body)
 }
 
-// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token, a robot.
+// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token and group, a robot.
 func (w *world) path(op operation) string {
 	w.t.Helper()
 	robot := w.robotID
@@ -105,6 +105,7 @@ func (w *world) path(op operation) string {
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID,
+		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

@@ -67,7 +67,8 @@ type world struct {
 	users   map[string]store.User
 	team    store.Project
 	library store.Project
-	gwensID int64 // of gwen's membership
+	gwensID int64       // of gwen's membership
+	group   store.Group // with dave in it
 
 	robotID, teamRobotID int64 // a robot at system level, and one of team
 
@@ -124,7 +125,7 @@ func (w *world) build() http.Handler {
 	trail := audit.NewBatcher(w.store, 16)
 	t.Cleanup(trail.Close)
 	hasher := userdb.NewHasher(2)
-	source := userdb.New("database", w.store, hasher)
+	source := grouped{userdb.New("database", w.store, hasher), w.store}
 	root, err := pki.NewRoot("test", time.Now(), time.Hour)
 	must(t, root, err)
 	ring, err := auth.OpenKeyRing(root, noKeys{}, auth.KeyRingConfig{
@@ -135,7 +136,7 @@ func (w *world) build() http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	handler, err := api.New(api.Deps{
-		Service: project.New(w.store, engine, trail, hasher, clock.System{}),
+		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
@@ -189,6 +190,9 @@ func (w *world) settle() {
 			w.robotID = r.ID
 		}
 	}
+	w.group, err = w.store.CreateGroup(ctx, store.Group{Name: "readers"})
+	must(t, w.group, err)
+	must(t, w, w.store.AddGroupMember(ctx, w.group.ID, w.users[dave].ID))
 	err = w.store.CreateRefreshToken(ctx, store.RefreshToken{
 		ID: "davestoken", SecretHash: make([]byte, 32), Subject: dave, UserID: w.users[dave].ID, Service: "registry", ClientID: "docker",
 		CreatedAt: time.Now(), LastUsedAt: time.Now(), IdleExpiry: time.Hour, ExpiresAt: time.Now().Add(time.Hour),
@@ -380,8 +384,23 @@ func (w *world) userPath(name, rest string) string {
 
 func urlEscape(s string) string { return url.QueryEscape(s) }
 
+// grouped are the users of the database with their groups.
+type grouped struct {
+	*userdb.Source
+	store *sqlstore.Store
+}
+
+func (g grouped) Resolve(ctx context.Context, name string) (auth.Subject, error) {
+	sub, err := g.Source.Resolve(ctx, name)
+	if err != nil {
+		return auth.Subject{}, err
+	}
+	sub.GroupIDs, err = g.store.GroupIDs(ctx, sub.ID, "", nil)
+	return sub, err
+}
+
 // records finds holders of tokens in the records alone.
-type records struct{ *userdb.Source }
+type records struct{ grouped }
 
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)

@@ -26,6 +26,8 @@ type Service struct {
 	robots   RobotConfig
 	contents Contents // nil where no registry can be looked into
 	personal PersonalTokenRules
+	sources  []Source // of users, besides the database
+	probe    LDAPProbe
 }
 
 // Contents tells what a registry holds of a project.

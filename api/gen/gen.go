@@ -94,6 +94,43 @@ type GeneralInfo struct {
 	SelfRegistration bool   `json:"self_registration"`
 }
 
+// LdapConf defines model for LdapConf.
+type LdapConf struct {
+	LdapBaseDn *string `json:"ldap_base_dn,omitempty"`
+
+	// LdapConnectionTimeout Seconds.
+	LdapConnectionTimeout *int64  `json:"ldap_connection_timeout,omitempty"`
+	LdapFilter            *string `json:"ldap_filter,omitempty"`
+
+	// LdapScope Always the whole tree here.
+	LdapScope          *int64  `json:"ldap_scope,omitempty"`
+	LdapSearchDn       *string `json:"ldap_search_dn,omitempty"`
+	LdapSearchPassword *string `json:"ldap_search_password,omitempty"`
+	LdapUID            *string `json:"ldap_uid,omitempty"`
+	LdapURL            *string `json:"ldap_url,omitempty"`
+
+	// LdapVerifyCert false is refused.
+	LdapVerifyCert *bool `json:"ldap_verify_cert,omitempty"`
+}
+
+// LdapImportUsers defines model for LdapImportUsers.
+type LdapImportUsers struct {
+	LdapUIDList []string `json:"ldap_uid_list"`
+}
+
+// LdapPingResult defines model for LdapPingResult.
+type LdapPingResult struct {
+	Message string `json:"message"`
+	Success bool   `json:"success"`
+}
+
+// LdapUser defines model for LdapUser.
+type LdapUser struct {
+	Email    string `json:"email"`
+	Realname string `json:"realname"`
+	Username string `json:"username"`
+}
+
 // Lockout defines model for Lockout.
 type Lockout struct {
 	// Address An IPv4 address, or an IPv6 network.
@@ -283,7 +320,8 @@ type Project struct {
 
 // ProjectMember defines model for ProjectMember.
 type ProjectMember struct {
-	// MemberGroup A group; refused where no user source has groups.
+	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+	// in a directory by its DN; one of a source that is not known yet is recorded then.
 	MemberGroup *UserGroup `json:"member_group,omitempty"`
 
 	// MemberUser A user, by name or by number.
@@ -298,7 +336,7 @@ type ProjectMemberEntity struct {
 	EntityID   int64  `json:"entity_id"`
 	EntityName string `json:"entity_name"`
 
-	// EntityType u for a user.
+	// EntityType u for a user, g for a group.
 	EntityType string `json:"entity_type"`
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
@@ -510,10 +548,27 @@ type UserEntity struct {
 	Username *string `json:"username,omitempty"`
 }
 
-// UserGroup A group; refused where no user source has groups.
+// UserGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+// in a directory by its DN; one of a source that is not known yet is recorded then.
 type UserGroup struct {
 	GroupName *string `json:"group_name,omitempty"`
-	ID        *int64  `json:"id,omitempty"`
+
+	// GroupType 0 kept here, 1 LDAP, 2 external (HTTP), 3 OIDC.
+	GroupType *int64 `json:"group_type,omitempty"`
+	ID        *int64 `json:"id,omitempty"`
+
+	// LdapGroupDn In a directory, its DN.
+	LdapGroupDn *string `json:"ldap_group_dn,omitempty"`
+
+	// Source The user source that it comes from; the first of the type unless given.
+	Source *string `json:"source,omitempty"`
+}
+
+// UserGroupSearchItem defines model for UserGroupSearchItem.
+type UserGroupSearchItem struct {
+	GroupName string `json:"group_name"`
+	GroupType int64  `json:"group_type"`
+	ID        int64  `json:"id"`
 }
 
 // UserProfile defines model for UserProfile.
@@ -548,6 +603,9 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// GroupID defines model for GroupID.
+type GroupID = int64
+
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
@@ -571,6 +629,9 @@ type RobotID = int64
 
 // Sort defines model for Sort.
 type Sort = string
+
+// Source defines model for Source.
+type Source = string
 
 // UserID defines model for UserID.
 type UserID = int64
@@ -596,6 +657,9 @@ type TooMany = Errors
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
 
+// Unavailable defines model for Unavailable.
+type Unavailable = Errors
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -609,6 +673,39 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SearchLdapGroupParams defines parameters for SearchLdapGroup.
+type SearchLdapGroupParams struct {
+	// Groupname A part of the name.
+	Groupname *string `form:"groupname,omitempty" json:"groupname,omitempty"`
+
+	// Groupdn The DN of one.
+	Groupdn *string `form:"groupdn,omitempty" json:"groupdn,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// PingLdapParams defines parameters for PingLdap.
+type PingLdapParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// ImportLdapUserParams defines parameters for ImportLdapUser.
+type ImportLdapUserParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// SearchLdapUserParams defines parameters for SearchLdapUser.
+type SearchLdapUserParams struct {
+	// Username A part of the name, the full name or the address.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
 }
 
 // ListLockoutsParams defines parameters for ListLockouts.
@@ -811,6 +908,42 @@ type SearchParams struct {
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 }
 
+// ListUserGroupsParams defines parameters for ListUserGroups.
+type ListUserGroupsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// LdapGroupDn The DN of one in a directory.
+	LdapGroupDn *string `form:"ldap_group_dn,omitempty" json:"ldap_group_dn,omitempty"`
+
+	// GroupName A part of the name.
+	GroupName *string `form:"group_name,omitempty" json:"group_name,omitempty"`
+}
+
+// SearchUserGroupsParams defines parameters for SearchUserGroups.
+type SearchUserGroupsParams struct {
+	// Groupname The name, or for those who may list groups a part of it.
+	Groupname string `form:"groupname" json:"groupname"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListUserGroupMembersParams defines parameters for ListUserGroupMembers.
+type ListUserGroupMembersParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -837,6 +970,12 @@ type SearchUsersParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
+
+// PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
+type PingLdapJSONRequestBody = LdapConf
+
+// ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
+type ImportLdapUserJSONRequestBody = LdapImportUsers
 
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
@@ -871,6 +1010,15 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
+// CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
+type CreateUserGroupJSONRequestBody = UserGroup
+
+// UpdateUserGroupJSONRequestBody defines body for UpdateUserGroup for application/json ContentType.
+type UpdateUserGroupJSONRequestBody = UserGroup
+
+// AddUserGroupMemberJSONRequestBody defines body for AddUserGroupMember for application/json ContentType.
+type AddUserGroupMemberJSONRequestBody = UserEntity
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
 
@@ -897,6 +1045,18 @@ type ServerInterface interface {
 	// RotateKeys Sign with a new key from now on
 	// (POST /api/v2.0/keys/rotate)
 	RotateKeys(ctx echo.Context) error
+	// SearchLdapGroup Find groups of a directory
+	// (GET /api/v2.0/ldap/groups/search)
+	SearchLdapGroup(ctx echo.Context, params SearchLdapGroupParams) error
+	// PingLdap Try a directory
+	// (POST /api/v2.0/ldap/ping)
+	PingLdap(ctx echo.Context, params PingLdapParams) error
+	// ImportLdapUser Let users of a directory be members before they first sign in
+	// (POST /api/v2.0/ldap/users/import)
+	ImportLdapUser(ctx echo.Context, params ImportLdapUserParams) error
+	// SearchLdapUser Find users of a directory
+	// (GET /api/v2.0/ldap/users/search)
+	SearchLdapUser(ctx echo.Context, params SearchLdapUserParams) error
 	// ListLockouts List the accounts and addresses that are locked after failed logins
 	// (GET /api/v2.0/lockouts)
 	ListLockouts(ctx echo.Context, params ListLockoutsParams) error
@@ -1008,6 +1168,33 @@ type ServerInterface interface {
 	// GetSystemInfo Describe the server
 	// (GET /api/v2.0/systeminfo)
 	GetSystemInfo(ctx echo.Context) error
+	// ListUserGroups List groups
+	// (GET /api/v2.0/usergroups)
+	ListUserGroups(ctx echo.Context, params ListUserGroupsParams) error
+	// CreateUserGroup Make a group, or record one of a user source
+	// (POST /api/v2.0/usergroups)
+	CreateUserGroup(ctx echo.Context) error
+	// SearchUserGroups Find groups to add as members
+	// (GET /api/v2.0/usergroups/search)
+	SearchUserGroups(ctx echo.Context, params SearchUserGroupsParams) error
+	// DeleteUserGroup Delete a group
+	// (DELETE /api/v2.0/usergroups/{group_id})
+	DeleteUserGroup(ctx echo.Context, groupID GroupID) error
+	// GetUserGroup Show a group
+	// (GET /api/v2.0/usergroups/{group_id})
+	GetUserGroup(ctx echo.Context, groupID GroupID) error
+	// UpdateUserGroup Rename a group
+	// (PUT /api/v2.0/usergroups/{group_id})
+	UpdateUserGroup(ctx echo.Context, groupID GroupID) error
+	// ListUserGroupMembers List the users in a group that is kept here
+	// (GET /api/v2.0/usergroups/{group_id}/members)
+	ListUserGroupMembers(ctx echo.Context, groupID GroupID, params ListUserGroupMembersParams) error
+	// AddUserGroupMember Put a user into a group that is kept here
+	// (POST /api/v2.0/usergroups/{group_id}/members)
+	AddUserGroupMember(ctx echo.Context, groupID GroupID) error
+	// RemoveUserGroupMember Take a user out of a group that is kept here
+	// (DELETE /api/v2.0/usergroups/{group_id}/members/{user_id})
+	RemoveUserGroupMember(ctx echo.Context, groupID GroupID, userID UserID) error
 	// ListUsers List users
 	// (GET /api/v2.0/users)
 	ListUsers(ctx echo.Context, params ListUsersParams) error
@@ -1108,6 +1295,99 @@ func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RotateKeys(ctx)
+	return err
+}
+
+// SearchLdapGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchLdapGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchLdapGroupParams
+	// ------------- Optional query parameter "groupname" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "groupname", ctx.QueryParams(), &params.Groupname, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupname: %s", err))
+	}
+
+	// ------------- Optional query parameter "groupdn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "groupdn", ctx.QueryParams(), &params.Groupdn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupdn: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchLdapGroup(ctx, params)
+	return err
+}
+
+// PingLdap converts echo context to params.
+func (w *ServerInterfaceWrapper) PingLdap(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PingLdapParams
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingLdap(ctx, params)
+	return err
+}
+
+// ImportLdapUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportLdapUser(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportLdapUserParams
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportLdapUser(ctx, params)
+	return err
+}
+
+// SearchLdapUser converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchLdapUser(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchLdapUserParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchLdapUser(ctx, params)
 	return err
 }
 
@@ -2148,6 +2428,206 @@ func (w *ServerInterfaceWrapper) GetSystemInfo(ctx echo.Context) error {
 	return err
 }
 
+// ListUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserGroups(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserGroupsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "ldap_group_dn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ldap_group_dn", ctx.QueryParams(), &params.LdapGroupDn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ldap_group_dn: %s", err))
+	}
+
+	// ------------- Optional query parameter "group_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "group_name", ctx.QueryParams(), &params.GroupName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserGroups(ctx, params)
+	return err
+}
+
+// CreateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUserGroup(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUserGroup(ctx)
+	return err
+}
+
+// SearchUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchUserGroups(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchUserGroupsParams
+	// ------------- Required query parameter "groupname" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "groupname", ctx.QueryParams(), &params.Groupname, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupname: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchUserGroups(ctx, params)
+	return err
+}
+
+// DeleteUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUserGroup(ctx, groupID)
+	return err
+}
+
+// GetUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUserGroup(ctx, groupID)
+	return err
+}
+
+// UpdateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserGroup(ctx, groupID)
+	return err
+}
+
+// ListUserGroupMembers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserGroupMembers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserGroupMembersParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserGroupMembers(ctx, groupID, params)
+	return err
+}
+
+// AddUserGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) AddUserGroupMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddUserGroupMember(ctx, groupID)
+	return err
+}
+
+// RemoveUserGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveUserGroupMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveUserGroupMember(ctx, groupID, userID)
+	return err
+}
+
 // ListUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 	var err error
@@ -2399,6 +2879,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.GetMember, options.OperationMiddlewares["getMember"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups", wrapper.ListUserGroups, options.OperationMiddlewares["listUserGroups"]...)
+	router.POST(options.BaseURL+"/api/v2.0/usergroups", wrapper.CreateUserGroup, options.OperationMiddlewares["createUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/search", wrapper.SearchUserGroups, options.OperationMiddlewares["searchUserGroups"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.DeleteUserGroup, options.OperationMiddlewares["deleteUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.GetUserGroup, options.OperationMiddlewares["getUserGroup"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.UpdateUserGroup, options.OperationMiddlewares["updateUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/:group_id/members", wrapper.ListUserGroupMembers, options.OperationMiddlewares["listUserGroupMembers"]...)
+	router.POST(options.BaseURL+"/api/v2.0/usergroups/:group_id/members", wrapper.AddUserGroupMember, options.OperationMiddlewares["addUserGroupMember"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/usergroups/:group_id/members/:user_id", wrapper.RemoveUserGroupMember, options.OperationMiddlewares["removeUserGroupMember"]...)
+	router.POST(options.BaseURL+"/api/v2.0/ldap/ping", wrapper.PingLdap, options.OperationMiddlewares["pingLdap"]...)
+	router.GET(options.BaseURL+"/api/v2.0/ldap/users/search", wrapper.SearchLdapUser, options.OperationMiddlewares["searchLdapUser"]...)
+	router.POST(options.BaseURL+"/api/v2.0/ldap/users/import", wrapper.ImportLdapUser, options.OperationMiddlewares["importLdapUser"]...)
+	router.GET(options.BaseURL+"/api/v2.0/ldap/groups/search", wrapper.SearchLdapGroup, options.OperationMiddlewares["searchLdapGroup"]...)
 	router.GET(options.BaseURL+"/api/v2.0/permissions", wrapper.GetPermissions, options.OperationMiddlewares["getPermissions"]...)
 	router.GET(options.BaseURL+"/api/v2.0/robots", wrapper.ListRobots, options.OperationMiddlewares["listRobots"]...)
 	router.POST(options.BaseURL+"/api/v2.0/robots", wrapper.CreateRobot, options.OperationMiddlewares["createRobot"]...)

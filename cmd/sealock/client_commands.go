@@ -18,6 +18,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newMemberCommand(env),
 		newRobotCommand(env),
 		newPATCommand(env),
+		newGroupCommand(env),
 		newTokenCommand(env),
 		newLockoutCommand(env),
 		newPolicyCommand(env),

@@ -51,6 +51,7 @@ type system struct {
 	personal  *patdb.Source
 	workloads *workload.Source
 	authn     *auth.Lockout
+	sources   []project.Source
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
@@ -143,7 +144,7 @@ const credentialLife = time.Minute
 // subjectLife is how long another replica's change of a user may take to count here.
 const subjectLife = 5 * time.Second
 
-// openUsers puts the user sources together. A change of a user or of its memberships is known at once.
+// openUsers puts the user sources together. A change of a user, of its memberships or its groups is known at once.
 func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
 	chain, users, err := s.openSources(ctx)
@@ -163,9 +164,14 @@ func (s *system) openUsers(ctx context.Context) error {
 	s.authn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
 	cancel := s.store.Subscribe(func(c store.Change) {
 		switch c.Kind {
-		case store.UserChanged, store.MemberChanged:
-			passwords.Forget(c.UserID)
-			holders.Forget(c.UserID)
+		case store.UserChanged, store.MemberChanged, store.GroupChanged:
+			if c.UserID != 0 {
+				passwords.Forget(c.UserID)
+				holders.Forget(c.UserID)
+			} else if c.Kind == store.GroupChanged {
+				passwords.ForgetIf(inGroup(c))
+				holders.ForgetIf(inGroup(c))
+			}
 		case store.RobotChanged:
 			holders.ForgetName(names.Full(c.Robot))
 		case store.PersonalAccessTokenChanged:
@@ -188,6 +194,7 @@ func (s *system) openPolicy(context.Context) (err error) {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithSources(s.sources, ldapProbe(s.cfg)).
 		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil

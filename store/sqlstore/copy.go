@@ -25,6 +25,8 @@ func copied() []tableKey {
 	return []tableKey{
 		{"users", "id", true},
 		{"projects", "id", true},
+		{"user_groups", "id", true},
+		{"group_members", "id", true},
 		{"members", "id", true},
 		{"robots", "id", true},
 		{"refresh_tokens", "seq", true},
