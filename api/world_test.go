@@ -32,6 +32,7 @@ import (
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 )
@@ -67,7 +68,10 @@ type world struct {
 	team    store.Project
 	library store.Project
 	gwensID int64 // of gwen's membership
-	log     *bytes.Buffer
+
+	robotID, teamRobotID int64 // a robot at system level, and one of team
+
+	log *bytes.Buffer
 }
 
 func newWorld(t testing.TB) *world {
@@ -173,6 +177,18 @@ func (w *world) settle() {
 			w.gwensID = m.ID
 		}
 	}
+	for name, p := range map[string]store.Project{"builder": {}, "team+builder": w.team} {
+		kept, _ := robotdb.NewSecret()
+		r, err := w.store.CreateRobot(ctx, store.Robot{Name: name, ProjectID: p.ID, Days: -1, Creator: admin, Secret: kept, Permissions: auth.Permissions{
+			{Project: "team", Resource: "repository", Actions: []string{"pull"}},
+		}})
+		must(t, r, err)
+		if p.ID != 0 {
+			w.teamRobotID = r.ID
+		} else {
+			w.robotID = r.ID
+		}
+	}
 	err = w.store.CreateRefreshToken(ctx, store.RefreshToken{
 		ID: "davestoken", SecretHash: make([]byte, 32), Subject: dave, UserID: w.users[dave].ID, Service: "registry", ClientID: "docker",
 		CreatedAt: time.Now(), LastUsedAt: time.Now(), IdleExpiry: time.Hour, ExpiresAt: time.Now().Add(time.Hour),
@@ -182,11 +198,14 @@ func (w *world) settle() {
 		ID: "davespat", UserID: w.users[dave].ID, Name: "laptop of old", SecretHash: make([]byte, 32), CreatedAt: time.Now(),
 	}, 1)
 	must(t, w, err)
-	w.lock(daveLockout())
+	w.lock(lousLockout())
 }
 
-// daveLockout is what dave's failed logins are counted by.
-func daveLockout() store.LockKey { return auth.NewLockKey(auth.LockAccount, dave, "") }
+// lou has no account, and is locked out all the same.
+const lou = "lou"
+
+// lousLockout is what lou's failed logins are counted by.
+func lousLockout() store.LockKey { return auth.NewLockKey(auth.LockAccount, lou, "") }
 
 // lock locks a key for an hour.
 func (w *world) lock(keys ...store.LockKey) {

@@ -64,7 +64,7 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 		check: func(ctx context.Context) error {
 			if c.ID != 0 {
 				members = []store.Member{{UserID: c.ID, Role: store.RoleProjectAdmin}}
-			} else if !c.SysAdmin {
+			} else if !c.SysAdmin && c.Kind != auth.KindRobot { // a robot's projects are the administrators'
 				return errs.New(errs.Precondition, "an account that is not kept by sealock can't own a project").WithHint(askSystemAdmin)
 			}
 			if err := CheckName(n.Name); err != nil {

@@ -121,6 +121,34 @@ func PersonalAccessTokenID(via string) (id string, ok bool) {
 // RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
 type RevokedToken = auth.RevokedToken
 
+// Robot is a robot account: a name and a secret for a program, with permissions of its own.
+type Robot struct {
+	ID          int64
+	Name        string // without the prefix of robots: "team+ci" of the project team, "ci" at system level; unique, without regard to case
+	ProjectID   int64  // the project that it belongs to and ends with; 0 at system level
+	ProjectName string // read only
+	Description string
+	Disabled    bool
+	Days        int       // for how long it was made; -1 is for ever
+	ExpiresAt   time.Time // zero is never
+	// Permissions name projects. A permission in a project that is gone is gone too, whoever takes the name next.
+	Permissions  auth.Permissions
+	Creator      string      // who made it
+	Secret       RobotSecret // what it signs in with
+	Old          RobotSecret // what it may sign in with besides, until that ends
+	LastUsedAt   time.Time   // zero: never
+	LastUsedFrom string
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// RobotSecret is a secret as it is kept. The zero value is none.
+type RobotSecret struct {
+	ID   string    // public
+	Hash string    // in a form that store/robotdb knows
+	Ends time.Time // of the old one; zero for the one that is in force
+}
+
 // Filter narrows and pages a list. The zero value is everything, in the order of ids.
 type Filter struct {
 	Name     string // names that contain this, without regard to case
@@ -128,6 +156,8 @@ type Filter struct {
 	Subject  string // refresh tokens and personal access tokens of this subject, audit records of this actor
 	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members, refresh tokens and personal access tokens of this user
 	Role     Role   // members with this role; 0 is any
+	Project  int64  // robots of the project with this id
+	System   bool   // robots at system level
 	Public   *bool  // projects that are public, or are not
 	After    int64  // what comes after the record with this id in the list's order (paging by key)
 	Offset   int    // skip so many (paging by number, as Harbor's clients do)
@@ -157,7 +187,7 @@ type Projects interface {
 	ListProjects(ctx context.Context, f Filter) iter.Seq2[Project, error]
 	CountProjects(ctx context.Context, f Filter) (int, error)
 	UpdateProject(ctx context.Context, id int64, fn func(*Project) error) (Project, error)
-	// DeleteProject removes the project and its memberships.
+	// DeleteProject removes the project, its memberships and its robots.
 	DeleteProject(ctx context.Context, id int64) error
 }
 
@@ -171,6 +201,19 @@ type Members interface {
 	RemoveMember(ctx context.Context, projectID, memberID int64) error
 	// MemberRole returns the role of a user in a project by index look-up, or NotFound.
 	MemberRole(ctx context.Context, projectID, userID int64) (Role, error)
+}
+
+// Robots keeps robot accounts. NotFound also means that a permission names a project which does not exist.
+type Robots interface {
+	CreateRobot(ctx context.Context, r Robot) (Robot, error)
+	Robot(ctx context.Context, id int64) (Robot, error)
+	RobotByName(ctx context.Context, name string) (Robot, error)
+	ListRobots(ctx context.Context, f Filter) iter.Seq2[Robot, error]
+	CountRobots(ctx context.Context, f Filter) (int, error)
+	UpdateRobot(ctx context.Context, id int64, fn func(*Robot) error) (Robot, error)
+	// TouchRobot notes a use, unless one of the minute before is noted. It is no change of the robot.
+	TouchRobot(ctx context.Context, id int64, at time.Time, from string) error
+	DeleteRobot(ctx context.Context, id int64) error
 }
 
 // RefreshTokens keeps refresh tokens.
@@ -248,20 +291,23 @@ const (
 	UserChanged    ChangeKind = "user"
 	ProjectChanged ChangeKind = "project"
 	MemberChanged  ChangeKind = "member"
+	RobotChanged   ChangeKind = "robot"
 
 	PersonalAccessTokenChanged ChangeKind = "personal access token"
 )
 
 // Change tells that a record was created, changed or removed. It is sent after the transaction has ended and before the
 // method that made the change returns. A new name is told of too: a rename sends one Change with each name. The change
-// that removes a user or a project stands for its memberships and tokens as well. That a token was used, or cleared away
-// after its end, is not told.
+// that removes a user or a project stands for its memberships, robots and tokens as well. That a token or a robot was
+// used, or a token cleared away after its end, is not told.
 type Change struct {
 	Kind      ChangeKind
 	UserID    int64  // UserChanged, MemberChanged, PersonalAccessTokenChanged: whose it is
 	User      string // UserChanged: the name
 	ProjectID int64  // ProjectChanged, MemberChanged
 	Project   string // ProjectChanged, MemberChanged: the name
+	RobotID   int64  // RobotChanged
+	Robot     string // RobotChanged: the name, without the prefix of robots
 	Token     string // PersonalAccessTokenChanged: the id
 }
 
@@ -270,6 +316,7 @@ type Store interface {
 	Users
 	Projects
 	Members
+	Robots
 	RefreshTokens
 	DeviceCodes
 	PersonalAccessTokens

@@ -22,6 +22,15 @@ type APIVersion struct {
 	Version string `json:"version"`
 }
 
+// Access defines model for Access.
+type Access struct {
+	Action string `json:"action"`
+
+	// Effect Only allow.
+	Effect   *string `json:"effect,omitempty"`
+	Resource string  `json:"resource"`
+}
+
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
 	ID int64 `json:"id"`
@@ -136,6 +145,12 @@ type Permission struct {
 
 	// Resource repository (the default) or another resource of the policy file, such as member; * is any.
 	Resource *string `json:"resource,omitempty"`
+}
+
+// Permissions defines model for Permissions.
+type Permissions struct {
+	Project []Access `json:"project"`
+	System  []Access `json:"system"`
 }
 
 // PersonalAccessToken defines model for PersonalAccessToken.
@@ -335,6 +350,107 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Robot defines model for Robot.
+type Robot struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Creator Who made it.
+	Creator     string `json:"creator"`
+	Description string `json:"description"`
+	Disable     bool   `json:"disable"`
+
+	// Duration Days; -1 is for ever.
+	Duration int64 `json:"duration"`
+	Editable bool  `json:"editable"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// LastUsedFrom The address that it was used from.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime To the minute; left out: never.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Level system or project
+	Level string `json:"level"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// OldSecretExpiresAt Until when the secret before may be used besides, in seconds since 1970; left out: it may not.
+	OldSecretExpiresAt *int64            `json:"old_secret_expires_at,omitempty"`
+	Permissions        []RobotPermission `json:"permissions"`
+	UpdateTime         time.Time         `json:"update_time"`
+}
+
+// RobotCreate defines model for RobotCreate.
+type RobotCreate struct {
+	Description *string `json:"description,omitempty"`
+	Disable     *bool   `json:"disable,omitempty"`
+
+	// Duration Days; -1 is for ever, 0 as the server is set.
+	Duration *int64 `json:"duration,omitempty"`
+
+	// Level system or project; default: system
+	Level *string `json:"level,omitempty"`
+
+	// Name The name alone: the prefix and the project are added.
+	Name        *string           `json:"name,omitempty"`
+	Permissions []RobotPermission `json:"permissions,omitempty"`
+
+	// Secret Left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// RobotCreated defines model for RobotCreated.
+type RobotCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotPermission defines model for RobotPermission.
+type RobotPermission struct {
+	Access []Access `json:"access"`
+
+	// Kind system or project
+	Kind string `json:"kind"`
+
+	// Namespace / at system level; the name of a project, or * for all that there are or will be.
+	Namespace string `json:"namespace"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app or app/**. None is all.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// RobotSec defines model for RobotSec.
+type RobotSec struct {
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotSecRequest defines model for RobotSecRequest.
+type RobotSecRequest struct {
+	// KeepOldSeconds How long the secret before may be used besides.
+	KeepOldSeconds *int64 `json:"keep_old_seconds,omitempty"`
+
+	// RetireOld Only end the secret before now.
+	RetireOld *bool `json:"retire_old,omitempty"`
+
+	// Secret Empty or left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
 type RoleID = int64
 
@@ -454,6 +570,9 @@ type ProjectRef = string
 
 // Query defines model for Query.
 type Query = string
+
+// RobotID defines model for RobotID.
+type RobotID = int64
 
 // Sort defines model for Sort.
 type Sort = string
@@ -619,6 +738,48 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectRobotsParams defines parameters for ListProjectRobots.
+type ListProjectRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateProjectRobotParams defines parameters for CreateProjectRobot.
+type CreateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectRobotParams defines parameters for DeleteProjectRobot.
+type DeleteProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectRobotParams defines parameters for GetProjectRobot.
+type GetProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
+type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -626,6 +787,21 @@ type ListRefreshTokensParams struct {
 
 	// All Those of everybody.
 	All *bool `form:"all,omitempty" json:"all,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRobotsParams defines parameters for ListRobots.
+type ListRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
@@ -684,6 +860,21 @@ type AddMemberJSONRequestBody = ProjectMember
 
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
+
+// CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
+type CreateProjectRobotJSONRequestBody = RobotCreate
+
+// UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
+type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
+type CreateRobotJSONRequestBody = RobotCreate
+
+// ReplaceRobotSecretJSONRequestBody defines body for ReplaceRobotSecret for application/json ContentType.
+type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
+
+// UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
+type UpdateRobotJSONRequestBody = RobotCreate
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
@@ -811,6 +1002,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPermissions List what robot accounts may be given
+	//
+	// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+	GetPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPersonalAccessTokens List personal access tokens
 	//
@@ -979,6 +1175,67 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListProjectRobots List the robot accounts of a project
+	//
+	// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+	ListProjectRobots(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectRobotWithBody Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectRobot Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProjectRobot Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+	DeleteProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProjectRobot Show a robot account
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+	GetProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectRobotWithBody Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectRobot Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefreshTokens List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -993,6 +1250,89 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshToken(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRobots List robot accounts
+	//
+	// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+	//
+	// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+	ListRobots(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRobotWithBody Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRobot Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobot(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRobot Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+	DeleteRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRobot Show a robot account
+	//
+	// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+	GetRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRobotSecretWithBody Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRobotSecret Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecret(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRobotWithBody Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRobot Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Search Find projects and repositories by a part of their name
 	//
@@ -1217,6 +1557,21 @@ func (c *Client) LiftLockout(ctx context.Context, lockoutID string, reqEditors .
 // Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 func (c *Client) GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDocumentRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPermissions List what robot accounts may be given
+//
+// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+func (c *Client) GetPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPermissionsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1634,6 +1989,137 @@ func (c *Client) SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, 
 	return c.Client.Do(req)
 }
 
+// ListProjectRobots List the robot accounts of a project
+//
+// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+func (c *Client) ListProjectRobots(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectRobotsRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectRobotWithBody Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *Client) CreateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRobotRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectRobot Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *Client) CreateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRobotRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProjectRobot Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+func (c *Client) DeleteProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProjectRobotRequest(c.Server, projectNameOrID, robotID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProjectRobot Show a robot account
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+func (c *Client) GetProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectRobotRequest(c.Server, projectNameOrID, robotID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectRobotWithBody Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *Client) UpdateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectRobotRequestWithBody(c.Server, projectNameOrID, robotID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectRobot Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *Client) UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectRobotRequest(c.Server, projectNameOrID, robotID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefreshTokens List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -1659,6 +2145,179 @@ func (c *Client) ListRefreshTokens(ctx context.Context, params *ListRefreshToken
 // Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 func (c *Client) RevokeRefreshToken(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeRefreshTokenRequest(c.Server, tokenID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRobots List robot accounts
+//
+// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+//
+// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+func (c *Client) ListRobots(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRobotsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRobotWithBody Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *Client) CreateRobotWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRobotRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRobot Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *Client) CreateRobot(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRobotRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRobot Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+func (c *Client) DeleteRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRobotRequest(c.Server, robotID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRobot Show a robot account
+//
+// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+func (c *Client) GetRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRobotRequest(c.Server, robotID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRobotSecretWithBody Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *Client) ReplaceRobotSecretWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRobotSecretRequestWithBody(c.Server, robotID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRobotSecret Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *Client) ReplaceRobotSecret(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRobotSecretRequest(c.Server, robotID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRobotWithBody Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *Client) UpdateRobotWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRobotRequestWithBody(c.Server, robotID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRobot Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRobotRequest(c.Server, robotID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2255,6 +2914,33 @@ func NewGetDocumentRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/openapi.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPermissionsRequest constructs an http.Request for the GetPermissions method
+func NewGetPermissionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/permissions")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3291,6 +3977,361 @@ func NewSetMemberRoleRequestWithBody(server string, projectNameOrID ProjectRef, 
 	return req, nil
 }
 
+// NewListProjectRobotsRequest constructs an http.Request for the ListProjectRobots method
+func NewListProjectRobotsRequest(server string, projectNameOrID ProjectRef, params *ListProjectRobotsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateProjectRobotRequest calls the generic CreateProjectRobot builder with application/json body
+func NewCreateProjectRobotRequest(server string, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProjectRobotRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewCreateProjectRobotRequestWithBody constructs an http.Request for the CreateProjectRobot method, with any body, and a specified content type
+func NewCreateProjectRobotRequestWithBody(server string, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteProjectRobotRequest constructs an http.Request for the DeleteProjectRobot method
+func NewDeleteProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProjectRobotRequest constructs an http.Request for the GetProjectRobot method
+func NewGetProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateProjectRobotRequest calls the generic UpdateProjectRobot builder with application/json body
+func NewUpdateProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateProjectRobotRequestWithBody(server, projectNameOrID, robotID, params, "application/json", bodyReader)
+}
+
+// NewUpdateProjectRobotRequestWithBody constructs an http.Request for the UpdateProjectRobot method, with any body, and a specified content type
+func NewUpdateProjectRobotRequestWithBody(server string, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListRefreshTokensRequest constructs an http.Request for the ListRefreshTokens method
 func NewListRefreshTokensRequest(server string, params *ListRefreshTokensParams) (*http.Request, error) {
 	var err error
@@ -3411,6 +4452,298 @@ func NewRevokeRefreshTokenRequest(server string, tokenID string) (*http.Request,
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListRobotsRequest constructs an http.Request for the ListRobots method
+func NewListRobotsRequest(server string, params *ListRobotsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRobotRequest calls the generic CreateRobot builder with application/json body
+func NewCreateRobotRequest(server string, body CreateRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRobotRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRobotRequestWithBody constructs an http.Request for the CreateRobot method, with any body, and a specified content type
+func NewCreateRobotRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteRobotRequest constructs an http.Request for the DeleteRobot method
+func NewDeleteRobotRequest(server string, robotID RobotID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRobotRequest constructs an http.Request for the GetRobot method
+func NewGetRobotRequest(server string, robotID RobotID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplaceRobotSecretRequest calls the generic ReplaceRobotSecret builder with application/json body
+func NewReplaceRobotSecretRequest(server string, robotID RobotID, body ReplaceRobotSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRobotSecretRequestWithBody(server, robotID, "application/json", bodyReader)
+}
+
+// NewReplaceRobotSecretRequestWithBody constructs an http.Request for the ReplaceRobotSecret method, with any body, and a specified content type
+func NewReplaceRobotSecretRequestWithBody(server string, robotID RobotID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateRobotRequest calls the generic UpdateRobot builder with application/json body
+func NewUpdateRobotRequest(server string, robotID RobotID, body UpdateRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRobotRequestWithBody(server, robotID, "application/json", bodyReader)
+}
+
+// NewUpdateRobotRequestWithBody constructs an http.Request for the UpdateRobot method, with any body, and a specified content type
+func NewUpdateRobotRequestWithBody(server string, robotID RobotID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4062,6 +5395,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocumentWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocumentResponse, error)
 
+	// GetPermissionsWithResponse List what robot accounts may be given
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+	GetPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionsResponse, error)
+
 	// ListPersonalAccessTokensWithResponse List personal access tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -4253,6 +5593,73 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
 
+	// ListProjectRobotsWithResponse List the robot accounts of a project
+	//
+	// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+	ListProjectRobotsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*ListProjectRobotsResponse, error)
+
+	// CreateProjectRobotWithBodyWithResponse Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error)
+
+	// CreateProjectRobotWithResponse Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error)
+
+	// DeleteProjectRobotWithResponse Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+	DeleteProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*DeleteProjectRobotResponse, error)
+
+	// GetProjectRobotWithResponse Show a robot account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+	GetProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*GetProjectRobotResponse, error)
+
+	// UpdateProjectRobotWithBodyWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
+
+	// UpdateProjectRobotWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
+
 	// ListRefreshTokensWithResponse List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -4271,6 +5678,95 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshTokenWithResponse(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*RevokeRefreshTokenResponse, error)
+
+	// ListRobotsWithResponse List robot accounts
+	//
+	// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+	ListRobotsWithResponse(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*ListRobotsResponse, error)
+
+	// CreateRobotWithBodyWithResponse Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error)
+
+	// CreateRobotWithResponse Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithResponse(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error)
+
+	// DeleteRobotWithResponse Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+	DeleteRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*DeleteRobotResponse, error)
+
+	// GetRobotWithResponse Show a robot account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+	GetRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*GetRobotResponse, error)
+
+	// ReplaceRobotSecretWithBodyWithResponse Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error)
+
+	// ReplaceRobotSecretWithResponse Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithResponse(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error)
+
+	// UpdateRobotWithBodyWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
+
+	// UpdateRobotWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
 
 	// SearchWithResponse Find projects and repositories by a part of their name
 	//
@@ -4713,10 +6209,54 @@ func (r GetDocumentResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetPermissionsResponse429Headers the declared response headers of an HTTP 429 response for GetPermissions
+type GetPermissionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Permissions
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPermissionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListPersonalAccessTokensResponse200Headers the declared response headers of an HTTP 200 response for ListPersonalAccessTokens
 type ListPersonalAccessTokensResponse200Headers struct {
 	Link        *string
 	XTotalCount *int
+}
+
+// ListPersonalAccessTokensResponse429Headers the declared response headers of an HTTP 429 response for ListPersonalAccessTokens
+type ListPersonalAccessTokensResponse429Headers struct {
+	RetryAfter *int
 }
 
 type ListPersonalAccessTokensResponse struct {
@@ -4730,8 +6270,12 @@ type ListPersonalAccessTokensResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListPersonalAccessTokensResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPersonalAccessTokensResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4760,6 +6304,11 @@ type CreatePersonalAccessTokenResponse201Headers struct {
 	Location *string
 }
 
+// CreatePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for CreatePersonalAccessToken
+type CreatePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 type CreatePersonalAccessTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4775,8 +6324,12 @@ type CreatePersonalAccessTokenResponse struct {
 	JSON409 *Conflict
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreatePersonalAccessTokenResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePersonalAccessTokenResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4800,6 +6353,11 @@ func (r CreatePersonalAccessTokenResponse) Bytes() []byte {
 	return r.Body
 }
 
+// RevokePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for RevokePersonalAccessToken
+type RevokePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 type RevokePersonalAccessTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4809,6 +6367,10 @@ type RevokePersonalAccessTokenResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokePersonalAccessTokenResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -5045,9 +6607,18 @@ func (r ListProjectsResponse) Bytes() []byte {
 	return r.Body
 }
 
+// HeadProjectResponse429Headers the declared response headers of an HTTP 429 response for HeadProject
+type HeadProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type HeadProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *HeadProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -5494,6 +7065,244 @@ func (r SetMemberRoleResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListProjectRobotsResponse200Headers the declared response headers of an HTTP 200 response for ListProjectRobots
+type ListProjectRobotsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListProjectRobotsResponse429Headers the declared response headers of an HTTP 429 response for ListProjectRobots
+type ListProjectRobotsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListProjectRobotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListProjectRobotsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProjectRobotsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectRobotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectRobotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProjectRobotsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateProjectRobotResponse201Headers the declared response headers of an HTTP 201 response for CreateProjectRobot
+type CreateProjectRobotResponse201Headers struct {
+	Location *string
+}
+
+// CreateProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for CreateProjectRobot
+type CreateProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RobotCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateProjectRobotResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for DeleteProjectRobot
+type DeleteProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for GetProjectRobot
+type GetProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for UpdateProjectRobot
+type UpdateProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListRefreshTokensResponse200Headers the declared response headers of an HTTP 200 response for ListRefreshTokens
 type ListRefreshTokensResponse200Headers struct {
 	Link        *string
@@ -5583,6 +7392,291 @@ func (r RevokeRefreshTokenResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r RevokeRefreshTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListRobotsResponse200Headers the declared response headers of an HTTP 200 response for ListRobots
+type ListRobotsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListRobotsResponse429Headers the declared response headers of an HTTP 429 response for ListRobots
+type ListRobotsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRobotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRobotsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRobotsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRobotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRobotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRobotsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateRobotResponse201Headers the declared response headers of an HTTP 201 response for CreateRobot
+type CreateRobotResponse201Headers struct {
+	Location *string
+}
+
+// CreateRobotResponse429Headers the declared response headers of an HTTP 429 response for CreateRobot
+type CreateRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RobotCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRobotResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteRobotResponse429Headers the declared response headers of an HTTP 429 response for DeleteRobot
+type DeleteRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRobotResponse429Headers the declared response headers of an HTTP 429 response for GetRobot
+type GetRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ReplaceRobotSecretResponse429Headers the declared response headers of an HTTP 429 response for ReplaceRobotSecret
+type ReplaceRobotSecretResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ReplaceRobotSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RobotSec
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplaceRobotSecretResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceRobotSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceRobotSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ReplaceRobotSecretResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateRobotResponse429Headers the declared response headers of an HTTP 429 response for UpdateRobot
+type UpdateRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRobotResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -6214,6 +8308,19 @@ func (c *ClientWithResponses) GetDocumentWithResponse(ctx context.Context, reqEd
 	return ParseGetDocumentResponse(rsp)
 }
 
+// GetPermissionsWithResponse List what robot accounts may be given
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+func (c *ClientWithResponses) GetPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionsResponse, error) {
+	rsp, err := c.GetPermissions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPermissionsResponse(rsp)
+}
+
 // ListPersonalAccessTokensWithResponse List personal access tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -6549,6 +8656,115 @@ func (c *ClientWithResponses) SetMemberRoleWithResponse(ctx context.Context, pro
 	return ParseSetMemberRoleResponse(rsp)
 }
 
+// ListProjectRobotsWithResponse List the robot accounts of a project
+//
+// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+func (c *ClientWithResponses) ListProjectRobotsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*ListProjectRobotsResponse, error) {
+	rsp, err := c.ListProjectRobots(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectRobotsResponse(rsp)
+}
+
+// CreateProjectRobotWithBodyWithResponse Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *ClientWithResponses) CreateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error) {
+	rsp, err := c.CreateProjectRobotWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectRobotResponse(rsp)
+}
+
+// CreateProjectRobotWithResponse Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *ClientWithResponses) CreateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error) {
+	rsp, err := c.CreateProjectRobot(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectRobotResponse(rsp)
+}
+
+// DeleteProjectRobotWithResponse Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+func (c *ClientWithResponses) DeleteProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*DeleteProjectRobotResponse, error) {
+	rsp, err := c.DeleteProjectRobot(ctx, projectNameOrID, robotID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProjectRobotResponse(rsp)
+}
+
+// GetProjectRobotWithResponse Show a robot account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+func (c *ClientWithResponses) GetProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*GetProjectRobotResponse, error) {
+	rsp, err := c.GetProjectRobot(ctx, projectNameOrID, robotID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectRobotResponse(rsp)
+}
+
+// UpdateProjectRobotWithBodyWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *ClientWithResponses) UpdateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error) {
+	rsp, err := c.UpdateProjectRobotWithBody(ctx, projectNameOrID, robotID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectRobotResponse(rsp)
+}
+
+// UpdateProjectRobotWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *ClientWithResponses) UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error) {
+	rsp, err := c.UpdateProjectRobot(ctx, projectNameOrID, robotID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectRobotResponse(rsp)
+}
+
 // ListRefreshTokensWithResponse List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -6578,6 +8794,149 @@ func (c *ClientWithResponses) RevokeRefreshTokenWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRevokeRefreshTokenResponse(rsp)
+}
+
+// ListRobotsWithResponse List robot accounts
+//
+// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+func (c *ClientWithResponses) ListRobotsWithResponse(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*ListRobotsResponse, error) {
+	rsp, err := c.ListRobots(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRobotsResponse(rsp)
+}
+
+// CreateRobotWithBodyWithResponse Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *ClientWithResponses) CreateRobotWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error) {
+	rsp, err := c.CreateRobotWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRobotResponse(rsp)
+}
+
+// CreateRobotWithResponse Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *ClientWithResponses) CreateRobotWithResponse(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error) {
+	rsp, err := c.CreateRobot(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRobotResponse(rsp)
+}
+
+// DeleteRobotWithResponse Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+func (c *ClientWithResponses) DeleteRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*DeleteRobotResponse, error) {
+	rsp, err := c.DeleteRobot(ctx, robotID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRobotResponse(rsp)
+}
+
+// GetRobotWithResponse Show a robot account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+func (c *ClientWithResponses) GetRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*GetRobotResponse, error) {
+	rsp, err := c.GetRobot(ctx, robotID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRobotResponse(rsp)
+}
+
+// ReplaceRobotSecretWithBodyWithResponse Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *ClientWithResponses) ReplaceRobotSecretWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error) {
+	rsp, err := c.ReplaceRobotSecretWithBody(ctx, robotID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRobotSecretResponse(rsp)
+}
+
+// ReplaceRobotSecretWithResponse Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *ClientWithResponses) ReplaceRobotSecretWithResponse(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error) {
+	rsp, err := c.ReplaceRobotSecret(ctx, robotID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRobotSecretResponse(rsp)
+}
+
+// UpdateRobotWithBodyWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *ClientWithResponses) UpdateRobotWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error) {
+	rsp, err := c.UpdateRobotWithBody(ctx, robotID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRobotResponse(rsp)
+}
+
+// UpdateRobotWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error) {
+	rsp, err := c.UpdateRobot(ctx, robotID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRobotResponse(rsp)
 }
 
 // SearchWithResponse Find projects and repositories by a part of their name
@@ -7270,6 +9629,59 @@ func ParseGetDocumentResponse(rsp *http.Response) (*GetDocumentResponse, error) 
 	return response, nil
 }
 
+// ParseGetPermissionsResponse parses an HTTP response from a GetPermissionsWithResponse call
+func ParseGetPermissionsResponse(rsp *http.Response) (*GetPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Permissions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPermissionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListPersonalAccessTokensResponse parses an HTTP response from a ListPersonalAccessTokensWithResponse call
 func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAccessTokensResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7312,6 +9724,13 @@ func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAcc
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -7332,6 +9751,16 @@ func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAcc
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPersonalAccessTokensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7393,6 +9822,13 @@ func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonal
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -7406,6 +9842,16 @@ func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonal
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7449,6 +9895,26 @@ func ParseRevokePersonalAccessTokenResponse(rsp *http.Response) (*RevokePersonal
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RevokePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7782,6 +10248,41 @@ func ParseHeadProjectResponse(rsp *http.Response) (*HeadProjectResponse, error) 
 	response := &HeadProjectResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case rsp.StatusCode == 401:
+		break // No content-type
+
+	case rsp.StatusCode == 404:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers HeadProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -8494,6 +10995,402 @@ func ParseSetMemberRoleResponse(rsp *http.Response) (*SetMemberRoleResponse, err
 	return response, nil
 }
 
+// ParseListProjectRobotsResponse parses an HTTP response from a ListProjectRobotsWithResponse call
+func ParseListProjectRobotsResponse(rsp *http.Response) (*ListProjectRobotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectRobotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListProjectRobotsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListProjectRobotsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateProjectRobotResponse parses an HTTP response from a CreateProjectRobotWithResponse call
+func ParseCreateProjectRobotResponse(rsp *http.Response) (*CreateProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RobotCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateProjectRobotResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProjectRobotResponse parses an HTTP response from a DeleteProjectRobotWithResponse call
+func ParseDeleteProjectRobotResponse(rsp *http.Response) (*DeleteProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectRobotResponse parses an HTTP response from a GetProjectRobotWithResponse call
+func ParseGetProjectRobotResponse(rsp *http.Response) (*GetProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateProjectRobotResponse parses an HTTP response from a UpdateProjectRobotWithResponse call
+func ParseUpdateProjectRobotResponse(rsp *http.Response) (*UpdateProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListRefreshTokensResponse parses an HTTP response from a ListRefreshTokensWithResponse call
 func ParseListRefreshTokensResponse(rsp *http.Response) (*ListRefreshTokensResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8628,6 +11525,483 @@ func ParseRevokeRefreshTokenResponse(rsp *http.Response) (*RevokeRefreshTokenRes
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RevokeRefreshTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRobotsResponse parses an HTTP response from a ListRobotsWithResponse call
+func ParseListRobotsResponse(rsp *http.Response) (*ListRobotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRobotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRobotsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRobotsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRobotResponse parses an HTTP response from a CreateRobotWithResponse call
+func ParseCreateRobotResponse(rsp *http.Response) (*CreateRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RobotCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRobotResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRobotResponse parses an HTTP response from a DeleteRobotWithResponse call
+func ParseDeleteRobotResponse(rsp *http.Response) (*DeleteRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRobotResponse parses an HTTP response from a GetRobotWithResponse call
+func ParseGetRobotResponse(rsp *http.Response) (*GetRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceRobotSecretResponse parses an HTTP response from a ReplaceRobotSecretWithResponse call
+func ParseReplaceRobotSecretResponse(rsp *http.Response) (*ReplaceRobotSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceRobotSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RobotSec
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReplaceRobotSecretResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRobotResponse parses an HTTP response from a UpdateRobotWithResponse call
+func ParseUpdateRobotResponse(rsp *http.Response) (*UpdateRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateRobotResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

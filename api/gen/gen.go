@@ -17,6 +17,15 @@ type APIVersion struct {
 	Version string `json:"version"`
 }
 
+// Access defines model for Access.
+type Access struct {
+	Action string `json:"action"`
+
+	// Effect Only allow.
+	Effect   *string `json:"effect,omitempty"`
+	Resource string  `json:"resource"`
+}
+
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
 	ID int64 `json:"id"`
@@ -131,6 +140,12 @@ type Permission struct {
 
 	// Resource repository (the default) or another resource of the policy file, such as member; * is any.
 	Resource *string `json:"resource,omitempty"`
+}
+
+// Permissions defines model for Permissions.
+type Permissions struct {
+	Project []Access `json:"project"`
+	System  []Access `json:"system"`
 }
 
 // PersonalAccessToken defines model for PersonalAccessToken.
@@ -330,6 +345,107 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Robot defines model for Robot.
+type Robot struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Creator Who made it.
+	Creator     string `json:"creator"`
+	Description string `json:"description"`
+	Disable     bool   `json:"disable"`
+
+	// Duration Days; -1 is for ever.
+	Duration int64 `json:"duration"`
+	Editable bool  `json:"editable"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// LastUsedFrom The address that it was used from.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime To the minute; left out: never.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Level system or project
+	Level string `json:"level"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// OldSecretExpiresAt Until when the secret before may be used besides, in seconds since 1970; left out: it may not.
+	OldSecretExpiresAt *int64            `json:"old_secret_expires_at,omitempty"`
+	Permissions        []RobotPermission `json:"permissions"`
+	UpdateTime         time.Time         `json:"update_time"`
+}
+
+// RobotCreate defines model for RobotCreate.
+type RobotCreate struct {
+	Description *string `json:"description,omitempty"`
+	Disable     *bool   `json:"disable,omitempty"`
+
+	// Duration Days; -1 is for ever, 0 as the server is set.
+	Duration *int64 `json:"duration,omitempty"`
+
+	// Level system or project; default: system
+	Level *string `json:"level,omitempty"`
+
+	// Name The name alone: the prefix and the project are added.
+	Name        *string           `json:"name,omitempty"`
+	Permissions []RobotPermission `json:"permissions,omitempty"`
+
+	// Secret Left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// RobotCreated defines model for RobotCreated.
+type RobotCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotPermission defines model for RobotPermission.
+type RobotPermission struct {
+	Access []Access `json:"access"`
+
+	// Kind system or project
+	Kind string `json:"kind"`
+
+	// Namespace / at system level; the name of a project, or * for all that there are or will be.
+	Namespace string `json:"namespace"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app or app/**. None is all.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// RobotSec defines model for RobotSec.
+type RobotSec struct {
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotSecRequest defines model for RobotSecRequest.
+type RobotSecRequest struct {
+	// KeepOldSeconds How long the secret before may be used besides.
+	KeepOldSeconds *int64 `json:"keep_old_seconds,omitempty"`
+
+	// RetireOld Only end the secret before now.
+	RetireOld *bool `json:"retire_old,omitempty"`
+
+	// Secret Empty or left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
 type RoleID = int64
 
@@ -449,6 +565,9 @@ type ProjectRef = string
 
 // Query defines model for Query.
 type Query = string
+
+// RobotID defines model for RobotID.
+type RobotID = int64
 
 // Sort defines model for Sort.
 type Sort = string
@@ -614,6 +733,48 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectRobotsParams defines parameters for ListProjectRobots.
+type ListProjectRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateProjectRobotParams defines parameters for CreateProjectRobot.
+type CreateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectRobotParams defines parameters for DeleteProjectRobot.
+type DeleteProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectRobotParams defines parameters for GetProjectRobot.
+type GetProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
+type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -621,6 +782,21 @@ type ListRefreshTokensParams struct {
 
 	// All Those of everybody.
 	All *bool `form:"all,omitempty" json:"all,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRobotsParams defines parameters for ListRobots.
+type ListRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
@@ -680,6 +856,21 @@ type AddMemberJSONRequestBody = ProjectMember
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
 
+// CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
+type CreateProjectRobotJSONRequestBody = RobotCreate
+
+// UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
+type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
+type CreateRobotJSONRequestBody = RobotCreate
+
+// ReplaceRobotSecretJSONRequestBody defines body for ReplaceRobotSecret for application/json ContentType.
+type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
+
+// UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
+type UpdateRobotJSONRequestBody = RobotCreate
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
 
@@ -715,6 +906,9 @@ type ServerInterface interface {
 	// GetDocument Read this document
 	// (GET /api/v2.0/openapi.json)
 	GetDocument(ctx echo.Context) error
+	// GetPermissions List what robot accounts may be given
+	// (GET /api/v2.0/permissions)
+	GetPermissions(ctx echo.Context) error
 	// ListPersonalAccessTokens List personal access tokens
 	// (GET /api/v2.0/personal-access-tokens)
 	ListPersonalAccessTokens(ctx echo.Context, params ListPersonalAccessTokensParams) error
@@ -769,12 +963,45 @@ type ServerInterface interface {
 	// SetMemberRole Give a member another role
 	// (PUT /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	SetMemberRole(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params SetMemberRoleParams) error
+	// ListProjectRobots List the robot accounts of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/robots)
+	ListProjectRobots(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectRobotsParams) error
+	// CreateProjectRobot Create a robot account of a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/robots)
+	CreateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, params CreateProjectRobotParams) error
+	// DeleteProjectRobot Delete a robot account
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	DeleteProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params DeleteProjectRobotParams) error
+	// GetProjectRobot Show a robot account
+	// (GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	GetProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params GetProjectRobotParams) error
+	// UpdateProjectRobot Change a robot account
+	// (PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	UpdateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params UpdateProjectRobotParams) error
 	// ListRefreshTokens List refresh tokens
 	// (GET /api/v2.0/refresh-tokens)
 	ListRefreshTokens(ctx echo.Context, params ListRefreshTokensParams) error
 	// RevokeRefreshToken Revoke a refresh token
 	// (DELETE /api/v2.0/refresh-tokens/{token_id})
 	RevokeRefreshToken(ctx echo.Context, tokenID string) error
+	// ListRobots List robot accounts
+	// (GET /api/v2.0/robots)
+	ListRobots(ctx echo.Context, params ListRobotsParams) error
+	// CreateRobot Create a robot account
+	// (POST /api/v2.0/robots)
+	CreateRobot(ctx echo.Context) error
+	// DeleteRobot Delete a robot account
+	// (DELETE /api/v2.0/robots/{robot_id})
+	DeleteRobot(ctx echo.Context, robotID RobotID) error
+	// GetRobot Show a robot account
+	// (GET /api/v2.0/robots/{robot_id})
+	GetRobot(ctx echo.Context, robotID RobotID) error
+	// ReplaceRobotSecret Replace the secret of a robot account
+	// (PATCH /api/v2.0/robots/{robot_id})
+	ReplaceRobotSecret(ctx echo.Context, robotID RobotID) error
+	// UpdateRobot Change a robot account
+	// (PUT /api/v2.0/robots/{robot_id})
+	UpdateRobot(ctx echo.Context, robotID RobotID) error
 	// Search Find projects and repositories by a part of their name
 	// (GET /api/v2.0/search)
 	Search(ctx echo.Context, params SearchParams) error
@@ -945,6 +1172,15 @@ func (w *ServerInterfaceWrapper) GetDocument(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDocument(ctx)
+	return err
+}
+
+// GetPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPermissions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPermissions(ctx)
 	return err
 }
 
@@ -1487,6 +1723,237 @@ func (w *ServerInterfaceWrapper) SetMemberRole(ctx echo.Context) error {
 	return err
 }
 
+// ListProjectRobots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectRobots(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectRobotsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectRobots(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateProjectRobot(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
+// GetProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
+// UpdateProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
 // ListRefreshTokens converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRefreshTokens(ctx echo.Context) error {
 	var err error
@@ -1539,6 +2006,118 @@ func (w *ServerInterfaceWrapper) RevokeRefreshToken(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeRefreshToken(ctx, tokenID)
+	return err
+}
+
+// ListRobots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRobots(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRobotsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRobots(ctx, params)
+	return err
+}
+
+// CreateRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRobot(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRobot(ctx)
+	return err
+}
+
+// DeleteRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRobot(ctx, robotID)
+	return err
+}
+
+// GetRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRobot(ctx, robotID)
+	return err
+}
+
+// ReplaceRobotSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceRobotSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceRobotSecret(ctx, robotID)
+	return err
+}
+
+// UpdateRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRobot(ctx, robotID)
 	return err
 }
 
@@ -1820,6 +2399,18 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.GetMember, options.OperationMiddlewares["getMember"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
+	router.GET(options.BaseURL+"/api/v2.0/permissions", wrapper.GetPermissions, options.OperationMiddlewares["getPermissions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/robots", wrapper.ListRobots, options.OperationMiddlewares["listRobots"]...)
+	router.POST(options.BaseURL+"/api/v2.0/robots", wrapper.CreateRobot, options.OperationMiddlewares["createRobot"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.DeleteRobot, options.OperationMiddlewares["deleteRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.GetRobot, options.OperationMiddlewares["getRobot"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.ReplaceRobotSecret, options.OperationMiddlewares["replaceRobotSecret"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.UpdateRobot, options.OperationMiddlewares["updateRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots", wrapper.ListProjectRobots, options.OperationMiddlewares["listProjectRobots"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots", wrapper.CreateProjectRobot, options.OperationMiddlewares["createProjectRobot"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.DeleteProjectRobot, options.OperationMiddlewares["deleteProjectRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.GetProjectRobot, options.OperationMiddlewares["getProjectRobot"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.UpdateProjectRobot, options.OperationMiddlewares["updateProjectRobot"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)

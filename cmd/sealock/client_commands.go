@@ -16,6 +16,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newUserCommand(env),
 		newProjectCommand(env),
 		newMemberCommand(env),
+		newRobotCommand(env),
 		newPATCommand(env),
 		newTokenCommand(env),
 		newLockoutCommand(env),

@@ -29,6 +29,7 @@ import (
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/patdb"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 	"github.com/sealock/sealock/store/workload"
@@ -45,6 +46,7 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
+	robots    *robotdb.Source
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
 	workloads *workload.Source
@@ -149,12 +151,14 @@ func (s *system) openUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	names := robotdb.NewNames(s.cfg.Robot.Prefix)
+	s.robots = robotdb.New(names, s.store, s.hasher, time.Now, s.log)
 	s.personal = patdb.New(s.store, users, time.Now)
 	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
 		return err
 	}
 	s.onClose(s.workloads.Close)
-	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
+	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.authn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
@@ -163,9 +167,12 @@ func (s *system) openUsers(ctx context.Context) error {
 		case store.UserChanged, store.MemberChanged:
 			passwords.Forget(c.UserID)
 			holders.Forget(c.UserID)
+		case store.RobotChanged:
+			holders.ForgetName(names.Full(c.Robot))
 		case store.PersonalAccessTokenChanged:
 			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
-		case store.ProjectChanged:
+		case store.ProjectChanged: // robots end with it, and permissions in it
+			holders.ForgetAll()
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -182,6 +189,7 @@ func (s *system) openPolicy(context.Context) (err error) {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }

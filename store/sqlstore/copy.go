@@ -26,6 +26,7 @@ func copied() []tableKey {
 		{"users", "id", true},
 		{"projects", "id", true},
 		{"members", "id", true},
+		{"robots", "id", true},
 		{"refresh_tokens", "seq", true},
 		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
