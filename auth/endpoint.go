@@ -20,6 +20,7 @@ const maxTokenForm = 128 << 10
 // renders.
 type Endpoint struct {
 	Issuer      *Issuer
+	Devices     *Devices
 	Tokens      *Tokens
 	Revocations Revocations
 	Errors      httpx.Errors
@@ -32,6 +33,7 @@ const (
 	PathToken      = "/service/token"
 	PathTokenShort = "/token"
 	PathJWKS       = "/service/token/jwks.json"
+	PathDevice     = "/service/device_authorization"
 	PathRevoke     = "/service/token/revoke"
 	PathIntrospect = "/service/token/introspect"
 	PathMetadata   = "/.well-known/oauth-authorization-server"
@@ -46,6 +48,7 @@ func (e *Endpoint) Routes() map[string]http.Handler {
 		PathToken:      http.HandlerFunc(e.token),
 		PathTokenShort: http.HandlerFunc(e.token),
 		PathJWKS:       http.HandlerFunc(e.jwks),
+		PathDevice:     http.HandlerFunc(e.device),
 		PathRevoke:     http.HandlerFunc(e.revoke),
 		PathIntrospect: http.HandlerFunc(e.introspect),
 		PathMetadata:   http.HandlerFunc(e.metadata),
@@ -80,10 +83,14 @@ func tokenBody(a TokenAnswer, grant GrantType) []byte {
 func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 	req, err := e.parse(w, r)
 	if err != nil {
-		e.Errors.WriteToken(w, r, e.unreadable(w, r, err))
+		e.Errors.WriteToken(w, r, e.unreadable(w, r, "token", err))
 		return
 	}
-	answer, err := e.Issuer.Issue(r.Context(), req)
+	issue := e.Issuer.Issue
+	if req.Grant == GrantDevice {
+		issue = e.Devices.Token
+	}
+	answer, err := issue(r.Context(), req)
 	if err != nil {
 		e.Errors.WriteToken(w, r, err)
 		return
@@ -93,9 +100,9 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 
 // unreadable puts a request that can't be read on record, for those who look for somebody that tries things out. It
 // returns what to answer.
-func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, err error) error {
+func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, operation string, err error) error {
 	auditErr := e.Issuer.trail.Record(r.Context(), audit.Record{
-		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: "token",
+		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: operation,
 		Outcome: audit.Refused, Reason: errs.As(err).Message,
 	})
 	if auditErr != nil {
@@ -158,13 +165,15 @@ func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenReque
 		req.Credential = &cred
 	case GrantRefresh:
 		req.RefreshToken = secret.New(form.Get("refresh_token"))
+	case GrantDevice:
+		req.DeviceCode = secret.New(form.Get("device_code"))
 	case GrantExchange:
 		if err := parseExchange(form, &req); err != nil {
 			return TokenRequest{}, err
 		}
 	default:
 		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
-			WithHint("send grant_type=password, refresh_token or %s in the form", GrantExchange).WithCode("unsupported_grant_type")
+			WithHint("send grant_type=password, refresh_token, %s or %s in the form", GrantDevice, GrantExchange).WithCode("unsupported_grant_type")
 	}
 	return req, nil
 }

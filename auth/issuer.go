@@ -22,6 +22,7 @@ const (
 	GrantBasic    GrantType = "basic"
 	GrantPassword GrantType = "password"
 	GrantRefresh  GrantType = "refresh_token"
+	GrantDevice   GrantType = "urn:ietf:params:oauth:grant-type:device_code"    // RFC 8628
 	GrantExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 )
 
@@ -105,6 +106,7 @@ type TokenRequest struct {
 	Grant        GrantType
 	Credential   *Credential // nil: none was presented
 	RefreshToken secret.Text
+	DeviceCode   secret.Text
 	SubjectToken secret.Text // what is exchanged (RFC 8693)
 	Service      string
 	Scope        Scope
@@ -112,6 +114,8 @@ type TokenRequest struct {
 	ClientID     string
 	Remote       string
 	RequestID    string
+
+	device *DeviceCode // the approved one that the request is for; only Devices sets it
 }
 
 // TokenAnswer is what the client gets.
@@ -237,6 +241,11 @@ func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Recor
 func (i *Issuer) presented(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
 	token := presentedRefresh(req)
 	switch {
+	case req.device != nil:
+		rec.Actor, rec.Method = req.device.Subject, deviceMethod
+		return i.approver(ctx, *req.device)
+	case req.Grant == GrantDevice:
+		return Subject{}, errDeviceCode // nobody approved it
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
 		sub, err := i.refreshed(ctx, token, req.Service, rec)

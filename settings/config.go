@@ -34,6 +34,7 @@ type Config struct {
 	PAT      PAT      `koanf:"pat"`
 	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
+	Portal   Portal   `koanf:"portal"`
 	Log      Log      `koanf:"log"`
 }
 
@@ -105,6 +106,12 @@ type Policy struct {
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
 }
 
+// Portal says how people use the web pages.
+type Portal struct {
+	SessionIdle     time.Duration `koanf:"session_idle" doc:"Who does nothing for so long has to sign in again."`
+	SessionAbsolute time.Duration `koanf:"session_absolute" doc:"Everybody has to sign in again after so long."`
+}
+
 // Log says what is logged.
 type Log struct {
 	Level  string `koanf:"level" doc:"debug, info, warn or error."`
@@ -129,6 +136,7 @@ func Default() Config {
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
 		},
+		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Log:     Log{Level: "info", Format: "text"},

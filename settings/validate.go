@@ -120,6 +120,9 @@ func (c *Config) validate() Faults {
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	p := c.Portal
+	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
+	v.check(p.SessionAbsolute >= p.SessionIdle, "portal.session_absolute", "is shorter than session_idle", "let it be longer")
 	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
 		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
 	}

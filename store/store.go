@@ -296,7 +296,7 @@ type RefreshTokens interface {
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
 	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
-	// DropExpiredTokens forgets refresh tokens and revocations that are past their end.
+	// DropExpiredTokens forgets refresh tokens, revocations, sessions and device codes that are past their end.
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
 }
 
@@ -391,8 +391,10 @@ type Store interface {
 	Robots
 	Groups
 	RefreshTokens
+	DeviceCodes
 	PersonalAccessTokens
 	Revocations
+	Sessions
 	Lockouts
 	Audit
 

@@ -6,19 +6,17 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/sealock/sealock/api/client"
+	"github.com/sealock/sealock/cmd/internal/remote"
 )
 
 const (
 	defaultServer = "http://localhost:8080"
 	apiService    = "sealock-api" // the audience of tokens for the REST API
-	clientID      = "sealock-cli"
+	clientID      = remote.UserAgent
 )
 
 // serverURL checks a server's URL and drops what does not belong to it.
@@ -100,11 +98,11 @@ func orDefault(server string) string {
 }
 
 func newSession(env *environment, l login, authorization string) (*session, error) {
-	h, err := httpClient(env, l.CAFile)
+	server, err := remoteServer(env, l.URL, l.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(doer{h, l.URL}), client.WithRequestEditorFn(
+	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(server), client.WithRequestEditorFn(
 		func(_ context.Context, req *http.Request) error {
 			req.Header.Set("Authorization", authorization)
 			req.Header.Set("User-Agent", clientID)
@@ -116,52 +114,29 @@ func newSession(env *environment, l login, authorization string) (*session, erro
 	return &session{env: env, api: api, login: l}, nil
 }
 
-// tokens is an answer of the token end-point.
-type tokens struct {
-	AccessToken  string    `json:"access_token"`
-	RefreshToken string    `json:"refresh_token"`
-	ExpiresIn    int       `json:"expires_in"`
-	IssuedAt     time.Time `json:"issued_at"`
-}
-
 // refreshAccess gets an access token for the saved login.
 func refreshAccess(ctx context.Context, env *environment, l login) (string, error) {
 	t, err := askToken(ctx, env, l, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {l.RefreshToken}})
-	var refused *apiError
-	if errors.As(err, &refused) && (refused.status == http.StatusUnauthorized || refused.status == http.StatusBadRequest) {
+	var refused *remote.Error
+	if errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusBadRequest) {
 		return "", fmt.Errorf("the login at %s has ended: run: sealock login %s", l.URL, l.URL)
 	}
 	return t.AccessToken, err
 }
 
 // askToken posts a grant to the token end-point.
-func askToken(ctx context.Context, env *environment, l login, form url.Values) (tokens, error) {
+func askToken(ctx context.Context, env *environment, l login, form url.Values) (remote.Tokens, error) {
 	form.Set("service", apiService)
 	form.Set("client_id", clientID)
-	return postForm[tokens](ctx, env, l, "/service/token", form)
+	return postForm[remote.Tokens](ctx, env, l, "/service/token", form)
 }
 
 // postForm posts to an OAuth 2.0 end-point of the server.
 func postForm[T any](ctx context.Context, env *environment, l login, path string, form url.Values) (T, error) {
-	var none T
-	h, err := httpClient(env, l.CAFile)
+	server, err := remoteServer(env, l.URL, l.CAFile)
 	if err != nil {
+		var none T
 		return none, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return none, fmt.Errorf("building the request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("User-Agent", clientID)
-	resp, err := doer{h, l.URL}.Do(req)
-	if err != nil {
-		return none, err
-	}
-	defer func() { _ = resp.Body.Close() }() // all of it is read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return none, fmt.Errorf("reading the answer of %s: %w", l.URL, err)
-	}
-	return understand[T](resp.StatusCode, body)
+	return remote.PostForm[T](ctx, server, l.URL+path, form)
 }

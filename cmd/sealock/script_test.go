@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,12 +20,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sealock/sealock/cmd/internal/credhelper"
 	"github.com/sealock/sealock/internal/testkit"
 )
 
 // TestMain makes this test binary the program itself when a script runs sealock.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sealock": func() { os.Exit(mainCode()) }})
+	testscript.Main(m, map[string]func(){
+		"sealock":       func() { os.Exit(mainCode()) },
+		credhelper.Name: func() { os.Exit(credhelper.OfProcess("test").Run(context.Background(), os.Args[1:])) },
+	})
 }
 
 // TestScripts runs the shell sessions in testdata/script. Besides testscript's own commands they have:
@@ -74,8 +79,16 @@ func runScripts(t *testing.T, files []string, variables map[string]string) {
 			env.Values[serverKey{}] = &server{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd, "guess": guessCmd},
+		Cmds: scriptCommands(),
 	})
+}
+
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){
+		"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd, "guess": guessCmd,
+	}
+	maps.Copy(all, helperCommands())
+	return all
 }
 
 // server is a sealock that a script started.

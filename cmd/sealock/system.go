@@ -56,6 +56,7 @@ type system struct {
 	policy    *policy.Engine
 	service   *project.Service
 	issuer    *auth.Issuer
+	devices   *auth.Devices
 	registry  proxy.Upstream
 	gate      *proxy.Gate // nil with only: auth
 	origins   httpx.Origins
@@ -215,6 +216,7 @@ func (s *system) openIssuer(context.Context) error {
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
 		RefreshTokens: s.store, Guesses: s.authn, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
+	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
@@ -244,7 +246,7 @@ func (s *system) openHandler(context.Context) error {
 	e.IPExtractor = s.trusted.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.notFound(err, c) }
 	endpoint := &auth.Endpoint{
-		Issuer: s.issuer, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
+		Issuer: s.issuer, Devices: s.devices, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
 	}
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
@@ -262,7 +264,11 @@ func (s *system) openHandler(context.Context) error {
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
 	}
-	e.GET("/", s.serveWelcome)
+	portal, err := s.newPortal() //nolint:contextcheck // requests bring their own
+	if err != nil {
+		return err
+	}
+	routePortal(e, portal)
 	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
 	return nil
 }
