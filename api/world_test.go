@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -132,7 +133,7 @@ func (w *world) build() http.Handler {
 	must(t, origins, err)
 	handler, err := api.New(api.Deps{
 		Service: project.New(w.store, engine, trail, hasher, clock.System{}),
-		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
+		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
@@ -344,4 +345,12 @@ type records struct{ *userdb.Source }
 
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)
+}
+
+// pinged stands for a provider at one URL.
+func pinged(_ context.Context, issuer string, verify bool) error {
+	if issuer != "https://id.example.com" || !verify {
+		return errors.New("canary: connection refused")
+	}
+	return nil
 }

@@ -85,6 +85,15 @@ type GeneralInfo struct {
 	SelfRegistration bool   `json:"self_registration"`
 }
 
+// OIDCPing defines model for OIDCPing.
+type OIDCPing struct {
+	// URL The issuer.
+	URL string `json:"url"`
+
+	// VerifyCert Only a certificate that is trusted here will do. Default yes.
+	VerifyCert *bool `json:"verify_cert,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -643,6 +652,9 @@ type AddMemberJSONRequestBody = ProjectMember
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
 
+// PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
+type PingOIDCJSONRequestBody = OIDCPing
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
 
@@ -735,6 +747,9 @@ type ServerInterface interface {
 	// Search Find projects and repositories by a part of their name
 	// (GET /api/v2.0/search)
 	Search(ctx echo.Context, params SearchParams) error
+	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+	// (POST /api/v2.0/system/oidc/ping)
+	PingOIDC(ctx echo.Context) error
 	// GetSystemInfo Describe the server
 	// (GET /api/v2.0/systeminfo)
 	GetSystemInfo(ctx echo.Context) error
@@ -1462,6 +1477,15 @@ func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	return err
 }
 
+// PingOIDC converts echo context to params.
+func (w *ServerInterfaceWrapper) PingOIDC(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingOIDC(ctx)
+	return err
+}
+
 // GetSystemInfo converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSystemInfo(ctx echo.Context) error {
 	var err error
@@ -1701,6 +1725,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/api/v2.0/systeminfo", wrapper.GetSystemInfo, options.OperationMiddlewares["getSystemInfo"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/oidc/ping", wrapper.PingOIDC, options.OperationMiddlewares["pingOIDC"]...)
 	router.GET(options.BaseURL+"/api/v2.0/search", wrapper.Search, options.OperationMiddlewares["search"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
