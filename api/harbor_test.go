@@ -275,3 +275,17 @@ func TestGeneratedClient(t *testing.T) {
 		t.Errorf("GetProject(nope) = %+v, %v, want the error NOT_FOUND", missing, err)
 	}
 }
+
+// TestPingOIDC holds that only an administrator can have the server ask around, and that nothing of the answer shows.
+func TestPingOIDC(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const path = "/api/v2.0/system/oidc/ping"
+	w.want(w.as(admin, "POST", path, `{"url":"https://id.example.com"}`), 200, "a provider")
+	w.want(w.as(admin, "POST", path, `{"url":"https://id.example.com","verify_cert":true}`), 200, "a provider, verified")
+	w.want(w.as(admin, "POST", path, `{"verify_cert":true}`), 400, "no URL")
+	w.want(w.as(alice, "POST", path, `{"url":"https://id.example.com"}`), 403, "asking as a user")
+	if got := w.want(w.as(admin, "POST", path, `{"url":"https://elsewhere.example.com"}`), 400, "nobody there"); strings.Contains(got.body, "canary") {
+		t.Errorf("the answer shows what went wrong behind it: %s", got.body)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -137,7 +138,7 @@ func (w *world) build() http.Handler {
 	must(t, origins, err)
 	handler, err := api.New(api.Deps{
 		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe),
-		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
+		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
@@ -404,4 +405,12 @@ type records struct{ grouped }
 
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)
+}
+
+// pinged stands for a provider at one URL.
+func pinged(_ context.Context, issuer string, verify bool) error {
+	if issuer != "https://id.example.com" || !verify {
+		return errors.New("canary: connection refused")
+	}
+	return nil
 }

@@ -22,7 +22,7 @@ type Config struct {
 	AdminFile      string      `koanf:"admin_password_file" doc:"File that holds the administrator's first password."`
 	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
 
-	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap or external) and what the type needs, see sources.md. Default: the database."`
+	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap, oidc or external) and what the type needs, see sources.md. Default: the database."`
 
 	Workloads []workload.Rule `koanf:"workloads" doc:"Whose JWTs are trusted instead of a password, such as those of CI jobs and pods: a list of rules, see keyless.md."`
 

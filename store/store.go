@@ -396,6 +396,7 @@ type Store interface {
 	Revocations
 	Sessions
 	Lockouts
+	Identities
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -18,6 +18,7 @@ type Deps struct {
 	Authn    auth.Authenticator // whoever signs in with name and password
 	Holders  auth.Holders
 	Sessions Sessions
+	Tokens   PersonalTokens
 	Trail    audit.Recorder
 	Origins  httpx.Origins
 	Proxies  httpx.TrustedProxies // may be nil
@@ -87,6 +88,8 @@ func (p *Portal) own() []Page {
 		{Method: http.MethodPost, Path: "/sign-out", Open: true, Serve: p.signOut},
 		{Method: http.MethodGet, Path: "/account", Serve: p.account},
 		{Method: http.MethodPost, Path: "/account/sessions/end", Serve: p.endSessions},
+		{Method: http.MethodPost, Path: "/account/tokens", Serve: p.makeToken},
+		{Method: http.MethodPost, Path: "/account/tokens/revoke", Serve: p.revokeToken},
 	}
 }
 

@@ -324,10 +324,10 @@ func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, false, nil)
 	b := w.in()
-	for _, path := range []string{"/", "/sign-in", "/account", "/account/sessions/end", "/sign-out"} {
+	for _, path := range []string{"/", "/sign-in", "/account", "/account/sessions/end", "/account/tokens", "/account/tokens/revoke", "/sign-out"} {
 		for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"} {
 			a := b.send(method, path, nil)
-			postOnly := strings.HasSuffix(path, "end") || path == "/sign-out"
+			postOnly := strings.HasPrefix(path, "/account/") || path == "/sign-out"
 			if reads := method == "GET" || method == "HEAD"; reads == postOnly || !reads {
 				if a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") == "" {
 					t.Errorf("%s %s = %d, Allow %q, want 405", method, path, a.status, a.header.Get("Allow"))

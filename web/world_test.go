@@ -17,8 +17,10 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/clock"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
@@ -81,6 +83,7 @@ func newWorld(t *testing.T, tls bool, change func(*web.Deps)) *world {
 	source := userdb.New("database", w.store, userdb.NewHasher(1))
 	deps := web.Deps{
 		Authn: auth.Chain{{Name: "database", Authenticator: source}}, Holders: holders{source}, Sessions: w.store, Trail: trail,
+		Tokens:  project.New(w.store, nil, trail, userdb.NewHasher(1), clock.System{}),
 		Origins: origins, Log: slog.New(slog.DiscardHandler), Now: w.now, SessionIdle: time.Hour, SessionAbsolute: 3 * time.Hour,
 	}
 	if change != nil {

@@ -155,6 +155,15 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// OIDCPing defines model for OIDCPing.
+type OIDCPing struct {
+	// URL The issuer.
+	URL string `json:"url"`
+
+	// VerifyCert Only a certificate that is trusted here will do. Default yes.
+	VerifyCert *bool `json:"verify_cert,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -1015,6 +1024,9 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
+// PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
+type PingOIDCJSONRequestBody = OIDCPing
+
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
 
@@ -1538,6 +1550,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingOIDCWithBody Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSystemInfo Describe the server
 	//
@@ -2723,6 +2753,44 @@ func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRo
 // Corresponds with GET /api/v2.0/search (the `Search` operationId).
 func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSearchRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingOIDCWithBody Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *Client) PingOIDCWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingOIDCRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *Client) PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingOIDCRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5668,6 +5736,46 @@ func NewSearchRequest(server string, params *SearchParams) (*http.Request, error
 	return req, nil
 }
 
+// NewPingOIDCRequest calls the generic PingOIDC builder with application/json body
+func NewPingOIDCRequest(server string, body PingOIDCJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingOIDCRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPingOIDCRequestWithBody constructs an http.Request for the PingOIDC method, with any body, and a specified content type
+func NewPingOIDCRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/oidc/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetSystemInfoRequest constructs an http.Request for the GetSystemInfo method
 func NewGetSystemInfoRequest(server string) (*http.Request, error) {
 	var err error
@@ -7176,6 +7284,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	SearchWithResponse(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*SearchResponse, error)
+
+	// PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error)
+
+	// PingOIDCWithResponse Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithResponse(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error)
 
 	// GetSystemInfoWithResponse Describe the server
 	//
@@ -9393,6 +9519,47 @@ func (r SearchResponse) Bytes() []byte {
 	return r.Body
 }
 
+// PingOIDCResponse429Headers the declared response headers of an HTTP 429 response for PingOIDC
+type PingOIDCResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingOIDCResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingOIDCResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingOIDCResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingOIDCResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingOIDCResponse) Bytes() []byte {
+	return r.Body
+}
+
 // GetSystemInfoResponse429Headers the declared response headers of an HTTP 429 response for GetSystemInfo
 type GetSystemInfoResponse429Headers struct {
 	RetryAfter *int
@@ -11149,6 +11316,36 @@ func (c *ClientWithResponses) SearchWithResponse(ctx context.Context, params *Se
 		return nil, err
 	}
 	return ParseSearchResponse(rsp)
+}
+
+// PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *ClientWithResponses) PingOIDCWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error) {
+	rsp, err := c.PingOIDCWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingOIDCResponse(rsp)
+}
+
+// PingOIDCWithResponse Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *ClientWithResponses) PingOIDCWithResponse(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error) {
+	rsp, err := c.PingOIDC(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingOIDCResponse(rsp)
 }
 
 // GetSystemInfoWithResponse Describe the server
@@ -14722,6 +14919,69 @@ func ParseSearchResponse(rsp *http.Response) (*SearchResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers SearchResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingOIDCResponse parses an HTTP response from a PingOIDCWithResponse call
+func ParsePingOIDCResponse(rsp *http.Response) (*PingOIDCResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingOIDCResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingOIDCResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -150,6 +150,15 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// OIDCPing defines model for OIDCPing.
+type OIDCPing struct {
+	// URL The issuer.
+	URL string `json:"url"`
+
+	// VerifyCert Only a certificate that is trusted here will do. Default yes.
+	VerifyCert *bool `json:"verify_cert,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -1010,6 +1019,9 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
+// PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
+type PingOIDCJSONRequestBody = OIDCPing
+
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
 
@@ -1165,6 +1177,9 @@ type ServerInterface interface {
 	// Search Find projects and repositories by a part of their name
 	// (GET /api/v2.0/search)
 	Search(ctx echo.Context, params SearchParams) error
+	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+	// (POST /api/v2.0/system/oidc/ping)
+	PingOIDC(ctx echo.Context) error
 	// GetSystemInfo Describe the server
 	// (GET /api/v2.0/systeminfo)
 	GetSystemInfo(ctx echo.Context) error
@@ -2419,6 +2434,15 @@ func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	return err
 }
 
+// PingOIDC converts echo context to params.
+func (w *ServerInterfaceWrapper) PingOIDC(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingOIDC(ctx)
+	return err
+}
+
 // GetSystemInfo converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSystemInfo(ctx echo.Context) error {
 	var err error
@@ -2858,6 +2882,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/api/v2.0/systeminfo", wrapper.GetSystemInfo, options.OperationMiddlewares["getSystemInfo"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/oidc/ping", wrapper.PingOIDC, options.OperationMiddlewares["pingOIDC"]...)
 	router.GET(options.BaseURL+"/api/v2.0/search", wrapper.Search, options.OperationMiddlewares["search"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)

@@ -12,11 +12,15 @@ import (
 
 // newPortal puts the web pages together.
 func (s *system) newPortal() (*web.Portal, error) {
+	pages, err := s.webPages()
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Deps{
 		Authn: s.authn, Holders: s.holders, Sessions: s.store, Trail: s.trail, Origins: s.origins, Proxies: s.trusted,
-		Log: s.log, Now: time.Now, HasCA: s.tlsRoot != nil,
+		Tokens: s.service, Log: s.log, Now: time.Now, HasCA: s.tlsRoot != nil,
 		SessionIdle: s.cfg.Portal.SessionIdle, SessionAbsolute: s.cfg.Portal.SessionAbsolute,
-		Hurdles: s.hurdles(), Pages: s.webPages(), Links: s.signInLinks(),
+		Hurdles: s.hurdles(), Pages: pages, Links: s.signInLinks(),
 	})
 }
 
@@ -24,10 +28,25 @@ func (s *system) newPortal() (*web.Portal, error) {
 func (s *system) hurdles() []web.Hurdle { return nil }
 
 // webPages are the pages besides the portal's own.
-func (s *system) webPages() []web.Page { return web.DevicePages(s.devices) }
+func (s *system) webPages() ([]web.Page, error) {
+	pages := web.DevicePages(s.devices)
+	if len(s.providers) == 0 {
+		return pages, nil
+	}
+	box, err := s.dir.box()
+	for _, p := range s.providers {
+		pages = append(pages, web.ProviderPages(p, box, time.Now)...)
+	}
+	return pages, err
+}
 
 // signInLinks are the other ways to sign in.
-func (s *system) signInLinks() []web.Link { return nil }
+func (s *system) signInLinks() (links []web.Link) {
+	for _, p := range s.providers {
+		links = append(links, web.ProviderLink(p))
+	}
+	return links
+}
 
 // routePortal mounts the pages.
 func routePortal(e *echo.Echo, p *web.Portal) {

@@ -241,6 +241,7 @@ func TestExamplesOfSources(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "sealock.yaml")
 		text = strings.ReplaceAll(text, "bind_password_file:", "bind_password:")
+		text = strings.ReplaceAll(text, "client_secret_file:", "client_secret:")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

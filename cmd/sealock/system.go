@@ -52,6 +52,7 @@ type system struct {
 	workloads *workload.Source
 	authn     *auth.Lockout
 	sources   []project.Source
+	providers []provider
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service

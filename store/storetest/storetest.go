@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"device codes", deviceCodes},
 		{"device code limits", deviceLimits},
 		{"one use of a device code", oneDeviceUse},
+		{"identities", identities},
 		{"sessions", sessions},
 		{"sessions of the changed", sessionsOfTheChanged},
 		{"personal access tokens", personalTokens},
