@@ -92,14 +92,20 @@ func (w *world) try(op operation, name string) answer {
 	return w.as(name, op.method, w.path(op), body)
 }
 
-// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token.
+// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token and group, a robot.
 func (w *world) path(op operation) string {
 	w.t.Helper()
+	robot := w.robotID
+	if strings.Contains(op.path, "{project_name_or_id}") {
+		robot = w.teamRobotID
+	}
 	path := strings.NewReplacer(
+		"{robot_id}", strconv.FormatInt(robot, 10),
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
-		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", daveLockout().ID,
+		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID,
+		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

@@ -98,9 +98,14 @@ func (c *CredentialCache) remember(name string, known knownCredential, before ui
 // Forget drops what is known of the user with the id, as when its password, its memberships or the user itself
 // changed. Names would not do: two spellings may be the same user.
 func (c *CredentialCache) Forget(id int64) {
+	c.ForgetIf(func(sub Subject) bool { return sub.ID == id })
+}
+
+// ForgetIf drops what is known of subjects, as when a group that they are in changed.
+func (c *CredentialCache) ForgetIf(concerns func(Subject) bool) {
 	c.generation.Add(1)
 	for name, known := range c.known.All() {
-		if known.subject.ID == id {
+		if concerns(known.subject) {
 			c.known.Invalidate(name)
 		}
 	}

@@ -269,6 +269,9 @@ func TestDeviceRequestRefuses(t *testing.T) {
 	} {
 		a := post(tt.body)
 		a.says(t, name, 400, tt.code)
+		if rec := w.memory.last(t); rec.Operation != "device.request" || rec.Outcome != audit.Refused || rec.Remote == "" {
+			t.Errorf("the record of %s is %+v", name, rec)
+		}
 	}
 	if a := w.do(t, "GET", "/service/device_authorization", ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST" {
 		t.Errorf("GET answers %d, want 405", a.status)

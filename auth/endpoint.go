@@ -83,7 +83,7 @@ func tokenBody(a TokenAnswer, grant GrantType) []byte {
 func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 	req, err := e.parse(w, r)
 	if err != nil {
-		e.Errors.WriteToken(w, r, e.unreadable(w, r, err))
+		e.Errors.WriteToken(w, r, e.unreadable(w, r, "token", err))
 		return
 	}
 	issue := e.Issuer.Issue
@@ -100,9 +100,9 @@ func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 
 // unreadable puts a request that can't be read on record, for those who look for somebody that tries things out. It
 // returns what to answer.
-func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, err error) error {
+func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, operation string, err error) error {
 	auditErr := e.Issuer.trail.Record(r.Context(), audit.Record{
-		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: "token",
+		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: operation,
 		Outcome: audit.Refused, Reason: errs.As(err).Message,
 	})
 	if auditErr != nil {
@@ -173,7 +173,7 @@ func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenReque
 		}
 	default:
 		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
-			WithHint("send grant_type=password, refresh_token or %s in the form", GrantExchange).WithCode("unsupported_grant_type")
+			WithHint("send grant_type=password, refresh_token, %s or %s in the form", GrantDevice, GrantExchange).WithCode("unsupported_grant_type")
 	}
 	return req, nil
 }

@@ -30,7 +30,7 @@ type deviceBody struct {
 func (e *Endpoint) device(w http.ResponseWriter, r *http.Request) {
 	req, err := e.parseDevice(w, r)
 	if err != nil {
-		e.Errors.WriteToken(w, r, err)
+		e.Errors.WriteToken(w, r, e.unreadable(w, r, "device.request", err))
 		return
 	}
 	grant, err := e.Devices.Request(r.Context(), req)

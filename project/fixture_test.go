@@ -43,10 +43,10 @@ func rules() map[string][]string {
 		"helpdesk":      {"@user:create,read,update,delete,list"},
 		"public":        {"project:read"},
 		"limitedGuest":  {"project:read"},
-		"guest":         {"project:read", "member:read,list"},
+		"guest":         {"project:read", "member:read,list", "robot:read,list"},
 		"developer":     {"project:read", "member:read,list"},
 		"maintainer":    {"project:read", "member:read,list"},
-		"projectAdmin":  {"project:read,update,delete", "member:create,read,update,delete,list"},
+		"projectAdmin":  {"project:read,update,delete", "member:create,read,update,delete,list", "robot:create,read,update,delete,list"},
 	}
 }
 
@@ -70,8 +70,14 @@ func (p table) Decide(ctx context.Context, sub auth.Subject, a auth.Access) (aut
 			roles = append(roles, "public")
 		}
 	}
-	if sub.SysAdmin {
+	asked := auth.Question{Project: a.Project, Resource: a.Resource, Action: a.Action}
+	switch {
+	case !sub.Permitted(asked):
+		return auth.Ruling{Reason: "out of bounds"}, nil
+	case sub.SysAdmin || sub.BoundedAdmin:
 		return auth.Ruling{Allowed: true, Reason: "systemAdmin"}, nil
+	case sub.Grants.Allow(asked):
+		return auth.Ruling{Allowed: true, Reason: "permission"}, nil
 	}
 	for _, role := range roles {
 		for _, rule := range rules()[role] {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/workload"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	Robot    Robot    `koanf:"robot"`
 	PAT      PAT      `koanf:"pat"`
 	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
@@ -76,6 +78,12 @@ type Token struct {
 type Service struct {
 	Name      string      `koanf:"name"`
 	KeyHeader auth.Header `koanf:"key_header"`
+}
+
+// Robot says how robot accounts are named and how long they live.
+type Robot struct {
+	Prefix   string `koanf:"prefix" doc:"What the names of robot accounts begin with. It holds a character that no user's name can, such as ~ or $. robot~ and robot$ (Harbor's, which shells eat) are accepted besides."`
+	Duration int    `koanf:"duration" doc:"How many days a robot account lives when its maker does not say; -1 is for ever."`
 }
 
 // PAT says what personal access tokens may be.
@@ -130,6 +138,7 @@ func Default() Config {
 		},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

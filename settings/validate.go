@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 )
 
 // complete fills in what depends on other settings.
@@ -121,6 +123,10 @@ func (c *Config) validate() Faults {
 	p := c.Portal
 	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
 	v.check(p.SessionAbsolute >= p.SessionIdle, "portal.session_absolute", "is shorter than session_idle", "let it be longer")
+	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
+		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
+	}
+	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
 	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	c.validateLockout(&v)

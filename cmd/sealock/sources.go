@@ -65,7 +65,7 @@ func (s *system) openSources(ctx context.Context) (auth.Chain, auth.Resolver, er
 	var chain auth.Chain
 	for _, src := range s.cfg.Sources {
 		if src.Type == settings.DatabaseSource {
-			database := databaseUsers{userdb.New(src.Name, s.store, s.hasher)}
+			database := databaseUsers{users: userdb.New(src.Name, s.store, s.hasher), store: s.store}
 			found.database = database
 			chain = append(chain, auth.Source{Name: src.Name, Authenticator: database})
 			continue
@@ -79,6 +79,7 @@ func (s *system) openSources(ctx context.Context) (auth.Chain, auth.Resolver, er
 		a := newAccounts(src.Name, opened, s.store, log)
 		s.onClose(a.Close)
 		found.accounts[src.Name] = a
+		s.sources = append(s.sources, groupSource(src, opened, a))
 		chain = append(chain, auth.Source{Name: src.Name, Authenticator: a})
 		if source, ok := opened.(*oidc.Source); ok {
 			s.providers = append(s.providers, provider{source: source, accounts: a, records: s.store, forget: func(id int64) { s.holders.Forget(id) }})

@@ -103,7 +103,7 @@ func (p provider) user(ctx context.Context, who oidc.Person) (store.User, error)
 		}
 		return u, err
 	}
-	u, err := p.accounts.record(ctx, who.Name)
+	u, err := p.accounts.record(ctx, who.Name, "made by the first login from the source "+p.source.Name)
 	if errs.Is(err, errs.Invalid) {
 		return store.User{}, cantBeKept(name).Because(err)
 	}

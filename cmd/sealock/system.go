@@ -30,6 +30,7 @@ import (
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/patdb"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 	"github.com/sealock/sealock/store/workload"
@@ -46,6 +47,7 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
+	robots    *robotdb.Source
 	holders   *auth.SubjectCache
 	personal  *patdb.Source
 	workloads *workload.Source
@@ -53,6 +55,7 @@ type system struct {
 	authn     auth.Authenticator // of clients, which can't
 	box       seal.Box
 	factors   *project.SecondFactors
+	sources   []project.Source
 	providers []provider
 	directory *project.Directory
 	policy    *policy.Engine
@@ -150,31 +153,41 @@ const credentialLife = time.Minute
 // subjectLife is how long another replica's change of a user may take to count here.
 const subjectLife = 5 * time.Second
 
-// openUsers puts the user sources together. A change of a user or of its memberships is known at once.
+// openUsers puts the user sources together. A change of a user, of its memberships or its groups is known at once.
 func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
 	chain, users, err := s.openSources(ctx)
 	if err != nil {
 		return err
 	}
+	names := robotdb.NewNames(s.cfg.Robot.Prefix)
+	s.robots = robotdb.New(names, s.store, s.hasher, time.Now, s.log)
 	s.personal = patdb.New(s.store, users, time.Now)
 	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
 		return err
 	}
 	s.onClose(s.workloads.Close)
-	holders := auth.NewSubjectCache(holders{users: users, personal: s.personal, workloads: s.workloads}, subjectLife)
+	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
 	s.signIn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
 	s.authn = auth.SingleFactor{Next: s.signIn}
 	cancel := s.store.Subscribe(func(c store.Change) {
 		switch c.Kind {
-		case store.UserChanged, store.MemberChanged:
-			passwords.Forget(c.UserID)
-			holders.Forget(c.UserID)
+		case store.UserChanged, store.MemberChanged, store.GroupChanged:
+			if c.UserID != 0 {
+				passwords.Forget(c.UserID)
+				holders.Forget(c.UserID)
+			} else if c.Kind == store.GroupChanged {
+				passwords.ForgetIf(inGroup(c))
+				holders.ForgetIf(inGroup(c))
+			}
+		case store.RobotChanged:
+			holders.ForgetName(names.Full(c.Robot))
 		case store.PersonalAccessTokenChanged:
 			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
-		case store.ProjectChanged:
+		case store.ProjectChanged: // robots end with it, and permissions in it
+			holders.ForgetAll()
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -191,6 +204,8 @@ func (s *system) openPolicy(context.Context) (err error) {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithSources(s.sources, ldapProbe(s.cfg)).
+		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }

@@ -493,3 +493,19 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+func TestPing(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	if err := oidc.Ping(t.Context(), i.url, true); err != nil {
+		t.Errorf("Ping() = %v, want a provider", err)
+	}
+	for _, bad := range []string{
+		"", i.url + "/x", i.url + "/", "http://id.example.com", "https://169.254.169.254", "https://[fe80::1]", "https://0.0.0.0:1", "ftp://localhost", "file:///etc/passwd",
+		"https://user:pw@localhost",
+	} {
+		if err := oidc.Ping(t.Context(), bad, false); err == nil {
+			t.Errorf("Ping(%q) = no error", bad)
+		}
+	}
+}

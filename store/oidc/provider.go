@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
@@ -43,15 +45,15 @@ func newClient(caFile string, timeout time.Duration) (*http.Client, error) {
 			return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", caFile)
 		}
 	}
-	return clientWith(conf, timeout), nil
+	return clientWith(conf, timeout, nil), nil
 }
 
-func clientWith(conf *tls.Config, timeout time.Duration) *http.Client {
+func clientWith(conf *tls.Config, timeout time.Duration, control func(network, address string, c syscall.RawConn) error) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: bounded{&http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute,
-			DialContext: (&net.Dialer{Timeout: timeout}).DialContext, MaxResponseHeaderBytes: 64 << 10,
+			DialContext: (&net.Dialer{Timeout: timeout, Control: control}).DialContext, MaxResponseHeaderBytes: 64 << 10,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -95,9 +97,30 @@ func discover(ctx context.Context, client *http.Client, issuer, clientID string,
 	}, nil
 }
 
-// Ping asks a provider what it is made of, for somebody who is about to configure it. Nothing of what comes back is shown.
-func Ping(ctx context.Context, issuer string, verifyCertificate bool, timeout time.Duration) error {
+// pingTimeout is how long a provider may take that somebody is about to configure.
+const pingTimeout = 5 * time.Second
+
+// Ping asks a provider what it is made of, for somebody who is about to configure it. Nothing of what comes back is
+// shown. Addresses of the machine's own link are not asked: clouds keep their machines' secrets there.
+func Ping(ctx context.Context, issuer string, verifyCertificate bool) error {
+	if wrong := checkIssuer(issuer); wrong != "" {
+		return fmt.Errorf("the issuer %s", wrong)
+	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !verifyCertificate} //nolint:gosec // Harbor's API lets an administrator ask for it; nothing is believed from it
-	_, err := discover(ctx, clientWith(conf, timeout), issuer, "", secret.Text{}, time.Now)
+	client := clientWith(conf, pingTimeout, noLinkLocal)
+	defer client.CloseIdleConnections()
+	_, err := discover(ctx, client, issuer, "", secret.Text{}, time.Now)
 	return err
+}
+
+// noLinkLocal refuses to connect to an address of the link (RFC 3927, RFC 4291 section 2.5.6), whatever name led there.
+func noLinkLocal(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if a := at.Addr().Unmap(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+		return fmt.Errorf("%s is no address of a provider", a)
+	}
+	return nil
 }
