@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/workload"
 )
 
@@ -19,9 +20,10 @@ func TestNamesOfWorkloadsAreNobodyElses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = workloads.Close() }()
-	s := &system{workloads: workloads}
+	robots := robotdb.New(robotdb.NewNames(""), nil, nil, time.Now, slog.New(slog.DiscardHandler))
+	s := &system{robots: robots, workloads: workloads}
 	login := auth.Login{Recognizers: s.recognizers(), Passwords: source}
-	held := holders{users: source, workloads: workloads}
+	held := holders{users: source, robots: robots, workloads: workloads}
 	for _, name := range []string{"ci~main", "ci~gone"} {
 		if sub, err := login.Authenticate(t.Context(), auth.Credential{Name: name, Secret: secret.New("password")}); err == nil {
 			t.Errorf("Authenticate(%q, password) = %v, want a refusal", name, sub)
