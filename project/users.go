@@ -43,7 +43,7 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, n NewUser) (u store.
 		operation: "user.create", resource: "user:" + n.Name, what: "create users", remedy: askSystemAdmin,
 		access: auth.Access{Resource: "user", Action: "create"},
 		check: func(ctx context.Context) (err error) {
-			if err = n.Profile.check(); err != nil {
+			if err = n.check(); err != nil {
 				return err
 			}
 			if strings.Contains(n.Name, "@") { // no user of the database has one in the name
