@@ -48,6 +48,21 @@ func TestServersShareLocks(t *testing.T) {
 	}
 }
 
+// A robot is one account, whichever of its prefixes is presented: a secret that somebody chose can be guessed at.
+func TestRobotsAreLockedOnce(t *testing.T) {
+	s := startSystem(t, map[string]string{"lockout.first": "30m", "robot.prefix": "Bot~"})
+	names := []string{"bot~ci", "robot~ci", "robot$ci", "ROBOT~CI", "BOT~ci", "robot$Ci"}
+	for i, name := range names {
+		want := http.StatusUnauthorized
+		if i == 5 {
+			want = http.StatusTooManyRequests
+		}
+		if w := s.call(t, name, fmt.Sprint("Guess-", i), http.MethodGet, "/service/token?service=sealock", ""); w.Code != want {
+			t.Errorf("guess %d, at %s = %d %s, want %d", i, name, w.Code, w.Body, want)
+		}
+	}
+}
+
 // badWorld has the database, a file and a command for sources; the command notes how it is called.
 func badWorld(t *testing.T) (s *system, calls string) {
 	t.Helper()
