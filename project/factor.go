@@ -89,6 +89,9 @@ func (s *Service) SecondFactorState(ctx context.Context, c Caller) (FactorState,
 	if c.Anonymous() {
 		return FactorState{}, signIn("see a second factor")
 	}
+	if !c.Permitted(auth.Question{Resource: "second-factor", Action: "read"}) {
+		return FactorState{}, refusal(c, "see a second factor with this credential", signInRemedy)
+	}
 	if c.ID == 0 {
 		return FactorState{}, nil
 	}

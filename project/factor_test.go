@@ -346,6 +346,8 @@ func TestOnlyPeople(t *testing.T) {
 	}
 	_, err := f.BeginApp(ctx, f.as(""), "", "x")
 	f.kind("BeginApp by nobody", err, errs.Unauthenticated)
+	_, err = f.SecondFactorState(ctx, bounded)
+	f.kind("SecondFactorState by a bounded credential", err, errs.Denied)
 	_, err = f.SecondFactorState(ctx, f.as(""))
 	f.kind("SecondFactorState of nobody", err, errs.Unauthenticated)
 }
