@@ -54,16 +54,16 @@ func plain(s string) bool {
 
 // Presented returns a name as a client presented it, for logs and the audit trail: clipped, and masked if it is a secret
 // that was put into the wrong field.
-func Presented(name string) string {
+func Presented(name string) string { return clip(name) }
+
+// holdsSecret reports whether a text has the form of a secret of this server's, or of a JWT, in it.
+func holdsSecret(s string) bool {
 	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix, deviceSecrets().Prefix} {
-		if strings.Contains(name, prefix) {
-			return "[secret]"
+		if strings.Contains(s, prefix) {
+			return true
 		}
 	}
-	if strings.Contains(name, "eyJ") && strings.Count(name, ".") >= 2 { // a JWT begins like this
-		return "[secret]"
-	}
-	return clip(name)
+	return strings.Contains(s, "eyJ") && strings.Count(s, ".") >= 2 // a JWT begins like this
 }
 
 func badBasic(format string, args ...any) error {

@@ -79,7 +79,7 @@ func (d *Devices) request(req DeviceRequest, o Opaque) (DeviceCode, error) {
 	}
 	now := d.now().UTC()
 	return DeviceCode{
-		ID: o.ID, SecretHash: o.Hash, ClientID: Presented(req.ClientID), Service: req.Service, Scope: scope, Remote: req.Remote,
+		ID: o.ID, SecretHash: o.Hash, ClientID: Presented(req.ClientID), Service: req.Service, Scope: scope, Remote: deviceRemote(req.Remote),
 		Status: DevicePending, Interval: deviceInterval, CreatedAt: now, ExpiresAt: now.Add(deviceLife),
 	}, nil
 }
@@ -271,7 +271,7 @@ func newWrongCodes() wrongCodes {
 }
 
 func wrongCodeKeys(user, remote string) (byUser, byRemote string) {
-	return "user " + strings.ToLower(user), "address " + remote
+	return "user " + strings.ToLower(user), "address " + deviceRemote(remote)
 }
 
 func (w wrongCodes) tooMany(user, remote string) bool {

@@ -407,3 +407,22 @@ func FuzzParseUserCode(f *testing.F) {
 		}
 	})
 }
+
+// Codes are counted by the network that asks, as failed logins are: an IPv6 address more is no other client.
+func TestDeviceRemote(t *testing.T) {
+	for _, tt := range []struct{ asked, want, near, far string }{
+		{"2001:db8:1:2::a", "2001:db8:1:2::/64", "2001:db8:1:2:ffff::b", "2001:db8:1:3::a"},
+		{"::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.8"},
+		{"pipe", "pipe", "pipe", ""},
+	} {
+		w := newWorld(t)
+		g, err := w.device.Request(t.Context(), auth.DeviceRequest{ClientID: "helper", Service: "svc", Remote: tt.asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := w.device.Waiting(t.Context(), w.alice(t), g.UserCode, "198.51.100.7")
+		if err != nil || c.Remote != tt.want || !c.At(tt.near) || c.At(tt.far) {
+			t.Errorf("Waiting for a device at %s = %q, %v, want %q, at %s and not at %s", tt.asked, c.Remote, err, tt.want, tt.near, tt.far)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -19,7 +20,7 @@ type DeviceCode struct {
 	ClientID   string // what the device calls itself; nobody vouches for it
 	Service    string // what the tokens are for
 	Scope      string // what was asked for at once; the refresh token is not bound to it
-	Remote     string // the address that asked
+	Remote     string // the address that asked, or its network: see deviceRemote
 	Status     DeviceStatus
 	Subject    string // who approved; "" until then
 	UserID     int64
@@ -29,6 +30,13 @@ type DeviceCode struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }
+
+// At reports whether the device asked from where an address is.
+func (c DeviceCode) At(remote string) bool { return c.Remote == deviceRemote(remote) }
+
+// deviceRemote is what device codes are counted by, as failed logins are: whoever has one IPv6 address has 2^64, and would
+// else take the place of everybody.
+func deviceRemote(remote string) string { return cmp.Or(LockedAddress(remote), remote) }
 
 // DeviceStatus is how far a device code got.
 type DeviceStatus string

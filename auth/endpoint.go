@@ -29,7 +29,7 @@ type Endpoint struct {
 }
 
 // The paths of the token end-point.
-const ( //nolint:gosec // paths, no secrets
+const (
 	PathToken      = "/service/token"
 	PathTokenShort = "/token"
 	PathJWKS       = "/service/token/jwks.json"
@@ -39,7 +39,7 @@ const ( //nolint:gosec // paths, no secrets
 	PathMetadata   = "/.well-known/oauth-authorization-server"
 
 	PathRefreshExchange = "/oauth2/exchange" // as Azure's registries have it
-	PathTokenOAuth2     = "/oauth2/token"
+	PathTokenOAuth2     = "/oauth2/token"    //nolint:gosec // a name, no secret
 )
 
 // Routes lists the paths and what serves them.

@@ -190,6 +190,9 @@ func (e *Endpoint) authenticate(r *http.Request) (sub Subject, claimed string, e
 			return Subject{}, "", err
 		}
 		sub, err = Bearer(r.Context(), e.Issuer.holders, claims)
+		if err == nil && sub.Anonymous() {
+			err = ErrInvalidToken
+		}
 		return sub, claims.Subject, err
 	}
 	cred, err := oneBasic(headers)
@@ -209,10 +212,15 @@ func oneBasic(headers []string) (Credential, error) {
 	return ParseBasic(headers[0])
 }
 
-// look finds a live token of either kind.
+// look finds a live token of either kind. One whose holder, or the credential that it came from, is gone opens nothing
+// any more.
 func (e *Endpoint) look(r *http.Request, token secret.Text) (introspection, error) {
 	t, err := findRefresh(r.Context(), e.Issuer.refresh, token, e.Issuer.now())
 	if err == nil {
+		sub, err := e.Issuer.holders.Holder(r.Context(), t.Subject, t.Via)
+		if err != nil || sub.ID != t.UserID {
+			return introspection{}, unlessGone(err)
+		}
 		end := t.ExpiresAt
 		if idle := t.LastUsedAt.Add(t.IdleExpiry); idle.Before(end) {
 			end = idle
@@ -229,9 +237,20 @@ func (e *Endpoint) look(r *http.Request, token secret.Text) (introspection, erro
 	if err != nil || e.Tokens.revoked.has(claims.JTI) {
 		return introspection{}, nil //nolint:nilerr // dead is an answer, not an error (RFC 7662 section 2.2)
 	}
+	if _, err := Bearer(r.Context(), e.Issuer.holders, claims); err != nil {
+		return introspection{}, unlessGone(err)
+	}
 	return introspection{
 		Active: true, Scope: claims.Access.String(), Username: claims.Subject, Subject: claims.Subject,
 		TokenType: "Bearer", ExpiresAt: claims.ExpiresAt.Unix(), IssuedAt: claims.IssuedAt.Unix(),
 		NotBefore: claims.NotBefore.Unix(), Audience: claims.Audience, Issuer: claims.Issuer, JTI: claims.JTI,
 	}, nil
+}
+
+// unlessGone returns an error that does not say that the holder is gone: that is an answer.
+func unlessGone(err error) error {
+	if errs.Is(err, errs.Unauthenticated) {
+		return nil
+	}
+	return err
 }

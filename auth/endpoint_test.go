@@ -484,6 +484,24 @@ func TestIntrospection(t *testing.T) {
 	}
 }
 
+// What opens nothing any more is not active: its holder, or the credential that it came from, is gone.
+func TestIntrospectionOfTheGone(t *testing.T) {
+	w := newWorld(t)
+	token, refresh := w.login(t, "svc"), w.refreshToken(t)
+	active := func(what, token string, want bool) {
+		t.Helper()
+		a := w.do(t, "POST", auth.PathIntrospect, form("token", token), "Authorization", basic("admin:rootroot"))
+		if a.status != 200 || strings.Contains(a.body, `"active":true`) != want {
+			t.Errorf("introspection of %s: %d %s, want active %v", what, a.status, a.body, want)
+		}
+	}
+	active("an access token", token, true)
+	active("a refresh token", refresh, true)
+	delete(w.users.passwords, "alice")
+	active("the access token of who is gone", token, false)
+	active("the refresh token of who is gone", refresh, false)
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	w := newWorld(t)
 	good := w.login(t, "svc")

@@ -11,10 +11,10 @@ import (
 )
 
 // Types of tokens (RFC 8693 section 3).
-const ( //nolint:gosec // names of types, no secrets
-	tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
-	tokenTypeID     = "urn:ietf:params:oauth:token-type:id_token"
-	tokenTypeJWT    = "urn:ietf:params:oauth:token-type:jwt"
+const (
+	tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name, no secret
+	tokenTypeID     = "urn:ietf:params:oauth:token-type:id_token"     //nolint:gosec // a name, no secret
+	tokenTypeJWT    = "urn:ietf:params:oauth:token-type:jwt"          //nolint:gosec // a name, no secret
 )
 
 // exchanged is an access token of our own that another one is made from: the other says no more.

@@ -101,23 +101,49 @@ func (l *Lockout) Authenticate(ctx context.Context, cred Credential) (Subject, e
 	if l.strong(cred) {
 		return l.unguessable(ctx, cred)
 	}
-	if sub, ok := l.remembered(cred); ok {
+	a := l.attempt(cred)
+	if sub, ok := a.remembered(); ok {
 		return sub, nil
 	}
-	a := attempt{Lockout: l, cred: cred, account: l.cfg.AccountOf(cred.Name), address: LockedAddress(cred.Remote)}
 	return a.run(ctx)
 }
 
-func (l *Lockout) remembered(cred Credential) (Subject, bool) {
-	if l.memory == nil {
-		return Subject{}, false
+// Check lets check look at an account's password where that is no login, as where it is changed. It counts as a login
+// does, or whoever stole a session could guess there. The error is of the kind TooMany while the account or the address is
+// locked; check is then not called.
+func (l *Lockout) Check(ctx context.Context, cred Credential, check func(context.Context) (bool, error)) (bool, error) {
+	a := l.attempt(cred)
+	a.memory, a.next = nil, verdict(check)
+	_, err := a.run(ctx)
+	if errors.Is(err, ErrBadCredential) {
+		return false, nil
 	}
-	return l.memory.Remembered(cred)
+	return err == nil, err
+}
+
+// verdict is a check that is asked like a source.
+type verdict func(context.Context) (bool, error)
+
+func (v verdict) Authenticate(ctx context.Context, _ Credential) (Subject, error) {
+	ok, err := v(ctx)
+	if err == nil && !ok {
+		err = ErrBadCredential
+	}
+	return Subject{}, err
+}
+
+func (l *Lockout) attempt(cred Credential) attempt {
+	return attempt{
+		Lockout: l, next: l.next, memory: l.memory,
+		cred: cred, account: l.cfg.AccountOf(cred.Name), address: LockedAddress(cred.Remote),
+	}
 }
 
 // attempt is one login that is not known to be right.
 type attempt struct {
 	*Lockout
+	next             Authenticator // who is asked
+	memory           Memory
 	cred             Credential
 	account, address string
 	pair             LockKey
@@ -129,6 +155,13 @@ type attempt struct {
 type counter struct {
 	key  LockKey
 	rule LockRule
+}
+
+func (a *attempt) remembered() (Subject, bool) {
+	if a.memory == nil {
+		return Subject{}, false
+	}
+	return a.memory.Remembered(a.cred)
 }
 
 func (a *attempt) run(ctx context.Context) (Subject, error) {
@@ -149,7 +182,7 @@ func (a *attempt) run(ctx context.Context) (Subject, error) {
 		}
 		defer leave()
 	}
-	if sub, ok := a.remembered(a.cred); ok { // another one was right meanwhile
+	if sub, ok := a.remembered(); ok { // another one was right meanwhile
 		return sub, nil
 	}
 	return a.decide(ctx)

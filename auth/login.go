@@ -36,7 +36,16 @@ func (l Login) Authenticate(ctx context.Context, cred Credential) (Subject, erro
 		}
 		return sub, err
 	}
+	if misplaced(cred.Secret) {
+		return Subject{}, ErrBadCredential
+	}
 	return l.Passwords.Authenticate(ctx, cred)
+}
+
+// misplaced reports whether the secret is one of this server's that signs nobody in, such as a refresh token with its
+// user's name: no directory is to see it.
+func misplaced(t secret.Text) bool {
+	return strings.HasPrefix(t.Reveal(), refreshPrefix) || deviceSecrets().Recognizes(t)
 }
 
 // Unguessable reports whether the credential is one that somebody made up at random, or signed, and that is no
@@ -47,7 +56,7 @@ func (l Login) Unguessable(cred Credential) bool {
 			return machineSecret(cred.Secret)
 		}
 	}
-	return false
+	return misplaced(cred.Secret)
 }
 
 // machineSecret goes by the form alone. A secret that somebody chose for a robot account is none.

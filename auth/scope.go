@@ -297,8 +297,11 @@ func badScope(format string, args ...any) error {
 		WithHint("a scope reads repository:project/name:pull,push")
 }
 
-// clip shortens what a client sent before it is quoted in an error.
+// clip shortens what a client sent before it is quoted, and hides a secret that stands where something else should.
 func clip(s string) string {
+	if holdsSecret(s) {
+		return "[secret]"
+	}
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "…" // no half a character
 	}

@@ -234,7 +234,7 @@ func TestDeviceLogin(t *testing.T) {
 func waitForCode(t *testing.T, file string) string {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		said, _ := os.ReadFile(file) //nolint:gosec // a file of the test; it may not be there yet
+		said, _ := os.ReadFile(file) // it may not be there yet
 		if code := codeInLink.FindSubmatch(said); code != nil {
 			return string(code[1])
 		}

@@ -3,7 +3,7 @@ package e2e_test
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // what apps for one-time codes use (RFC 6238)
+	"crypto/sha1" // what apps for one-time codes use (RFC 6238)
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"

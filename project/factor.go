@@ -89,6 +89,9 @@ func (s *Service) SecondFactorState(ctx context.Context, c Caller) (FactorState,
 	if c.Anonymous() {
 		return FactorState{}, signIn("see a second factor")
 	}
+	if !c.Permitted(auth.Question{Resource: "second-factor", Action: "read"}) {
+		return FactorState{}, refusal(c, "see a second factor with this credential", signInRemedy)
+	}
 	if c.ID == 0 {
 		return FactorState{}, nil
 	}
@@ -318,11 +321,12 @@ func (f *SecondFactors) CheckCode(ctx context.Context, c Caller, code secret.Tex
 var errCode = errs.New(errs.Denied, "the code is wrong or was used already").
 	WithHint("wait for the next one and see that the clock of your phone is right, or use a recovery code")
 
-// checkRecovery takes a recovery code off the list.
+// checkRecovery takes a recovery code off the list. A wrong one does not count: it can't be guessed, and if it moved the
+// count of wrong one-time codes on, it would end their pause.
 func (f *SecondFactors) checkRecovery(_ Caller, factor *store.SecondFactor, text string) (verdict, err error) {
 	i := slices.Index(factor.RecoveryCodes, hashRecovery(text)) // of hashes, what the time gives away is of no use
 	if i < 0 {
-		return f.failed(factor), nil
+		return errCode, nil
 	}
 	factor.RecoveryCodes = slices.Delete(factor.RecoveryCodes, i, i+1)
 	factor.Failures = 0

@@ -252,6 +252,8 @@ func TestWrongCodes(t *testing.T) {
 		wrong()
 	}
 	f.kind("CheckCode in a pause", f.check("alice", f.code(key, 0)), errs.TooMany)
+	f.kind("CheckCode of a wrong recovery code", f.check("alice", secret.New("aaaa-bbbb-cccc-dddd")), errs.Denied)
+	f.kind("CheckCode in a pause, after a wrong recovery code", f.check("alice", f.code(key, 0)), errs.TooMany)
 	f.ok("CheckCode of a recovery code in a pause", f.check("alice", codes[0]))
 	f.clock.Advance(time.Minute)
 	f.ok("CheckCode after a recovery code", f.check("alice", f.code(key, 0)))
@@ -344,6 +346,8 @@ func TestOnlyPeople(t *testing.T) {
 	}
 	_, err := f.BeginApp(ctx, f.as(""), "", "x")
 	f.kind("BeginApp by nobody", err, errs.Unauthenticated)
+	_, err = f.SecondFactorState(ctx, bounded)
+	f.kind("SecondFactorState by a bounded credential", err, errs.Denied)
 	_, err = f.SecondFactorState(ctx, f.as(""))
 	f.kind("SecondFactorState of nobody", err, errs.Unauthenticated)
 }

@@ -59,7 +59,7 @@ func (s *Service) CreatePersonalToken(ctx context.Context, c Caller, n NewPerson
 		return MadePersonalToken{}, signIn("make personal access tokens")
 	}
 	key := auth.PersonalAccessTokens().New()
-	t := store.PersonalAccessToken{ID: key.ID, UserID: c.ID, SecretHash: key.Hash, CreatedAt: s.clock.Now()}
+	t := store.PersonalAccessToken{ID: key.ID, UserID: c.ID, SecretHash: key.Hash, CreatedAt: s.clock.Now(), UserAsOf: c.AsOf}
 	err = s.perform(ctx, c, deed{
 		operation: "personal_access_token.create", resource: personalResource(t.ID), what: "make personal access tokens",
 		own: true, access: auth.Access{Resource: personalTokens, Action: "create"}, remedy: signInRemedy,

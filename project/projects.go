@@ -249,9 +249,5 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // clip quotes what a client sent, shortened.
 func clip(s string) string { return strconv.Quote(clipped(s)) }
 
-func clipped(s string) string {
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:80]) + "…"
-	}
-	return s
-}
+// clipped shortens what a client sent, for messages and records, and hides a secret that stands where a name should.
+func clipped(s string) string { return auth.Presented(s) }

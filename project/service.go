@@ -28,6 +28,7 @@ type Service struct {
 	personal PersonalTokenRules
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
+	lockout  Lockout // nil: nobody counts
 }
 
 // Contents tells what a registry holds of a project.
@@ -44,6 +45,19 @@ type Contents interface {
 func (s *Service) WithContents(c Contents) *Service {
 	with := *s
 	with.contents = c
+	return &with
+}
+
+// Lockout counts checks of passwords that are no logins, and refuses them after too many wrong ones (TooMany). An
+// [auth.Lockout] is one.
+type Lockout interface {
+	Check(ctx context.Context, cred auth.Credential, check func(context.Context) (bool, error)) (bool, error)
+}
+
+// WithLockout returns a service whose checks of passwords are counted.
+func (s *Service) WithLockout(l Lockout) *Service {
+	with := *s
+	with.lockout = l
 	return &with
 }
 

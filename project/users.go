@@ -204,7 +204,8 @@ func (s *Service) SetSysAdmin(ctx context.Context, c Caller, id int64, admin boo
 }
 
 // SetPassword changes a password: one's own with the old one, anybody's for whoever may update users. It ends all
-// refresh tokens and sessions of that user. Denied: the old password is wrong. Invalid: the new one breaks the rule.
+// refresh tokens and sessions of that user. Denied: the old password is wrong. TooMany: so were too many before. Invalid:
+// the new one breaks the rule.
 func (s *Service) SetPassword(ctx context.Context, c Caller, id int64, old, fresh secret.Text) error {
 	var hash string
 	var user store.User
@@ -220,7 +221,7 @@ func (s *Service) SetPassword(ctx context.Context, c Caller, id int64, old, fres
 				return errs.New(errs.Precondition, "the password of user %q is not kept here", user.Name).WithHint("change it where the user comes from")
 			}
 			if own {
-				if err := s.checkOld(ctx, user, old); err != nil {
+				if err := s.checkOld(ctx, c, user, old); err != nil {
 					return err
 				}
 			}
@@ -231,12 +232,22 @@ func (s *Service) SetPassword(ctx context.Context, c Caller, id int64, old, fres
 	})
 }
 
-func (s *Service) checkOld(ctx context.Context, u store.User, old secret.Text) error {
-	verdict, err := s.hasher.Verify(ctx, u.PasswordHash, old)
+func (s *Service) checkOld(ctx context.Context, c Caller, u store.User, old secret.Text) error {
+	check := func(ctx context.Context) (bool, error) {
+		verdict, err := s.hasher.Verify(ctx, u.PasswordHash, old)
+		return verdict.Match, err
+	}
+	var ok bool
+	var err error
+	if s.lockout != nil {
+		ok, err = s.lockout.Check(ctx, auth.Credential{Name: u.Name, Secret: old, Remote: c.Remote}, check)
+	} else {
+		ok, err = check(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if !verdict.Match {
+	if !ok {
 		return errs.New(errs.Denied, "the old password is wrong").WithHint("give the password that you sign in with now")
 	}
 	return nil

@@ -125,7 +125,7 @@ func badQuery(format string, args ...any) *errs.Error {
 // clip shortens what a client sent before it is quoted in an error.
 func clip(s string) string {
 	if len(s) > 80 {
-		return s[:80] + "…"
+		return strings.ToValidUTF8(s[:80], "") + "…"
 	}
 	return s
 }

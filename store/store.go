@@ -175,6 +175,9 @@ type PersonalAccessToken struct {
 	ExpiresAt    time.Time // zero: never
 	LastUsedAt   time.Time // zero: not yet
 	LastUsedFrom string    // the address
+
+	// UserAsOf is when the user's record was last changed as it was authenticated; it is not kept. Zero: not known.
+	UserAsOf time.Time
 }
 
 // Alive reports whether the token may still be used.
@@ -350,7 +353,8 @@ type RefreshTokens interface {
 // PersonalAccessTokens keeps personal access tokens.
 type PersonalAccessTokens interface {
 	// CreatePersonalAccessToken keeps a new token, and clears away those of its user that have ended by its CreatedAt.
-	// Conflict: the name or the id is taken. Precondition: the user has most tokens already.
+	// Conflict: the name or the id is taken, or the user is not as it was at t.UserAsOf. Precondition: the user has most
+	// tokens already.
 	CreatePersonalAccessToken(ctx context.Context, t PersonalAccessToken, most int) (PersonalAccessToken, error)
 	PersonalAccessToken(ctx context.Context, id string) (PersonalAccessToken, error)
 	ListPersonalAccessTokens(ctx context.Context, f Filter) iter.Seq2[PersonalAccessToken, error]

@@ -49,7 +49,7 @@ func (p devicePages) look(ctx context.Context, v *Visit) (Answer, error) {
 		return deviceForm(typed, err), nil
 	}
 	return Answer{Page: "device", Title: deviceTitle, Data: deviceView{
-		Waiting: &c, UserCode: auth.FormatUserCode(c.UserCode), API: c.Service == auth.APIService, Elsewhere: c.Remote != v.Remote,
+		Waiting: &c, UserCode: auth.FormatUserCode(c.UserCode), API: c.Service == auth.APIService, Elsewhere: !c.At(v.Remote),
 	}}, nil
 }
 

@@ -5,24 +5,30 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/auth"
-	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 )
 
 // newLockout counts what fails before all kinds of credentials. What the memory knows passes it.
 func (s *system) newLockout(login auth.Login, memory auth.Memory, chain auth.Chain) *auth.Lockout {
-	return auth.NewLockout(lockoutConfig(s.cfg.Lockout, chain), auth.LockoutDeps{
+	return auth.NewLockout(s.lockoutConfig(chain), auth.LockoutDeps{
 		Next: login, Strong: login.Unguessable, Memory: memory, Store: s.store, Now: time.Now, Log: s.log,
 	})
 }
 
-func lockoutConfig(l settings.Lockout, chain auth.Chain) auth.LockoutConfig {
+func (s *system) lockoutConfig(chain auth.Chain) auth.LockoutConfig {
+	l, robots := s.cfg.Lockout, robotdb.NewNames(s.cfg.Robot.Prefix)
 	rule := func(limit int) auth.LockRule {
 		return auth.LockRule{Limit: limit, First: l.First, Max: l.Max, Forget: l.Forget}
 	}
 	return auth.LockoutConfig{
 		Account: rule(l.AccountFailures), Address: rule(l.AddressFailures), Trusted: networks(l.Trusted),
-		AccountOf: func(name string) string { return store.LoginKey(chain.Account(name)) },
+		AccountOf: func(name string) string {
+			if short, ok := robots.Cut(name); ok { // robot~ci and robot$ci are one
+				return store.LoginKey(robots.Full(short))
+			}
+			return store.LoginKey(chain.Account(name))
+		},
 	}
 }
 

@@ -48,6 +48,46 @@ func TestServersShareLocks(t *testing.T) {
 	}
 }
 
+// A robot is one account, whichever of its prefixes is presented: a secret that somebody chose can be guessed at.
+func TestRobotsAreLockedOnce(t *testing.T) {
+	s := startSystem(t, map[string]string{"lockout.first": "30m", "robot.prefix": "Bot~"})
+	names := []string{"bot~ci", "robot~ci", "robot$ci", "ROBOT~CI", "BOT~ci", "robot$Ci"}
+	for i, name := range names {
+		want := http.StatusUnauthorized
+		if i == 5 {
+			want = http.StatusTooManyRequests
+		}
+		if w := s.call(t, name, fmt.Sprint("Guess-", i), http.MethodGet, "/service/token?service=sealock", ""); w.Code != want {
+			t.Errorf("guess %d, at %s = %d %s, want %d", i, name, w.Code, w.Body, want)
+		}
+	}
+}
+
+// Whoever has a stolen token can't find the password out where it is changed.
+func TestOldPasswordIsGuessedAt(t *testing.T) {
+	s := startSystem(t, map[string]string{"lockout.first": "30m"})
+	_, user := withAlice(t, s)
+	_, token := makePAT(t, s, "alice", "wonderland-1", `{"name":"stolen"}`)
+	change := func(old string, want int) {
+		t.Helper()
+		body := fmt.Sprintf(`{"old_password":%q,"new_password":"wonderland-2"}`, old)
+		if w := s.call(t, "alice", token, http.MethodPut, "/api/v2.0"+user+"/password", body); w.Code != want {
+			t.Errorf("a change of the password with the old one %s = %d %s, want %d", old, w.Code, w.Body, want)
+		}
+	}
+	for i := range 5 {
+		change(fmt.Sprint("guess-", i), http.StatusForbidden)
+	}
+	change("wonderland-1", http.StatusTooManyRequests)
+	for l, err := range s.store.ListLockouts(t.Context(), time.Now(), store.Filter{Subject: "alice"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.api(t, http.MethodDelete, "/lockouts/"+l.ID, "", http.StatusOK)
+	}
+	change("wonderland-1", http.StatusOK)
+}
+
 // badWorld has the database, a file and a command for sources; the command notes how it is called.
 func badWorld(t *testing.T) (s *system, calls string) {
 	t.Helper()

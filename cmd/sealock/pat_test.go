@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/testkit"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/patdb"
 )
@@ -192,4 +193,22 @@ func TestPATOfAnotherSourcesUser(t *testing.T) {
 	if _, err := login.Authenticate(t.Context(), auth.Credential{Name: "bob", Secret: key.Text}); !errors.Is(err, auth.ErrBadCredential) {
 		t.Errorf("a token of who is gone from the source = %v, want ErrBadCredential", err)
 	}
+}
+
+// TestPATOfAnOldPassword holds that a password which another server remembers for a while, but was changed, makes no
+// token: it would outlive the change for months.
+func TestPATOfAnOldPassword(t *testing.T) {
+	database := testkit.Postgres(t).Database(t)
+	a, b := startSystem(t, map[string]string{"store.url": database}), startSystem(t, map[string]string{"store.url": database})
+	_, user := withAlice(t, a)
+	const tokens = "/api/v2.0/personal-access-tokens"
+	if w := b.call(t, "alice", "wonderland-1", "GET", tokens, ""); w.Code != http.StatusOK {
+		t.Fatalf("a login at the other server = %d %s", w.Code, w.Body)
+	}
+	a.api(t, "PUT", user+"/password", `{"new_password":"wonderland-2"}`, http.StatusOK)
+	w := b.call(t, "alice", "wonderland-1", "POST", tokens, `{"name":"mine"}`)
+	if w.Code == http.StatusCreated {
+		t.Errorf("a token of the password of before, at the other server = %d, want none", w.Code)
+	}
+	makePAT(t, a, "alice", "wonderland-2", `{"name":"mine"}`)
 }

@@ -22,11 +22,7 @@ func (s *system) openOIDC(src settings.Source) (*oidc.Source, error) {
 	if !ok {
 		return nil, fmt.Errorf("settings of the type %T for a source that needs %T", src.Config, cfg)
 	}
-	box, err := s.dir.box()
-	if err != nil {
-		return nil, err
-	}
-	return oidc.Open(cfg, oidc.Deps{Name: src.Name, Records: s.store, Box: box, Log: s.log.With("source", src.Name), Now: time.Now})
+	return oidc.Open(cfg, oidc.Deps{Name: src.Name, Records: s.store, Box: s.box, Log: s.log.With("source", src.Name), Now: time.Now})
 }
 
 // box is what small secrets are sealed with that are kept elsewhere.

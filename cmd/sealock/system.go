@@ -206,6 +206,7 @@ func (s *system) openPolicy(context.Context) (err error) {
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
 		WithSources(s.sources, ldapProbe(s.cfg)).
 		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
+		WithLockout(s.signIn).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -31,12 +32,18 @@ func startSystem(tb testing.TB, flags map[string]string) *system {
 // startLoaded is startSystem for settings that are read from somewhere.
 func startLoaded(tb testing.TB, from settings.Sources) *system {
 	tb.Helper()
+	return startLogged(tb, quiet(), from)
+}
+
+// startLogged is startLoaded with a log that is looked at.
+func startLogged(tb testing.TB, log *slog.Logger, from settings.Sources) *system {
+	tb.Helper()
 	cfg, err := settings.Load(from)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := newSystem(ctx, cfg, quiet())
+	s, err := newSystem(ctx, cfg, log)
 	if err != nil {
 		cancel()
 		tb.Fatal(err)

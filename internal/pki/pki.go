@@ -1,5 +1,5 @@
-// Package pki owns sealock's own certificates: a root that signs, leaves that are signed, and their PEM files. It does
-// not decide which key signs what (auth for tokens, cmd/sealock for TLS).
+// Package pki owns sealock's own certificates: a root that signs, leaves that are signed, and their PEM files; and how a
+// file of CA certificates is read that an operator trusts. It does not decide which key signs what (auth for tokens, cmd/sealock for TLS).
 package pki
 
 import (
@@ -18,6 +18,22 @@ import (
 	"path/filepath"
 	"time"
 )
+
+// Trusted returns the CA certificates in the file that a setting ca_file names; "" is nil, which stands for the system's.
+func Trusted(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil //nolint:nilnil // as crypto/tls has it
+	}
+	text, err := os.ReadFile(caFile) //nolint:gosec // the operator chose the file
+	if err != nil {
+		return nil, fmt.Errorf("reading ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", caFile)
+	}
+	return pool, nil
+}
 
 // skew is how far certificates are dated back, for machines whose clock is behind.
 const skew = time.Hour

@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
 )
 
@@ -27,17 +26,11 @@ type httpHook struct {
 }
 
 func newHTTPHook(cfg Config) (*httpHook, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CAFile != "" {
-		text, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", cfg.CAFile)
-		}
+	roots, err := pki.Trusted(cfg.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	if cfg.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
 		if err != nil {

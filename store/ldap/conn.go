@@ -3,15 +3,15 @@ package ldap
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/sealock/sealock/internal/pki"
 )
 
 func joinHostPort(host, port string) string { return net.JoinHostPort(host, port) }
@@ -33,15 +33,9 @@ func newDialer(cfg Config) (*dialer, error) {
 		}
 		d.servers = append(d.servers, s)
 	}
-	if cfg.CAFile != "" {
-		text, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
-		d.tls.RootCAs = x509.NewCertPool()
-		if !d.tls.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", cfg.CAFile)
-		}
+	var err error
+	if d.tls.RootCAs, err = pki.Trusted(cfg.CAFile); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

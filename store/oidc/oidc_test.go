@@ -97,10 +97,13 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		i.answer(w, http.StatusOK, doc)
 	case "/keys":
-		pub := i.key.PublicKey
+		point, err := i.key.PublicKey.Bytes() // SEC 1: 4, x, y
+		if err != nil {
+			i.t.Error(err)
+		}
 		b64 := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 		i.answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
-			"kty": "EC", "crv": "P-256", "kid": "k", "use": "sig", "alg": "ES256", "x": b64(pub.X.FillBytes(make([]byte, 32))), "y": b64(pub.Y.FillBytes(make([]byte, 32))),
+			"kty": "EC", "crv": "P-256", "kid": "k", "use": "sig", "alg": "ES256", "x": b64(point[1:33]), "y": b64(point[33:]),
 		}}})
 	case "/info":
 		i.answer(w, http.StatusOK, i.info)

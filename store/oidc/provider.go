@@ -3,13 +3,11 @@ package oidc
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -17,6 +15,7 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
 )
 
@@ -34,17 +33,11 @@ type provider struct {
 // newClient returns a client for a provider: it waits for no more than the timeout, reads no more than it must, and goes
 // where it was told and nowhere else.
 func newClient(caFile string, timeout time.Duration) (*http.Client, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		text, err := os.ReadFile(caFile) //nolint:gosec // the operator chose the file
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", caFile)
-		}
+	roots, err := pki.Trusted(caFile)
+	if err != nil {
+		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return clientWith(conf, timeout, nil), nil
 }
 

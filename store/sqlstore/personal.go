@@ -141,6 +141,9 @@ func (s *Store) CreatePersonalAccessToken(ctx context.Context, t store.PersonalA
 		if row.UserName, err = s.roomForPersonal(ctx, tx, row, most); err != nil {
 			return err
 		}
+		if err := s.unchanged(ctx, tx, row.UserName, t.UserID, t.UserAsOf); err != nil {
+			return err
+		}
 		_, err = tx.NewInsert().Model(&row).Exec(ctx)
 		return err
 	})

@@ -91,6 +91,11 @@ func refusedPersonalTokens(t *testing.T, s store.Store) {
 		_, err := s.CreatePersonalAccessToken(ctx, tok, most)
 		kind(t, "CreatePersonalAccessToken with "+row.name, err, row.want)
 	}
+	stale := personal("two", alice)
+	stale.UserAsOf = alice.UpdatedAt
+	must[store.User](t, "UpdateUser")(s.UpdateUser(ctx, alice.ID, func(u *store.User) error { u.PasswordHash = "changed"; return nil }))
+	_, err := s.CreatePersonalAccessToken(ctx, stale, most)
+	kind(t, "CreatePersonalAccessToken of a user that was changed since", err, errs.Conflict)
 	tok := personal("bobs", bob)
 	tok.Name = "one"
 	makePersonal(t, s, tok) // names are each user's own
@@ -98,7 +103,7 @@ func refusedPersonalTokens(t *testing.T, s store.Store) {
 	for _, id := range []string{"two", "three", "four"} {
 		makePersonal(t, s, personal(id, alice))
 	}
-	_, err := s.CreatePersonalAccessToken(ctx, personal("five", alice), most)
+	_, err = s.CreatePersonalAccessToken(ctx, personal("five", alice), most)
 	kind(t, "CreatePersonalAccessToken beyond the most", err, errs.Precondition)
 	late := personal("five", alice)
 	late.Name, late.CreatedAt, late.ExpiresAt = "one", when(600), when(700)

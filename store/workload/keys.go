@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +20,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/sealock/sealock/internal/pki"
 )
 
 // Limits of an issuer's keys.
@@ -65,17 +66,11 @@ type keyState struct {
 }
 
 func newKeySet(source keySource, log *slog.Logger, now func() time.Time) (*keySet, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if source.caFile != "" {
-		text, err := os.ReadFile(source.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca_file %q holds no certificate in PEM form", source.caFile)
-		}
+	roots, err := pki.Trusted(source.caFile)
+	if err != nil {
+		return nil, err
 	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return &keySet{source: source, log: log.With("issuer", source.issuer), now: now, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
