@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,7 @@ type Engine struct {
 	log      *slog.Logger
 	poll     time.Duration
 	debounce time.Duration
-	cached   int
+	now      func() time.Time
 
 	current atomic.Pointer[generation] // replaced as a whole by Reload
 
@@ -58,13 +59,13 @@ func WithPoll(d time.Duration) Option { return func(e *Engine) { e.poll = d } }
 // WithDebounce sets how long the files must stay as they are before a change is loaded. The default is 200 ms.
 func WithDebounce(d time.Duration) Option { return func(e *Engine) { e.debounce = d } }
 
-// WithCacheSize sets how many decisions are remembered. The default is 32,768; 0 remembers none.
-func WithCacheSize(n int) Option { return func(e *Engine) { e.cached = n } }
+// WithClock sets the clock that conditions on the time are held against. The default is the machine's.
+func WithClock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
 
 // Open loads the policy in dir (see [WriteDefault]). The error, of kind Invalid or NotFound, says which line is wrong
 // and what to do; a policy with a fault is never half in force.
 func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
-	e := &Engine{dir: dir, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, cached: 1 << 15}
+	e := &Engine{dir: dir, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now}
 	for _, opt := range opts {
 		opt(e)
 	}
@@ -100,16 +101,23 @@ func (e *Engine) Authorize(ctx context.Context, sub auth.Subject, requested auth
 func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
 
 // Decide answers a question of the REST API. In a project the rules' patterns are held against the project's name,
-// for the resource "repository", too; at system level against [SystemLevel].
+// or, where one is named, the repository's; at system level against [SystemLevel].
 func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
 	a := e.asker(sub)
-	question := auth.Question{Project: access.Project, Resource: access.Resource, Action: access.Action}
+	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: access.Action}
 	if access.Project == "" {
 		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
 	}
 	// SystemLevel is no project: a project's members must not reach what is above it by way of a name.
 	if access.Project == SystemLevel {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
+	}
+	name := access.Project
+	if access.Repository != "" {
+		if project, ok := auth.Project(access.Repository); !ok || project != access.Project || !auth.ValidRepository(access.Repository) {
+			return auth.Ruling{Reason: fmt.Sprintf("%q does not name a repository in project %q", access.Repository, access.Project)}, nil
+		}
+		name = access.Repository
 	}
 	exists, err := a.enter(ctx, access.Project)
 	if err != nil {
@@ -118,12 +126,21 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 	if !exists {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
 	}
-	return a.rule(key{who: a.who, resource: access.Resource, name: access.Project, action: access.Action}, question)
+	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: access.Action}, question)
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {
 	g := e.current.Load()
-	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub)}
+	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub), at: moment{addr: addressOf(sub.Remote), now: e.now()}}
+}
+
+// addressOf reads an address; one that can't be read is not known.
+func addressOf(text string) netip.Addr {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
 }
 
 func noSuchProject(name string) string { return fmt.Sprintf("project %q does not exist", name) }

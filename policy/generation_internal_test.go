@@ -4,29 +4,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-	"unsafe"
 )
-
-// TestCacheKeepsNoRequest wants the cache to hold a copy of a name: a client may send one short name within 64 KiB.
-func TestCacheKeepsNoRequest(t *testing.T) {
-	g, findings, err := compile(defaultSource(), 16)
-	if err != nil || len(findings) != 0 {
-		t.Fatalf("compile(default) = %v, %v, want no finding", findings, err)
-	}
-	request := strings.Repeat("x", 100) + "repository:team/app:pull"
-	name := request[111:119]
-	if _, err := g.decide(key{resource: "repository", name: name, action: "pull"}); err != nil {
-		t.Fatal(err)
-	}
-	for k := range g.cache.All() {
-		if k.name != "team/app" || unsafe.StringData(k.name) == unsafe.StringData(name) {
-			t.Errorf("cached name %q is the request's own memory = %v, want a copy of team/app", k.name, k.name == name)
-		}
-	}
-}
 
 // TestSettle wants files to be loaded only when two looks in a row see the same.
 func TestSettle(t *testing.T) {

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"github.com/casbin/casbin/v2"
 
 	"github.com/sealock/sealock/internal/errs"
 )
@@ -86,45 +87,54 @@ func unreadable(path string, err error) error {
 }
 
 // compile makes a policy of its text. The findings say why it can't be, or what is doubtful about it.
-func compile(src source, cacheSize int) (*generation, []Finding, error) {
+func compile(src source) (*generation, []Finding, error) {
 	rules := readRules(src.file, src.rules)
-	g := index(rules)
+	g := number(rules)
 	m, findings := parseModel(ModelFile, src.model, g.functions())
 	findings = append(findings, rules.faults...)
 	if len(faults(findings)) > 0 {
 		return nil, findings, nil
 	}
-	var err error
-	if g.enforcer, err = newEnforcer(m, rules.rules, g.functions()); err != nil {
-		return nil, findings, err
-	}
-	if cacheSize > 0 {
-		if g.cache, err = otter.New(&otter.Options[key, *verdict]{MaximumSize: cacheSize}); err != nil {
-			return nil, findings, fmt.Errorf("making the decision cache: %w", err)
-		}
-	}
+	g.enforcer = sync.OnceValues(func() (*casbin.Enforcer, error) { return g.newEnforcer(m) })
 	g.loadedAt, g.text, g.sum = time.Now(), Text{Model: string(src.model), Rules: string(src.rules)}, src.fingerprint()
-	return g, findings, g.probe()
+	if ownMatcher(m) {
+		g.index = newIndex(g, g.list)
+		return g, findings, nil
+	}
+	if err := g.probe(); err != nil {
+		return g, findings, err
+	}
+	return g, append(findings, Finding{
+		File: ModelFile, Line: lineOf(src.model, "m"), What: "the matcher is another one than sealock's: each decision reads all rules", Warning: true,
+		Remedy: "put the default one back, unless you need what it can't do",
+	}), nil
 }
 
-// probe asks one question, so that a matcher that fails does so now and not on the first request.
+// probe asks what the first rule is about, so that a matcher that fails does so now and not on the first request.
 func (g *generation) probe() error {
-	_, err := g.enforce(key{who: roleSet{}.with(roleAnonymous), resource: "repository", name: "project/name", action: "pull"})
+	r := g.list[0] // a policy without rules is a fault
+	k := key{who: roleSet{}.with(roleAnonymous), resource: r.resource, name: r.pattern.name, action: r.list[0]}
+	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
+		k.who.user = g.users[user]
+	} else {
+		k.who = k.who.with(g.roles[r.who])
+	}
+	_, err := g.enforce(k, moment{now: g.loadedAt})
 	return err
 }
 
-// index numbers the roles and users of a ruleset and compiles its patterns.
-func index(s ruleset) *generation {
+// number gives the roles and users of a ruleset their numbers and collects its patterns.
+func number(s ruleset) *generation {
 	g := &generation{
 		rules: make(map[string]*rule, len(s.rules)), grants: map[string][]grant{},
 		roles: map[string]roleID{}, memberRoles: map[string]roleID{}, users: map[string]uint32{},
-		patterns: map[string]pattern{}, actions: map[string][]string{}, members: len(s.grants),
+		members: len(s.grants), list: s.rules,
 	}
 	for _, name := range builtinRoles() {
-		g.number(name)
+		g.numberRole(name)
 	}
 	for _, r := range s.rules {
-		g.indexRule(r)
+		g.numberRule(r)
 	}
 	for _, gr := range s.grants {
 		// A role that no rule names would only make keys differ.
@@ -136,26 +146,20 @@ func index(s ruleset) *generation {
 	return g
 }
 
-func (g *generation) indexRule(r *rule) {
+func (g *generation) numberRule(r *rule) {
 	g.rules[strconv.Itoa(r.line)] = r
 	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
 		if _, known := g.users[user]; !known {
 			g.users[user] = uint32(len(g.users) + 1) //nolint:gosec // a file of maxFileSize has fewer lines
 		}
-	} else if id := g.number(r.who); r.byMembership {
+	} else if id := g.numberRole(r.who); r.byMembership {
 		g.memberRoles[r.who] = id
-	}
-	if _, known := g.patterns[r.name]; !known {
-		g.patterns[r.name], _ = newPattern(r.name)
-	}
-	if _, known := g.actions[r.actions]; !known {
-		g.actions[r.actions] = strings.Split(r.actions, "|")
 	}
 	g.anonymous = g.anonymous || r.allow && (r.who == whoAnonymous || r.who == whoPublic)
 }
 
-// number returns a role's id, a new one where it has none.
-func (g *generation) number(name string) roleID {
+// numberRole returns a role's id, a new one where it has none.
+func (g *generation) numberRole(name string) roleID {
 	id, ok := g.roles[name]
 	if !ok {
 		id = roleID(len(g.roleNames)) //nolint:gosec // a file of maxFileSize has fewer lines
@@ -185,7 +189,7 @@ func CheckText(t Text) []Finding {
 }
 
 func check(src source) []Finding {
-	_, findings, err := compile(src, 0)
+	_, findings, err := compile(src)
 	if err != nil {
 		findings = append(findings, Finding{File: ModelFile, What: err.Error(), Remedy: defaultRemedy})
 	}

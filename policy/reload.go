@@ -52,7 +52,7 @@ func (e *Engine) load(src source) (Report, error) {
 	e.tried = sum
 	e.mu.Unlock()
 
-	g, findings, err := compile(src, e.cached)
+	g, findings, err := compile(src)
 	report := Report{Findings: findings}
 	if bad := faults(findings); err == nil && len(bad) > 0 {
 		err = refusal(bad)
