@@ -104,7 +104,7 @@ func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
 // or, where one is named, the repository's; at system level against [SystemLevel].
 func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
 	a := e.asker(sub)
-	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: access.Action}
+	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: permitted(access.Action)}
 	if access.Project == "" {
 		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
 	}
@@ -132,6 +132,15 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 func (e *Engine) asker(sub auth.Subject) asker {
 	g := e.current.Load()
 	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub), at: moment{addr: addressOf(sub.Remote), now: e.now()}}
+}
+
+// permitted returns the action that permissions know: who is permitted to push is permitted to overwrite. To part the two
+// is for the rules.
+func permitted(action string) string {
+	if action == "overwrite" {
+		return string(auth.ActionPush)
+	}
+	return action
 }
 
 // addressOf reads an address; one that can't be read is not known.
