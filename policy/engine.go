@@ -25,6 +25,8 @@ type Standing struct {
 // that nothing is decided.
 type Membership interface {
 	Standing(ctx context.Context, sub auth.Subject, project string) (Standing, error)
+	// Origins says where the roles of a Standing come from. It is asked for explanations only.
+	Origins(ctx context.Context, sub auth.Subject, project string) ([]Origin, error)
 }
 
 // Engine answers what subjects may do by the policy in a directory. It is safe for concurrent use.
