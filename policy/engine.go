@@ -102,10 +102,13 @@ func (e *Engine) Authorize(ctx context.Context, sub auth.Subject, requested auth
 // AnonymousAllowed reports whether any rule allows something to subjects that present no credential.
 func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
 
-// Decide answers a question of the REST API. In a project the rules' patterns are held against the project's name,
-// or, where one is named, the repository's; at system level against [SystemLevel].
+// Decide answers a question of the REST API or of the front door. In a project the rules' patterns are held against the
+// project's name or, where one is named, the repository's; at system level against [SystemLevel].
 func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
-	a := e.asker(sub)
+	return decide(ctx, e.asker(sub), access)
+}
+
+func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, error) {
 	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: permitted(access.Action)}
 	if access.Project == "" {
 		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
@@ -132,8 +135,8 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {
-	g := e.current.Load()
-	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub), at: moment{addr: addressOf(sub.Remote), now: e.now()}}
+	d := Draft{e.current.Load()}
+	return d.asker(e.members, sub, e.now())
 }
 
 // permitted returns the action that permissions know: who is permitted to push is permitted to overwrite. To part the two

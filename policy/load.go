@@ -180,13 +180,7 @@ func Check(path string) []Finding {
 }
 
 // CheckText is [Check] for a policy that is in no file. An empty model stands for the default one.
-func CheckText(t Text) []Finding {
-	src := source{model: []byte(t.Model), rules: []byte(t.Rules), file: PolicyFile}
-	if t.Model == "" {
-		src.model = embedded(ModelFile)
-	}
-	return check(src)
-}
+func CheckText(t Text) []Finding { return check(textSource(t)) }
 
 func check(src source) []Finding {
 	_, findings, err := compile(src)

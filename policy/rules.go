@@ -39,6 +39,7 @@ func readRules(file string, data []byte) ruleset {
 		s.fault(0, "the file holds no rule", "nobody could do anything: write a rule, or move the file away and start sealock again: it writes the default where a file is missing")
 	}
 	s.checkRoles()
+	s.doubtCovered()
 	slices.SortStableFunc(s.faults, func(a, b Finding) int { return a.Line - b.Line })
 	return s
 }
