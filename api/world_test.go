@@ -341,3 +341,5 @@ type records struct{ *userdb.Source }
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)
 }
+
+func (m membership) Origins(context.Context, auth.Subject, string) ([]policy.Origin, error) { return nil, nil }

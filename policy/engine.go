@@ -29,9 +29,19 @@ type Membership interface {
 	Origins(ctx context.Context, sub auth.Subject, project string) ([]Origin, error)
 }
 
-// Engine answers what subjects may do by the policy in a directory. It is safe for concurrent use.
+// Source is where a policy is kept. A [Dir] is one.
+type Source interface {
+	// Read returns the policy as it is kept now. NotFound, Invalid: it is missing, or can't be read.
+	Read(ctx context.Context) (Text, error)
+	// Write replaces it. Conflict: it can't be written from here; the hint says how it is changed.
+	Write(ctx context.Context, t Text) error
+	// String says where it is, for people.
+	String() string
+}
+
+// Engine answers what subjects may do by the policy in a source. It is safe for concurrent use.
 type Engine struct {
-	dir      string
+	source   Source
 	members  Membership
 	log      *slog.Logger
 	poll     time.Duration
@@ -64,14 +74,19 @@ func WithDebounce(d time.Duration) Option { return func(e *Engine) { e.debounce 
 // WithClock sets the clock that conditions on the time are held against. The default is the machine's.
 func WithClock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
 
-// Open loads the policy in dir (see [WriteDefault]). The error, of kind Invalid or NotFound, says which line is wrong
-// and what to do; a policy with a fault is never half in force.
+// Open loads the policy in a folder (see [WriteDefault]). See [OpenSource].
 func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
-	e := &Engine{dir: dir, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now}
+	return OpenSource(context.Background(), Dir(dir), members, log, opts...)
+}
+
+// OpenSource loads the policy. The error, of kind Invalid or NotFound, says which line is wrong
+// and what to do; a policy with a fault is never half in force.
+func OpenSource(ctx context.Context, src Source, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
+	e := &Engine{source: src, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now}
 	for _, opt := range opts {
 		opt(e)
 	}
-	if _, err := e.Reload(context.Background()); err != nil {
+	if _, err := e.Reload(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil

@@ -27,16 +27,16 @@ func TestSettle(t *testing.T) {
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
 	write("p, guest, repository, **, pull, allow\n")
-	seen := e.settle(fingerprint{}, again)
+	seen := e.settle(t.Context(), fingerprint{}, again)
 	if got := e.Status().Fingerprint; got != before {
 		t.Errorf("Fingerprint after one look = %s, want %s", got, before)
 	}
 	write("p, guest, repository, **, pull, allow\np, guest, tag, **, list, allow\n")
-	seen = e.settle(seen, again)
+	seen = e.settle(t.Context(), seen, again)
 	if got := e.Status().Fingerprint; got != before {
 		t.Errorf("Fingerprint after two looks that differ = %s, want %s", got, before)
 	}
-	e.settle(seen, again)
+	e.settle(t.Context(), seen, again)
 	if got := e.Status().Rules; got != 2 {
 		t.Errorf("Rules after two equal looks = %d, want 2", got)
 	}

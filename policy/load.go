@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ import (
 	"github.com/casbin/casbin/v2"
 
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/pki"
 )
 
 // The files of a policy.
@@ -29,6 +32,41 @@ const maxFileSize = 128 << 20
 
 // fingerprint tells one content of the two files from another.
 type fingerprint [sha256.Size]byte
+
+// String returns as much of it as tells policies apart.
+func (f fingerprint) String() string { return hex.EncodeToString(f[:8]) }
+
+// Dir is a folder with the two files of a policy.
+type Dir string
+
+// String returns the path.
+func (d Dir) String() string { return string(d) }
+
+// Read reads the files.
+func (d Dir) Read(context.Context) (Text, error) {
+	src, err := readSource(string(d))
+	return Text{Model: string(src.model), Rules: string(src.rules)}, err
+}
+
+// Write replaces the files whose text is another one, each in one step. Conflict: the folder can't be written, as when it
+// is a mounted ConfigMap.
+func (d Dir) Write(ctx context.Context, t Text) error {
+	kept, err := d.Read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, old, text string }{{ModelFile, kept.Model, t.Model}, {PolicyFile, kept.Rules, t.Rules}} {
+		if f.old == f.text {
+			continue
+		}
+		path := filepath.Join(string(d), f.name)
+		if err := pki.WriteFile(path, []byte(f.text), 0o600); err != nil {
+			return errs.New(errs.Conflict, "the policy is kept in %s, which can't be written from here", path).
+				WithHint("change it where it comes from (a ConfigMap, a repository), or make the folder writable for the user who runs sealock").Because(err)
+		}
+	}
+	return nil
+}
 
 // Text is a policy as it stands in its files.
 type Text struct {

@@ -357,3 +357,15 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 	}
 	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles}, nil
 }
+
+func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {
+	st, err := m.directory.Standing(ctx, sub, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking up members of %s: %w", name, err)
+	}
+	var origins []policy.Origin
+	for _, role := range st.Roles {
+		origins = append(origins, policy.Origin{Role: role, From: "member list"})
+	}
+	return origins, nil
+}
