@@ -8,6 +8,7 @@ MAKEFLAGS     += --no-print-directory
 BIN     := $(CURDIR)/bin
 TOOLS   := $(CURDIR)/.tools/bin
 SEALOCK := $(BIN)/sealock
+HELPER  := $(BIN)/docker-credential-sealock
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
@@ -33,8 +34,9 @@ run: build ## Build sealock and run it here; ARGS="--listen :8080" for flags
 	@exec $(SEALOCK) serve $(ARGS)
 
 .PHONY: build
-build: ## Build bin/sealock, a static binary
+build: ## Build bin/sealock and bin/docker-credential-sealock, static binaries
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(SEALOCK) ./cmd/sealock
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(HELPER) ./cmd/docker-credential-sealock
 
 .PHONY: test
 test: unit fuzz-short e2e ## Run all tests, with everything they need installed first

@@ -25,6 +25,7 @@ type Deps struct {
 	Policy       PolicyAdmin
 	Repositories RepositorySearch
 	Health       HealthCheck
+	ProviderPing ProviderPing
 	Info         Info
 	Decider      auth.Decider
 	Recorder     audit.Recorder

@@ -77,6 +77,9 @@ type Component struct {
 	Healthy bool
 }
 
+// ProviderPing reports whether an OpenID Connect provider answers at a URL. It keeps nothing and shows nothing.
+type ProviderPing func(ctx context.Context, issuer string, verifyCertificate bool) error
+
 // Info is what GET /systeminfo tells besides what a request's origin and the policy do.
 type Info struct {
 	Version string // of this program

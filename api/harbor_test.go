@@ -163,7 +163,7 @@ func TestMembers(t *testing.T) {
 	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_user":{"username":"gwen"}}`), 409, "adding gwen again")
 	w.want(w.as(alice, "POST", path, `{"role_id":9,"member_user":{"username":"bob"}}`), 400, "adding bob with a role that there is not")
 	w.want(w.as(alice, "POST", path, `{"role_id":2}`), 400, "adding no one")
-	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_group":{"group_name":"devs"}}`), 400, "adding a group")
+	w.want(w.as(alice, "POST", path, `{"role_id":2,"member_group":{"group_name":"devs"}}`), 404, "adding a group that there is not")
 	byNumber := fmt.Sprintf(`{"role_id":3,"member_user":{"user_id":%d}}`, w.users[bob].ID)
 	w.want(w.as(alice, "POST", path, byNumber), 400, "adding by number as somebody who may not list users")
 	w.want(w.as(admin, "POST", path, byNumber), 201, "adding bob by number")
@@ -273,5 +273,19 @@ func TestGeneratedClient(t *testing.T) {
 	missing, err := c.GetProjectWithResponse(t.Context(), "nope", nil)
 	if err != nil || missing.JSON404 == nil || missing.JSON404.Errors[0].Code != "NOT_FOUND" {
 		t.Errorf("GetProject(nope) = %+v, %v, want the error NOT_FOUND", missing, err)
+	}
+}
+
+// TestPingOIDC holds that only an administrator can have the server ask around, and that nothing of the answer shows.
+func TestPingOIDC(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const path = "/api/v2.0/system/oidc/ping"
+	w.want(w.as(admin, "POST", path, `{"url":"https://id.example.com"}`), 200, "a provider")
+	w.want(w.as(admin, "POST", path, `{"url":"https://id.example.com","verify_cert":true}`), 200, "a provider, verified")
+	w.want(w.as(admin, "POST", path, `{"verify_cert":true}`), 400, "no URL")
+	w.want(w.as(alice, "POST", path, `{"url":"https://id.example.com"}`), 403, "asking as a user")
+	if got := w.want(w.as(admin, "POST", path, `{"url":"https://elsewhere.example.com"}`), 400, "nobody there"); strings.Contains(got.body, "canary") {
+		t.Errorf("the answer shows what went wrong behind it: %s", got.body)
 	}
 }

@@ -71,8 +71,8 @@ func (w *world) wantRefused(op operation, name string) {
 func (w *world) wantServed(op operation, name string) {
 	w.t.Helper()
 	got := w.try(op, name)
-	absent := got.status == http.StatusNotFound && op.OperationID != "revokeRefreshToken" // others' are not there
-	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)         // asks for a private one
+	absent := got.status == http.StatusNotFound && !slices.Contains([]string{"revokeRefreshToken", "revokePersonalAccessToken"}, op.OperationID) // others' are not there
+	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)                                                                // asks for a private one
 	if !notMine && (got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || absent) {
 		w.t.Errorf("%s as %q = %d %s, want it to be served", op, name, got.status, got.body)
 	}
@@ -86,17 +86,26 @@ func (w *world) try(op operation, name string) answer {
 		example, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
 		body = string(must(w.t, example, err))
 	}
+	if op.OperationID == "createPersonalAccessToken" && name != nobody { // no access token is good for it
+		return w.send(op.method, w.path(op), body, "Authorization", basic(name, password))
+	}
 	return w.as(name, op.method, w.path(op), body)
 }
 
-// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token.
+// path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token and group, a robot.
 func (w *world) path(op operation) string {
 	w.t.Helper()
+	robot := w.robotID
+	if strings.Contains(op.path, "{project_name_or_id}") {
+		robot = w.teamRobotID
+	}
 	path := strings.NewReplacer(
+		"{robot_id}", strconv.FormatInt(robot, 10),
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
-		"{token_id}", "davestoken",
+		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID,
+		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

@@ -32,16 +32,23 @@ func (h *handlers) AddMember(c echo.Context, ref gen.ProjectRef, params gen.AddM
 }
 
 func newMember(req gen.ProjectMember) (project.NewMember, error) {
+	role := store.Role(req.RoleID)
+	user, group := value(req.MemberUser), groupRef(value(req.MemberGroup))
+	byUser, byGroup := named(user), group.Named()
 	switch {
-	case req.MemberGroup != nil:
-		return project.NewMember{}, errs.New(errs.Invalid, "groups can't be members here").WithHint("add users with member_user")
-	case req.MemberUser == nil || value(req.MemberUser.Username) == "" && value(req.MemberUser.UserID) == 0:
-		return project.NewMember{}, errs.New(errs.Invalid, "the body names no user").WithHint(`write "member_user":{"username":"alice"}`)
+	case byUser && byGroup:
+		return project.NewMember{}, errs.New(errs.Invalid, "the body names a user and a group").WithHint("add two members")
+	case byGroup:
+		return project.NewMember{Group: &group, Role: role}, nil
+	case !byUser:
+		return project.NewMember{}, errs.New(errs.Invalid, "the body names no user or group").
+			WithHint(`write "member_user":{"username":"alice"} or "member_group":{"group_name":"dev"}`)
 	}
-	return project.NewMember{
-		UserName: value(req.MemberUser.Username), UserID: value(req.MemberUser.UserID), Role: store.Role(req.RoleID),
-	}, nil
+	return project.NewMember{UserName: value(user.Username), UserID: value(user.UserID), Role: role}, nil
 }
+
+// named reports whether a user is named at all.
+func named(u gen.UserEntity) bool { return value(u.Username) != "" || value(u.UserID) != 0 }
 
 func (h *handlers) GetMember(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.GetMemberParams) error {
 	return reply(c, func(ctx context.Context, who Caller) (gen.ProjectMemberEntity, error) {
@@ -63,8 +70,12 @@ func (h *handlers) RemoveMember(c echo.Context, ref gen.ProjectRef, mid gen.Memb
 }
 
 func memberOf(m store.Member) gen.ProjectMemberEntity {
-	return gen.ProjectMemberEntity{
+	out := gen.ProjectMemberEntity{
 		ID: m.ID, ProjectID: m.ProjectID, EntityName: m.UserName, EntityID: m.UserID, EntityType: "u",
 		RoleID: int64(m.Role), RoleName: store.RoleNames()[m.Role],
 	}
+	if m.GroupID != 0 {
+		out.EntityName, out.EntityID, out.EntityType = m.GroupName, m.GroupID, "g"
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -140,19 +141,22 @@ func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.
 
 // projectOf writes a project with what the caller is in it.
 func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (gen.Project, error) {
-	role, err := h.Service.RoleIn(ctx, who, p.ID)
+	roles, err := h.Service.RolesIn(ctx, who, p.ID)
 	if err != nil {
 		return gen.Project{}, err
 	}
 	out := gen.Project{
 		ProjectID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OwnerName: p.OwnerName,
-		Togglable:         who.SysAdmin || role == store.RoleProjectAdmin,
-		CurrentUserRoleID: int64(role), CurrentUserRoleIds: []int64{},
-		Metadata:     gen.ProjectMetadata{Public: pointer(strconv.FormatBool(p.Public))},
-		CreationTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
+		Togglable:          who.SysAdmin || slices.Contains(roles, store.RoleProjectAdmin),
+		CurrentUserRoleIds: make([]int64, 0, len(roles)),
+		Metadata:           gen.ProjectMetadata{Public: pointer(strconv.FormatBool(p.Public))},
+		CreationTime:       p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
-	if role != 0 {
+	for _, role := range roles {
 		out.CurrentUserRoleIds = append(out.CurrentUserRoleIds, int64(role))
+	}
+	if len(roles) > 0 {
+		out.CurrentUserRoleID = int64(roles[0]) // the strongest
 	}
 	return out, nil
 }

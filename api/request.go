@@ -44,7 +44,7 @@ func authenticate(d Deps) echo.MiddlewareFunc {
 
 // refuse puts a credential that was not good on record, for those who look for somebody that tries out passwords.
 func (d Deps) refuse(c echo.Context, a asker, err error) error {
-	if !errs.Is(err, errs.Unauthenticated) {
+	if !errs.Is(err, errs.Unauthenticated) && !errs.Is(err, errs.TooMany) {
 		return err
 	}
 	record := audit.Record{
@@ -97,12 +97,19 @@ func (d Deps) bearer(ctx context.Context, token string) (asker, error) {
 	}
 	a.claim = claims.Subject
 	a.who, err = auth.Bearer(ctx, d.Holders, claims)
+	a.who = a.who.EndingBy(claims.ExpiresAt) // nothing that is made with the token may outlive it
 	return a, err
 }
 
 // inOurWords replaces hints that speak of docker login.
 func inOurWords(err error) error {
 	e := errs.As(err)
+	if e.Code == auth.ErrSecondFactor.Code {
+		return e.WithCode("")
+	}
+	if e.Kind == errs.TooMany {
+		return e
+	}
 	if e.Code == auth.ErrInvalidToken.Code {
 		return e.WithHint("ask /service/token for a new one with service=%s", auth.APIService)
 	}

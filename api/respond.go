@@ -47,20 +47,38 @@ func take[B any](c echo.Context, fn func(ctx context.Context, who Caller, body B
 
 // create reads the body, runs fn with it and answers with 201 and the place of what fn made.
 func create[B any](c echo.Context, fn func(ctx context.Context, who Caller, body B) (location string, err error)) error {
-	r, err := asked(c)
+	made, _, err := makeFrom(c, func(ctx context.Context, who Caller, body B) (string, struct{}, error) {
+		location, err := fn(ctx, who, body)
+		return location, struct{}{}, err
+	})
 	if err != nil {
 		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, made)
+	return c.NoContent(http.StatusCreated)
+}
+
+// createAndTell is create with an answer: what is told of a new object this once.
+func createAndTell[B, T any](c echo.Context, fn func(ctx context.Context, who Caller, body B) (location string, told T, err error)) error {
+	made, told, err := makeFrom(c, fn)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, made)
+	return c.JSON(http.StatusCreated, told)
+}
+
+// makeFrom reads the body and runs fn with it.
+func makeFrom[B, T any](c echo.Context, fn func(ctx context.Context, who Caller, body B) (string, T, error)) (location string, told T, err error) {
+	r, err := asked(c)
+	if err != nil {
+		return "", told, err
 	}
 	body, err := bind[B](c.Response(), c.Request())
 	if err != nil {
-		return err
+		return "", told, err
 	}
-	location, err := fn(r.ctx(), r.caller(), body)
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set(echo.HeaderLocation, location)
-	return c.NoContent(http.StatusCreated)
+	return fn(r.ctx(), r.caller(), body)
 }
 
 // list reads which page is wanted, runs fn and answers with what it returns, as show writes it.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -95,6 +96,36 @@ func (h *handlers) SetSysAdmin(c echo.Context, id gen.UserID) error {
 	return take(c, func(ctx context.Context, who Caller, req gen.UserSysAdminFlag) error {
 		return h.Service.SetSysAdmin(ctx, who, id, req.SysadminFlag)
 	}, "sysadmin_flag")
+}
+
+func (h *handlers) GetSecondFactor(c echo.Context) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.SecondFactor, error) {
+		s, err := h.Service.SecondFactorState(ctx, who)
+		return factorOf(s), err
+	})
+}
+
+func (h *handlers) ResetSecondFactor(c echo.Context, id gen.UserID) error {
+	return done(c, func(ctx context.Context, who Caller) error { return h.Service.ResetSecondFactor(ctx, who, id) })
+}
+
+func factorOf(s project.FactorState) gen.SecondFactor {
+	f := gen.SecondFactor{Enabled: s.On, AppSince: timeOrNone(s.AppSince), Passkeys: []gen.Passkey{}, RecoveryCodes: s.RecoveryCodes}
+	for _, p := range s.Passkeys {
+		f.Passkeys = append(f.Passkeys, gen.Passkey{
+			ID: p.ID, Name: p.Name, CreationTime: p.CreatedAt.UTC(), LastUsed: timeOrNone(p.LastUsedAt),
+		})
+	}
+	return f
+}
+
+// timeOrNone leaves out a time that is none.
+func timeOrNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 func userOf(u store.User) gen.UserResp {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,6 +33,7 @@ import (
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
 )
@@ -66,8 +68,12 @@ type world struct {
 	users   map[string]store.User
 	team    store.Project
 	library store.Project
-	gwensID int64 // of gwen's membership
-	log     *bytes.Buffer
+	gwensID int64       // of gwen's membership
+	group   store.Group // with dave in it
+
+	robotID, teamRobotID int64 // a robot at system level, and one of team
+
+	log *bytes.Buffer
 }
 
 func newWorld(t testing.TB) *world {
@@ -120,7 +126,7 @@ func (w *world) build() http.Handler {
 	trail := audit.NewBatcher(w.store, 16)
 	t.Cleanup(trail.Close)
 	hasher := userdb.NewHasher(2)
-	source := userdb.New("database", w.store, hasher)
+	source := grouped{userdb.New("database", w.store, hasher), w.store}
 	root, err := pki.NewRoot("test", time.Now(), time.Hour)
 	must(t, root, err)
 	ring, err := auth.OpenKeyRing(root, noKeys{}, auth.KeyRingConfig{
@@ -131,13 +137,21 @@ func (w *world) build() http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	handler, err := api.New(api.Deps{
-		Service: project.New(w.store, engine, trail, hasher, clock.System{}),
-		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{},
+		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe),
+		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
-		Authn:    auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute),
+		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
 	return must(t, handler, err)
+}
+
+// lockout counts as sealock serve does, and never locks an address: all of a test comes from one.
+func (w *world) lockout(passwords *auth.CredentialCache, log *slog.Logger) *auth.Lockout {
+	rule := auth.LockRule{Limit: 5, First: 10 * time.Second, Max: time.Hour, Forget: 24 * time.Hour}
+	return auth.NewLockout(auth.LockoutConfig{Account: rule, AccountOf: store.LoginKey}, auth.LockoutDeps{
+		Next: passwords, Memory: passwords, Store: w.store, Now: time.Now, Log: log,
+	})
 }
 
 // hash makes the password's hash once: it is slow on purpose.
@@ -165,11 +179,47 @@ func (w *world) settle() {
 			w.gwensID = m.ID
 		}
 	}
+	for name, p := range map[string]store.Project{"builder": {}, "team+builder": w.team} {
+		kept, _ := robotdb.NewSecret()
+		r, err := w.store.CreateRobot(ctx, store.Robot{Name: name, ProjectID: p.ID, Days: -1, Creator: admin, Secret: kept, Permissions: auth.Permissions{
+			{Project: "team", Resource: "repository", Actions: []string{"pull"}},
+		}})
+		must(t, r, err)
+		if p.ID != 0 {
+			w.teamRobotID = r.ID
+		} else {
+			w.robotID = r.ID
+		}
+	}
+	w.group, err = w.store.CreateGroup(ctx, store.Group{Name: "readers"})
+	must(t, w.group, err)
+	must(t, w, w.store.AddGroupMember(ctx, w.group.ID, w.users[dave].ID))
 	err = w.store.CreateRefreshToken(ctx, store.RefreshToken{
 		ID: "davestoken", SecretHash: make([]byte, 32), Subject: dave, UserID: w.users[dave].ID, Service: "registry", ClientID: "docker",
 		CreatedAt: time.Now(), LastUsedAt: time.Now(), IdleExpiry: time.Hour, ExpiresAt: time.Now().Add(time.Hour),
 	})
 	must(t, w, err)
+	_, err = w.store.CreatePersonalAccessToken(ctx, store.PersonalAccessToken{
+		ID: "davespat", UserID: w.users[dave].ID, Name: "laptop of old", SecretHash: make([]byte, 32), CreatedAt: time.Now(),
+	}, 1)
+	must(t, w, err)
+	w.lock(lousLockout())
+}
+
+// lou has no account, and is locked out all the same.
+const lou = "lou"
+
+// lousLockout is what lou's failed logins are counted by.
+func lousLockout() store.LockKey { return auth.NewLockKey(auth.LockAccount, lou, "") }
+
+// lock locks a key for an hour.
+func (w *world) lock(keys ...store.LockKey) {
+	w.t.Helper()
+	err := w.store.CountLoginFailure(context.Background(), keys, func(f *store.LoginFailures) {
+		f.Failures, f.FirstAt, f.LastAt, f.LockedUntil = 5, time.Now(), time.Now(), time.Now().Add(time.Hour)
+		f.Salt, f.Tags = []byte("salt-canary"), []byte("tag-canary")
+	})
+	must(w.t, w, err)
 }
 
 // routes lists what the server has a route for, as method and path.
@@ -335,11 +385,36 @@ func (w *world) userPath(name, rest string) string {
 
 func urlEscape(s string) string { return url.QueryEscape(s) }
 
+// grouped are the users of the database with their groups.
+type grouped struct {
+	*userdb.Source
+	store *sqlstore.Store
+}
+
+func (g grouped) Resolve(ctx context.Context, name string) (auth.Subject, error) {
+	sub, err := g.Source.Resolve(ctx, name)
+	if err != nil {
+		return auth.Subject{}, err
+	}
+	sub.GroupIDs, err = g.store.GroupIDs(ctx, sub.ID, "", nil)
+	return sub, err
+}
+
 // records finds holders of tokens in the records alone.
-type records struct{ *userdb.Source }
+type records struct{ grouped }
 
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)
 }
 
-func (m membership) Origins(context.Context, auth.Subject, string) ([]policy.Origin, error) { return nil, nil }
+func (m membership) Origins(context.Context, auth.Subject, string) ([]policy.Origin, error) {
+	return nil, nil
+}
+
+// pinged stands for a provider at one URL.
+func pinged(_ context.Context, issuer string, verify bool) error {
+	if issuer != "https://id.example.com" || !verify {
+		return errors.New("canary: connection refused")
+	}
+	return nil
+}

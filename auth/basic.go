@@ -55,7 +55,7 @@ func plain(s string) bool {
 // Presented returns a name as a client presented it, for logs and the audit trail: clipped, and masked if it is a secret
 // that was put into the wrong field.
 func Presented(name string) string {
-	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix} {
+	for _, prefix := range []string{refreshPrefix, PersonalAccessTokens().Prefix, RobotSecrets().Prefix, deviceSecrets().Prefix} {
 		if strings.Contains(name, prefix) {
 			return "[secret]"
 		}

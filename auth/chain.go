@@ -62,6 +62,13 @@ func SplitSource(name string) (user, source string) {
 	return name, ""
 }
 
+// Account returns the name without the source that it names, if it names one of the chain's: alice and alice@ldap may
+// be one person's, and a password that is guessed at is one for both.
+func (c Chain) Account(name string) string {
+	_, account := c.named(name)
+	return account
+}
+
 // named returns the sources to ask for the name, and the name to ask them for. What stands behind the last @ is a part
 // of the name unless it names a source.
 func (c Chain) named(name string) (Chain, string) {

@@ -49,8 +49,8 @@ func NewCredentialCache(next Authenticator, life time.Duration) *CredentialCache
 func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Subject, error) {
 	name := strings.ToLower(cred.Name)
 	mac := c.mac(name, cred)
-	if hit, ok := c.known.GetIfPresent(name); ok && hmac.Equal(hit.mac[:], mac[:]) {
-		return hit.subject, nil
+	if sub, ok := c.find(name, mac); ok {
+		return sub, nil
 	}
 	// The generation is a part of the key: whoever comes after something was forgotten gets an answer of their own.
 	before := c.generation.Load()
@@ -73,6 +73,20 @@ func (c *CredentialCache) Authenticate(ctx context.Context, cred Credential) (Su
 	}
 }
 
+// Remembered returns the subject if the same name and secret were accepted lately. It asks nobody.
+func (c *CredentialCache) Remembered(cred Credential) (Subject, bool) {
+	name := strings.ToLower(cred.Name)
+	return c.find(name, c.mac(name, cred))
+}
+
+func (c *CredentialCache) find(name string, mac [sha256.Size]byte) (Subject, bool) {
+	hit, ok := c.known.GetIfPresent(name)
+	if !ok || !hmac.Equal(hit.mac[:], mac[:]) {
+		return Subject{}, false
+	}
+	return hit.subject, true
+}
+
 // remember keeps an answer unless something was forgotten while it was under way.
 func (c *CredentialCache) remember(name string, known knownCredential, before uint64) {
 	c.known.Set(name, known)
@@ -84,9 +98,14 @@ func (c *CredentialCache) remember(name string, known knownCredential, before ui
 // Forget drops what is known of the user with the id, as when its password, its memberships or the user itself
 // changed. Names would not do: two spellings may be the same user.
 func (c *CredentialCache) Forget(id int64) {
+	c.ForgetIf(func(sub Subject) bool { return sub.ID == id })
+}
+
+// ForgetIf drops what is known of subjects, as when a group that they are in changed.
+func (c *CredentialCache) ForgetIf(concerns func(Subject) bool) {
 	c.generation.Add(1)
 	for name, known := range c.known.All() {
-		if known.subject.ID == id {
+		if concerns(known.subject) {
 			c.known.Invalidate(name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
@@ -19,6 +20,7 @@ const maxTokenForm = 128 << 10
 // renders.
 type Endpoint struct {
 	Issuer      *Issuer
+	Devices     *Devices
 	Tokens      *Tokens
 	Revocations Revocations
 	Errors      httpx.Errors
@@ -31,9 +33,13 @@ const (
 	PathToken      = "/service/token"
 	PathTokenShort = "/token"
 	PathJWKS       = "/service/token/jwks.json"
+	PathDevice     = "/service/device_authorization"
 	PathRevoke     = "/service/token/revoke"
 	PathIntrospect = "/service/token/introspect"
 	PathMetadata   = "/.well-known/oauth-authorization-server"
+
+	PathRefreshExchange = "/oauth2/exchange" // as Azure's registries have it
+	PathTokenOAuth2     = "/oauth2/token"
 )
 
 // Routes lists the paths and what serves them.
@@ -42,16 +48,20 @@ func (e *Endpoint) Routes() map[string]http.Handler {
 		PathToken:      http.HandlerFunc(e.token),
 		PathTokenShort: http.HandlerFunc(e.token),
 		PathJWKS:       http.HandlerFunc(e.jwks),
+		PathDevice:     http.HandlerFunc(e.device),
 		PathRevoke:     http.HandlerFunc(e.revoke),
 		PathIntrospect: http.HandlerFunc(e.introspect),
 		PathMetadata:   http.HandlerFunc(e.metadata),
+
+		PathRefreshExchange: http.HandlerFunc(e.refreshExchange),
+		PathTokenOAuth2:     http.HandlerFunc(e.token),
 	}
 }
 
 // tokenBody renders the answer to both flows. token and access_token are the same, because clients read one or the
 // other. Nothing in it needs to be escaped: tokens are base64url, times and scopes have their own grammars. It is put
 // together by hand because it is the largest part of what a token costs after the signature.
-func tokenBody(a TokenAnswer) []byte {
+func tokenBody(a TokenAnswer, grant GrantType) []byte {
 	token, refresh := a.AccessToken.Reveal(), a.RefreshToken.Reveal()
 	b := make([]byte, 0, 2*len(token)+len(refresh)+256)
 	b = append(append(b, `{"token":"`...), token...)
@@ -60,6 +70,9 @@ func tokenBody(a TokenAnswer) []byte {
 	b = strconv.AppendInt(b, int64(a.ExpiresIn/time.Second), 10)
 	b = a.IssuedAt.AppendFormat(append(b, `,"issued_at":"`...), time.RFC3339)
 	b = a.Scope.appendTo(append(b, `","scope":"`...))
+	if grant == GrantExchange {
+		b = append(b, `","issued_token_type":"`+tokenTypeAccess...)
+	}
 	if refresh != "" {
 		b = append(append(b, `","refresh_token":"`...), refresh...)
 	}
@@ -70,15 +83,32 @@ func tokenBody(a TokenAnswer) []byte {
 func (e *Endpoint) token(w http.ResponseWriter, r *http.Request) {
 	req, err := e.parse(w, r)
 	if err != nil {
-		e.Errors.WriteToken(w, r, err)
+		e.Errors.WriteToken(w, r, e.unreadable(w, r, "token", err))
 		return
 	}
-	answer, err := e.Issuer.Issue(r.Context(), req)
+	issue := e.Issuer.Issue
+	if req.Grant == GrantDevice {
+		issue = e.Devices.Token
+	}
+	answer, err := issue(r.Context(), req)
 	if err != nil {
 		e.Errors.WriteToken(w, r, err)
 		return
 	}
-	send(w, r, tokenBody(answer))
+	send(w, r, tokenBody(answer, req.Grant))
+}
+
+// unreadable puts a request that can't be read on record, for those who look for somebody that tries things out. It
+// returns what to answer.
+func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request, operation string, err error) error {
+	auditErr := e.Issuer.trail.Record(r.Context(), audit.Record{
+		Time: e.Issuer.now(), RequestID: httpx.RequestID(w), Remote: e.ClientIP(r), Operation: operation,
+		Outcome: audit.Refused, Reason: errs.As(err).Message,
+	})
+	if auditErr != nil {
+		return errs.New(errs.Unavailable, "the refusal can't be recorded").WithHint("try again soon").Because(auditErr)
+	}
+	return err
 }
 
 // parse reads either flow.
@@ -116,12 +146,10 @@ func (e *Endpoint) parseGet(w http.ResponseWriter, r *http.Request) (TokenReques
 }
 
 func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenRequest, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
-	if err := r.ParseForm(); err != nil {
-		return TokenRequest{}, badRequest("the body is no form of at most %d bytes", maxTokenForm).
-			WithHint("send application/x-www-form-urlencoded").Because(err)
+	form, err := e.form(w, r)
+	if err != nil {
+		return TokenRequest{}, err
 	}
-	form := r.PostForm // never the URL: secrets do not belong there
 	req, err := e.common(w, r, form)
 	if err != nil {
 		return TokenRequest{}, err
@@ -137,11 +165,27 @@ func (e *Endpoint) parsePost(w http.ResponseWriter, r *http.Request) (TokenReque
 		req.Credential = &cred
 	case GrantRefresh:
 		req.RefreshToken = secret.New(form.Get("refresh_token"))
+	case GrantDevice:
+		req.DeviceCode = secret.New(form.Get("device_code"))
+	case GrantExchange:
+		if err := parseExchange(form, &req); err != nil {
+			return TokenRequest{}, err
+		}
 	default:
 		return TokenRequest{}, badRequest("the grant type %q is not supported", clip(string(req.Grant))).
-			WithHint("send grant_type=password or grant_type=refresh_token in the form").WithCode("unsupported_grant_type")
+			WithHint("send grant_type=password, refresh_token, %s or %s in the form", GrantDevice, GrantExchange).WithCode("unsupported_grant_type")
 	}
 	return req, nil
+}
+
+// form reads the body of a POST. The URL's query is never a part of it: secrets do not belong there.
+func (e *Endpoint) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
+	if err := r.ParseForm(); err != nil {
+		return nil, badRequest("the body is no form of at most %d bytes", maxTokenForm).
+			WithHint("send application/x-www-form-urlencoded").Because(err)
+	}
+	return r.PostForm, nil
 }
 
 // common reads what both flows share. A parameter other than scope that stands twice is refused (RFC 6749 section

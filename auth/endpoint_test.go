@@ -368,6 +368,19 @@ func TestSubjectCache(t *testing.T) {
 	if sub, err := cache.Holder(ctx, "alice", ""); err == nil {
 		t.Errorf("Resolve() after Forget = %v, want an error", sub)
 	}
+	source.passwords["alice"] = "x"
+	if _, err := cache.Holder(ctx, "alice", ""); err != nil {
+		t.Fatal(err)
+	}
+	delete(source.passwords, "alice")
+	cache.ForgetIf(func(sub auth.Subject) bool { return sub.Name == "bob" })
+	if _, err := cache.Holder(ctx, "alice", ""); err != nil {
+		t.Errorf("Resolve() after ForgetIf of another = %v, want alice", err)
+	}
+	cache.ForgetIf(func(sub auth.Subject) bool { return sub.Name == "alice" })
+	if sub, err := cache.Holder(ctx, "alice", ""); err == nil {
+		t.Errorf("Resolve() after ForgetIf = %v, want an error", sub)
+	}
 }
 
 func TestRefreshTokenEnds(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ const (
 	GrantBasic    GrantType = "basic"
 	GrantPassword GrantType = "password"
 	GrantRefresh  GrantType = "refresh_token"
+	GrantDevice   GrantType = "urn:ietf:params:oauth:grant-type:device_code"    // RFC 8628
+	GrantExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 )
 
 // APIService is the service of access tokens for sealock's own REST API. Tokens for a registry are not accepted
@@ -55,8 +58,12 @@ type Issuer struct {
 	authz    Authorizer
 	signer   Signer
 	refresh  RefreshTokens
+	guesses  Guesses
 	trail    audit.Recorder
 	now      func() time.Time
+
+	assertions Authenticator
+	verifier   Verifier
 }
 
 // IssuerDeps is what an Issuer works with.
@@ -66,8 +73,19 @@ type IssuerDeps struct {
 	Authorizer    Authorizer
 	Signer        Signer
 	RefreshTokens RefreshTokens
+	Guesses       Guesses // nil: nobody counts them
 	Trail         audit.Recorder
 	Now           func() time.Time
+
+	// Assertions says whom a JWT of another issuer is of that is exchanged; nil: none is trusted.
+	Assertions Authenticator
+	// Verifier verifies own access tokens that are exchanged; nil: none are.
+	Verifier Verifier
+}
+
+// Guesses counts secrets that nobody knows for the address that presented them. A [Lockout] is one.
+type Guesses interface {
+	WrongSecret(ctx context.Context, remote string, presented secret.Text) error
 }
 
 // NewIssuer returns the token service.
@@ -75,7 +93,7 @@ func NewIssuer(cfg IssuerConfig, d IssuerDeps) *Issuer {
 	i := &Issuer{
 		cfg: cfg, services: make(map[string]Service, len(cfg.Services)),
 		authn: d.Authenticator, holders: d.Holders, authz: d.Authorizer, signer: d.Signer,
-		refresh: d.RefreshTokens, trail: d.Trail, now: d.Now,
+		refresh: d.RefreshTokens, guesses: d.Guesses, trail: d.Trail, now: d.Now, assertions: d.Assertions, verifier: d.Verifier,
 	}
 	for _, s := range cfg.Services {
 		i.services[s.Name] = s
@@ -88,12 +106,16 @@ type TokenRequest struct {
 	Grant        GrantType
 	Credential   *Credential // nil: none was presented
 	RefreshToken secret.Text
+	DeviceCode   secret.Text
+	SubjectToken secret.Text // what is exchanged (RFC 8693)
 	Service      string
 	Scope        Scope
 	Offline      bool // a refresh token is wanted too
 	ClientID     string
 	Remote       string
 	RequestID    string
+
+	device *DeviceCode // the approved one that the request is for; only Devices sets it
 }
 
 // TokenAnswer is what the client gets.
@@ -141,9 +163,13 @@ func recorded(s Scope) string {
 func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record) (TokenAnswer, error) {
 	service, ok := i.services[req.Service]
 	if !ok {
-		return TokenAnswer{}, i.unknownService(req.Service)
+		err := i.unknownService(req.Service)
+		if req.Grant == GrantExchange && req.Service != "" {
+			err = err.WithCode("invalid_target")
+		}
+		return TokenAnswer{}, err
 	}
-	sub, err := i.subject(ctx, req, rec)
+	sub, most, err := i.subject(ctx, req, rec)
 	if err != nil {
 		return TokenAnswer{}, err
 	}
@@ -154,6 +180,9 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 	decision, err := i.decide(ctx, sub, req, service)
 	if err != nil {
 		return TokenAnswer{}, err
+	}
+	if most != nil {
+		decision = most.narrow(decision)
 	}
 	claims, err := i.claims(sub, service, decision.Granted)
 	if err != nil {
@@ -170,13 +199,16 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 		}
 	}
 	rec.JTI, rec.Reason, rec.Outcome = claims.JTI, decision.Reason, audit.Allowed
+	if sub.For != "" {
+		rec.Reason += "; for " + sub.For
+	}
 	if !claims.Access.Covers(req.Scope) {
 		rec.Outcome = audit.Narrowed
 	}
 	return answer, nil
 }
 
-func (i *Issuer) unknownService(name string) error {
+func (i *Issuer) unknownService(name string) *errs.Error {
 	if name == "" {
 		return errs.New(errs.Invalid, "the parameter service is missing").
 			WithHint("point the registry's auth.token.service at one of %s", i.serviceNames()).WithCode("invalid_request")
@@ -195,13 +227,34 @@ func (i *Issuer) serviceNames() string {
 	return strings.Join(names, ", ")
 }
 
-// subject finds out who is asking. Whoever presented something is never taken for anonymous.
-func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
+// subject finds out who is asking, and what its token may say at most if another token is exchanged for it. Whoever
+// presented something is never taken for anonymous.
+func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, *exchanged, error) {
+	if req.Grant == GrantExchange {
+		return i.exchange(ctx, req, rec)
+	}
+	sub, err := i.presented(ctx, req, rec)
+	return sub, nil, err
+}
+
+// presented returns the subject of a credential or a refresh token, or the anonymous one.
+func (i *Issuer) presented(ctx context.Context, req TokenRequest, rec *audit.Record) (Subject, error) {
 	token := presentedRefresh(req)
 	switch {
+	case req.device != nil:
+		rec.Actor, rec.Method = req.device.Subject, deviceMethod
+		return i.approver(ctx, *req.device)
+	case req.Grant == GrantDevice:
+		return Subject{}, errDeviceCode // nobody approved it
 	case req.Grant == GrantRefresh || !token.Empty():
 		rec.Method = string(GrantRefresh)
-		return i.refreshed(ctx, token, req.Service, rec)
+		sub, err := i.refreshed(ctx, token, req.Service, rec)
+		if errors.Is(err, errInvalidGrant) && rec.Actor == "" && i.guesses != nil { // it is nobody's
+			if countErr := i.guesses.WrongSecret(ctx, req.Remote, token); countErr != nil {
+				return Subject{}, countErr
+			}
+		}
+		return sub, err
 	case req.Credential != nil:
 		rec.Actor = Presented(req.Credential.Name)
 		return i.authn.Authenticate(ctx, *req.Credential)
@@ -213,9 +266,12 @@ func (i *Issuer) subject(ctx context.Context, req TokenRequest, rec *audit.Recor
 	return Subject{}, nil
 }
 
+// RefreshTokenUser is the user name with which clients of Azure's registries present a refresh token as the password.
+const RefreshTokenUser = "00000000-0000-0000-0000-000000000000"
+
 // presentedRefresh returns the refresh token of a request, if it has one.
 func presentedRefresh(req TokenRequest) secret.Text {
-	if c := req.Credential; c != nil && c.Name == "" {
+	if c := req.Credential; c != nil && (c.Name == "" || c.Name == RefreshTokenUser) {
 		return c.Secret // containerd repeats a refused refresh token as the password of nobody
 	}
 	return req.RefreshToken

@@ -3,6 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
+	"strings"
+
+	"github.com/sealock/sealock/internal/secret"
 )
 
 // Recognizer authenticates credentials that can be told by their form: a personal access token by its prefix, a robot
@@ -34,4 +37,25 @@ func (l Login) Authenticate(ctx context.Context, cred Credential) (Subject, erro
 		return sub, err
 	}
 	return l.Passwords.Authenticate(ctx, cred)
+}
+
+// Unguessable reports whether the credential is one that somebody made up at random, or signed, and that is no
+// password for anybody: guesses at it need not be slowed.
+func (l Login) Unguessable(cred Credential) bool {
+	for _, r := range l.Recognizers {
+		if r.Recognizes(cred) {
+			return machineSecret(cred.Secret)
+		}
+	}
+	return false
+}
+
+// machineSecret goes by the form alone. A secret that somebody chose for a robot account is none.
+func machineSecret(t secret.Text) bool {
+	for _, form := range []OpaqueForm{PersonalAccessTokens(), RobotSecrets()} {
+		if _, ok := form.Parse(t); ok {
+			return true
+		}
+	}
+	return strings.HasPrefix(t.Reveal(), "eyJ") && strings.Count(t.Reveal(), ".") == 2 // a signed JWT
 }

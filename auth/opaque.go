@@ -66,6 +66,17 @@ func (f OpaqueForm) Parse(t secret.Text) (Opaque, bool) {
 	return Opaque{ID: id, Hash: hashSecret(secret.New(key)), Text: t}, true
 }
 
+// PublicID returns the public part of what is presented as an id: of a whole secret, its id alone, so that no secret is
+// looked for, logged or shown.
+func (f OpaqueForm) PublicID(s string) string {
+	rest, whole := strings.CutPrefix(s, f.Prefix)
+	if !whole {
+		return s
+	}
+	id, _, _ := strings.Cut(rest, "_")
+	return id
+}
+
 // Matches compares the secret with a kept hash, in constant time.
 func (o Opaque) Matches(hash []byte) bool {
 	return len(hash) > 0 && subtle.ConstantTimeCompare(o.Hash, hash) == 1

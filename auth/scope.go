@@ -300,7 +300,7 @@ func badScope(format string, args ...any) error {
 // clip shortens what a client sent before it is quoted in an error.
 func clip(s string) string {
 	if len(s) > 80 {
-		return s[:80] + "…"
+		return strings.ToValidUTF8(s[:80], "") + "…" // no half a character
 	}
 	return s
 }

@@ -21,10 +21,14 @@ type Subject struct {
 	// Remote is the address that it asks from, if that is known: rules can depend on it.
 	Remote string
 
+	// SecondFactor says that it has one, so that its password alone is not enough.
+	SecondFactor bool
 	// Kind says what it is, and decides what it is taken for: never its name.
 	Kind Kind
 	// How says with what it proved who it is, as the audit trail names it; "" is a password.
 	How string
+	// For is whom it acts for, as its credential says, such as the CI job of a workload: it is recorded and decides nothing.
+	For string
 	// Via names the credential that tokens for it end with, such as a personal access token: a [Holders] knows it.
 	Via string
 	// Until is when the credential ends: nothing that is made for the subject may live longer. Zero is never.

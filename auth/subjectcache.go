@@ -61,6 +61,11 @@ func (c *SubjectCache) ForgetVia(via string) {
 	c.forget(func(h holder, _ Subject) bool { return h.via == via })
 }
 
+// ForgetIf drops what is known of subjects, as when a group that they are in changed.
+func (c *SubjectCache) ForgetIf(concerns func(Subject) bool) {
+	c.forget(func(_ holder, sub Subject) bool { return concerns(sub) })
+}
+
 // ForgetAll drops everything, as when a change may concern anybody.
 func (c *SubjectCache) ForgetAll() { c.forget(func(holder, Subject) bool { return true }) }
 

@@ -53,6 +53,7 @@ type users struct {
 	down      bool
 	asked     int
 	since     time.Time
+	asOf      time.Time
 }
 
 func (u *users) Authenticate(ctx context.Context, c auth.Credential) (auth.Subject, error) {
@@ -72,7 +73,7 @@ func (u *users) Resolve(_ context.Context, name string) (auth.Subject, error) {
 	if _, ok := u.passwords[name]; !ok {
 		return auth.Subject{}, auth.ErrUnknownSubject
 	}
-	return auth.Subject{Name: name, ID: int64(len(name)), SysAdmin: slices.Contains(u.admins, name), Since: u.since}, nil
+	return auth.Subject{Name: name, ID: int64(len(name)), SysAdmin: slices.Contains(u.admins, name), Since: u.since, AsOf: u.asOf}, nil
 }
 
 func (u *users) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
@@ -113,6 +114,7 @@ type memory struct {
 	mu      sync.Mutex
 	refresh map[string]auth.RefreshToken
 	revoked map[string]auth.RevokedToken
+	devices map[string]auth.DeviceCode
 	records []audit.Record
 	full    bool
 }
@@ -148,6 +150,60 @@ func (m *memory) DeleteRefreshToken(_ context.Context, id string) error {
 	defer m.mu.Unlock()
 	delete(m.refresh, id)
 	return nil
+}
+
+func (m *memory) CreateDeviceCode(_ context.Context, c auth.DeviceCode, limits auth.DeviceLimits) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	here := 0
+	for _, other := range m.devices {
+		if other.UserCode == c.UserCode {
+			return errs.New(errs.Conflict, "taken")
+		}
+		if other.Remote == c.Remote {
+			here++
+		}
+	}
+	if here >= limits.PerRemote || len(m.devices) >= limits.All {
+		return errs.New(errs.TooMany, "full")
+	}
+	m.devices[c.ID] = c
+	return nil
+}
+
+func (m *memory) DeviceCode(_ context.Context, id string) (auth.DeviceCode, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.devices[id]
+	if !ok {
+		return c, errs.New(errs.NotFound, "no device code")
+	}
+	return c, nil
+}
+
+func (m *memory) DeviceCodeByUserCode(_ context.Context, userCode string) (auth.DeviceCode, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.devices {
+		if c.UserCode == userCode {
+			return c, nil
+		}
+	}
+	return auth.DeviceCode{}, errs.New(errs.NotFound, "no device code")
+}
+
+func (m *memory) UpdateDeviceCode(_ context.Context, id string, fn func(*auth.DeviceCode) error) (auth.DeviceCode, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.devices[id]
+	if !ok {
+		return c, errs.New(errs.NotFound, "no device code")
+	}
+	if err := fn(&c); err != nil {
+		return auth.DeviceCode{}, err
+	}
+	m.devices[id] = c
+	return c, nil
 }
 
 func (m *memory) RevokeToken(_ context.Context, t auth.RevokedToken) error {
@@ -199,7 +255,10 @@ type world struct {
 	root   *pki.Root
 	ring   *auth.KeyRing
 	tokens *auth.Tokens
+	device *auth.Devices
 	server *httptest.Server
+
+	change func(*auth.IssuerDeps) // what is different about the issuer, if anything
 }
 
 func ringConfig(c *clock, algorithm string) auth.KeyRingConfig {
@@ -218,7 +277,7 @@ func newWorld(t testing.TB) *world {
 			"alice": {"team/app": {auth.ActionPull, auth.ActionPush}, "team/lib": {auth.ActionPull}},
 			"":      {"public/app": {auth.ActionPull}},
 		}},
-		memory: &memory{refresh: map[string]auth.RefreshToken{}, revoked: map[string]auth.RevokedToken{}},
+		memory: &memory{refresh: map[string]auth.RefreshToken{}, revoked: map[string]auth.RevokedToken{}, devices: map[string]auth.DeviceCode{}},
 	}
 	var err error
 	if w.root, err = pki.NewRoot("test root", w.clock.Now(), 365*24*time.Hour); err != nil {
@@ -234,19 +293,24 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) serve(t testing.TB) {
+	deps := auth.IssuerDeps{
+		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Holders: w.users, Authorizer: w.rules,
+		Signer: w.tokens, RefreshTokens: w.memory, Trail: w.memory, Now: w.clock.Now, Verifier: w.tokens,
+	}
+	if w.change != nil {
+		w.change(&deps)
+	}
 	issuer := auth.NewIssuer(auth.IssuerConfig{
 		Issuer: "test-issuer", Life: 5 * time.Minute, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 72 * time.Hour,
 		Services: []auth.Service{{Name: "svc", Header: auth.HeaderX5C}, {Name: "other", Header: auth.HeaderKeyID}, {Name: auth.APIService, Header: auth.HeaderKeyID}},
-	}, auth.IssuerDeps{
-		Authenticator: auth.Chain{{Name: "table", Authenticator: w.users}}, Holders: w.users, Authorizer: w.rules,
-		Signer: w.tokens, RefreshTokens: w.memory, Trail: w.memory, Now: w.clock.Now,
-	})
+	}, deps)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.device = auth.NewDevices(issuer, w.memory)
 	endpoint := &auth.Endpoint{
-		Issuer: issuer, Tokens: w.tokens, Revocations: w.memory, Origins: origins,
+		Issuer: issuer, Devices: w.device, Tokens: w.tokens, Revocations: w.memory, Origins: origins,
 		Errors:   httpx.Errors{Log: slog.New(slog.DiscardHandler)},
 		ClientIP: func(*http.Request) string { return "192.0.2.1" },
 	}

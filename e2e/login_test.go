@@ -59,7 +59,13 @@ func (d *desk) ref(repository string) client.Ref {
 // serve starts a sealock with an embedded registry and these settings, where the administrator is logged in.
 func serve(t *testing.T, settings string) *sealock.Server {
 	t.Helper()
-	server := sealock.Prepare(t, sealock.Options{Addr: proc.FreeAddr(t), Settings: settings})
+	return serveAt(t, proc.FreeAddr(t), settings)
+}
+
+// serveAt is serve at an address that somebody has to know before.
+func serveAt(t *testing.T, addr, settings string) *sealock.Server {
+	t.Helper()
+	server := sealock.Prepare(t, sealock.Options{Addr: addr, Settings: settings})
 	server.Start(t)
 	server.LogIn(t)
 	return server

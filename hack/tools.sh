@@ -48,6 +48,7 @@ debian_packages_e2e() {
 		skopeo          | skopeo
 		podman          | podman
 		buildah         | buildah
+		chromium        | chromium
 	ROWS
 }
 

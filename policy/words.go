@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 )
 
 // resourceWord is what is known of a resource: where it lives and what can be done to it.
@@ -74,8 +77,39 @@ func vocabulary() map[string]resourceWord {
 		"policy":        {actions: "read|update|operate", system: true},
 		"key":           {actions: "read|list|operate", system: true},
 		"refresh-token": {actions: "list|delete", system: true},
+		"lockout":       {actions: "list|delete", system: true},
 		"access-token":  {actions: "read|delete", system: true},
+
+		"personal-access-token": {actions: "create|list|delete", system: true},
 	}
+}
+
+// CheckPermission returns what is wrong with the words of a permission: a resource or an action that there is not, or not
+// there. The error is of the kind Invalid.
+func CheckPermission(p auth.Permission) error {
+	words := vocabulary()
+	f := checkResource(words, p.Resource)
+	for i := 0; f.what == "" && i < len(p.Actions); i++ {
+		switch action := p.Actions[i]; {
+		case action == "*":
+		case strings.Contains(action, "|"):
+			f = fault{quote("%q is not one action", action), "write each action by itself"}
+		default:
+			f = checkActions(words, p.Resource, action)
+		}
+	}
+	if w := words[p.Resource]; f.what == "" && p.Resource != "*" {
+		switch {
+		case p.Project == "" && !w.system:
+			f = fault{quote("%s is of projects", resourceLabel(p.Resource)), "name a project, or * for all"}
+		case p.Project != "" && !w.project:
+			f = fault{quote("%s is of no project", resourceLabel(p.Resource)), "leave the project away"}
+		}
+	}
+	if f.what == "" {
+		return nil
+	}
+	return errs.New(errs.Invalid, "%s", f.what).WithHint("%s", f.remedy)
 }
 
 // checkResource returns what is wrong with a rule's resource.

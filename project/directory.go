@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"encoding/binary"
 	"hash/maphash"
 	"strings"
 	"sync/atomic"
@@ -19,13 +20,14 @@ import (
 type Standing struct {
 	Exists bool
 	Public bool
-	Roles  []string // names of store.RoleNames
+	Roles  []string // names of store.RoleNames, the strongest first: its own role and those of its groups
 }
 
 // Memberships is what a [Directory] asks of a store.
 type Memberships interface {
 	ProjectByName(ctx context.Context, name string) (store.Project, error)
-	MemberRole(ctx context.Context, projectID, userID int64) (store.Role, error)
+	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error)
+	Group(ctx context.Context, id int64) (store.Group, error)
 	Subscribe(fn func(store.Change)) (cancel func())
 }
 
@@ -35,17 +37,18 @@ const (
 	directoryTTL = 5 * time.Second
 	// directorySize is how many answers are kept, at some 200 bytes each.
 	directorySize = 1 << 16
-	// directoryShards is how many counters tell apart the users, and the projects, that a change is about.
+	// directoryShards is how many counters tell apart the users, the groups, and the projects, that a change is about.
 	directoryShards = 512
 )
 
 // Directory answers from memory what a subject is to a project. An answer is used only as long as neither the user nor
-// the project has changed since before it was read: a membership that was taken away is gone with the very next call,
-// and an answer that was on its way while it was taken away is never used.
+// its groups nor the project have changed since before it was read: a membership that was taken away is gone with the
+// very next call, and an answer that was on its way while it was taken away is never used.
 //
-// For that, an answer carries the counters of its user and its project as they stood before it was read; each change
-// moves the counter on before the method that made it returns. Users and projects share counters by hash, so that there
-// is nothing to grow and nothing to clean up; what is shared is at worst read once more.
+// For that, an answer carries the counters of its user, its groups and its project as they stood before it was read;
+// each change moves the counter on before the method that made it returns. Users, groups and projects share counters by
+// hash, so that there is nothing to grow and nothing to clean up; what is shared is at worst read once more. In which
+// groups a subject is, the subject says: an answer is for those alone.
 type Directory struct {
 	store    Memberships
 	clock    clock.Clock
@@ -54,18 +57,20 @@ type Directory struct {
 	roles    map[store.Role][]string
 	seed     maphash.Seed
 	users    [directoryShards]atomic.Uint64
+	groups   [directoryShards]atomic.Uint64
 	projects [directoryShards]atomic.Uint64
 }
 
 type directoryKey struct {
 	user    int64
+	groups  string // their ids
 	project string
 }
 
 type directoryEntry struct {
-	standing      Standing
-	user, project uint64    // the counters
-	until         time.Time // directoryTTL after it was read
+	standing              Standing
+	user, groups, project uint64    // the counters; for the groups their sum, because none of them ever falls
+	until                 time.Time // directoryTTL after it was read
 }
 
 // NewDirectory returns a Directory over the store. Close ends it.
@@ -92,17 +97,17 @@ func (d *Directory) Close() {
 
 // Standing returns what the subject is to the project. A project that does not exist is no error.
 func (d *Directory) Standing(ctx context.Context, sub auth.Subject, project string) (Standing, error) {
-	key := directoryKey{user: sub.ID, project: project}
+	key := directoryKey{user: sub.ID, groups: packed(sub.GroupIDs), project: project}
 	user, proj := d.userCounter(sub.ID), d.projectCounter(project)
-	entry := directoryEntry{user: user.Load(), project: proj.Load()} // before anything is read
+	entry := directoryEntry{user: user.Load(), groups: d.groupCounters(sub.GroupIDs), project: proj.Load()} // before anything is read
 	now := d.clock.Now()
-	if e, ok := d.cache.GetIfPresent(key); ok && e.user == entry.user && e.project == entry.project && now.Before(e.until) {
+	if e, ok := d.cache.GetIfPresent(key); ok && e.same(entry) && now.Before(e.until) {
 		return e.standing, nil
 	}
 	if !isName(project) {
 		return Standing{}, nil // not worth a place in memory
 	}
-	standing, err := d.read(ctx, sub.ID, project)
+	standing, err := d.read(ctx, sub, project)
 	if err != nil {
 		return Standing{}, err
 	}
@@ -112,8 +117,25 @@ func (d *Directory) Standing(ctx context.Context, sub auth.Subject, project stri
 	return standing, nil
 }
 
-// read asks the store, by two look-ups in indexes.
-func (d *Directory) read(ctx context.Context, userID int64, project string) (Standing, error) {
+// same reports whether nothing has changed between two readings of the counters.
+func (e directoryEntry) same(other directoryEntry) bool {
+	return e.user == other.user && e.groups == other.groups && e.project == other.project
+}
+
+// packed writes ids as the part of a key. Who is in no group costs nothing.
+func packed(ids []int64) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	b := make([]byte, 0, 3*len(ids))
+	for _, id := range ids {
+		b = binary.AppendVarint(b, id)
+	}
+	return string(b)
+}
+
+// read asks the store, by look-ups in indexes.
+func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) (Standing, error) {
 	p, err := d.store.ProjectByName(ctx, project)
 	if errs.Is(err, errs.NotFound) {
 		return Standing{}, nil
@@ -122,28 +144,99 @@ func (d *Directory) read(ctx context.Context, userID int64, project string) (Sta
 		return Standing{}, err
 	}
 	s := Standing{Exists: true, Public: p.Public}
-	if userID == 0 {
+	if sub.ID == 0 && len(sub.GroupIDs) == 0 {
 		return s, nil
 	}
-	role, err := d.store.MemberRole(ctx, p.ID, userID)
-	if errs.Is(err, errs.NotFound) {
-		return s, nil
-	}
+	roles, err := d.store.MemberRoles(ctx, p.ID, sub.ID, sub.GroupIDs)
 	if err != nil {
 		return Standing{}, err
 	}
-	s.Roles = d.roles[role]
+	s.Roles = d.names(roles)
 	return s, nil
 }
 
-// changed makes the answers about a user or a project invalid.
+// Origin is a role in a project, and where a subject has it from.
+type Origin struct{ Role, From string }
+
+// Origins says where the roles of a subject in a project come from: the member list itself, or groups in it. It asks the
+// store anew, and is for explanations only.
+func (d *Directory) Origins(ctx context.Context, sub auth.Subject, project string) ([]Origin, error) {
+	p, err := d.store.ProjectByName(ctx, project)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	own, err := d.store.MemberRoles(ctx, p.ID, sub.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	origins := d.originsOf(own, "member list")
+	for _, id := range sub.GroupIDs {
+		roles, err := d.store.MemberRoles(ctx, p.ID, 0, []int64{id})
+		if err != nil || len(roles) == 0 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		group, err := d.store.Group(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		origins = append(origins, d.originsOf(roles, "group "+group.Name)...)
+	}
+	return origins, nil
+}
+
+func (d *Directory) originsOf(roles []store.Role, from string) []Origin {
+	var origins []Origin
+	for _, name := range d.names(roles) {
+		origins = append(origins, Origin{name, from})
+	}
+	return origins
+}
+
+// names returns the names of roles. Most have one role or none, and share its list.
+func (d *Directory) names(roles []store.Role) []string {
+	switch len(roles) {
+	case 0:
+		return nil
+	case 1:
+		return d.roles[roles[0]]
+	}
+	names := make([]string, 0, len(roles))
+	for _, role := range roles {
+		names = append(names, d.roles[role]...)
+	}
+	return names
+}
+
+// changed makes the answers about a user, a group or a project invalid.
 func (d *Directory) changed(c store.Change) {
 	switch c.Kind {
-	case store.UserChanged, store.MemberChanged:
-		d.userCounter(c.UserID).Add(1)
+	case store.UserChanged, store.MemberChanged, store.GroupChanged:
+		if c.UserID != 0 {
+			d.userCounter(c.UserID).Add(1)
+		}
+		if c.GroupID != 0 {
+			d.groupCounter(c.GroupID).Add(1)
+		}
 	case store.ProjectChanged:
 		d.projectCounter(c.Project).Add(1)
 	}
+}
+
+func (d *Directory) groupCounter(id int64) *atomic.Uint64 {
+	return &d.groups[uint64(id)%directoryShards] //nolint:gosec // any number will do
+}
+
+func (d *Directory) groupCounters(ids []int64) (sum uint64) {
+	for _, id := range ids {
+		sum += d.groupCounter(id).Load()
+	}
+	return sum
 }
 
 func (d *Directory) userCounter(id int64) *atomic.Uint64 {

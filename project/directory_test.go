@@ -28,13 +28,13 @@ func (c *counted) ProjectByName(ctx context.Context, name string) (store.Project
 	return c.Store.ProjectByName(ctx, name)
 }
 
-func (c *counted) MemberRole(ctx context.Context, projectID, userID int64) (store.Role, error) {
+func (c *counted) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error) {
 	c.asked.Add(1)
-	role, err := c.Store.MemberRole(ctx, projectID, userID)
+	roles, err := c.Store.MemberRoles(ctx, projectID, userID, groupIDs)
 	if c.after != nil {
 		c.after()
 	}
-	return role, err
+	return roles, err
 }
 
 type directoryFixture struct {
@@ -95,8 +95,89 @@ var (
 	public  = project.Standing{Exists: true, Public: true}
 )
 
-func with(role string) project.Standing {
-	return project.Standing{Exists: true, Roles: []string{role}}
+func with(roles ...string) project.Standing {
+	return project.Standing{Exists: true, Roles: roles}
+}
+
+func (f *directoryFixture) group(name string) store.Group {
+	f.t.Helper()
+	g, err := f.store.CreateGroup(f.t.Context(), store.Group{Name: name})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return g
+}
+
+func (f *directoryFixture) groupMember(p store.Project, g store.Group, role store.Role) store.Member {
+	f.t.Helper()
+	m, err := f.store.AddMember(f.t.Context(), store.Member{ProjectID: p.ID, GroupID: g.ID, Role: role})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return m
+}
+
+// in returns the subject as a member of the groups.
+func in(sub auth.Subject, groups ...store.Group) auth.Subject {
+	for _, g := range groups {
+		sub.GroupIDs = append(sub.GroupIDs, g.ID)
+	}
+	return sub
+}
+
+// TestStandingByGroups holds that roles add up, that an answer is for the groups that the subject has, and that a
+// group's change counts with the very next call.
+func TestStandingByGroups(t *testing.T) {
+	f := newDirectory(t)
+	ctx := t.Context()
+	alice, stranger := f.user("alice"), auth.Subject{Name: "ci"}
+	dev, ops := f.group("dev"), f.group("ops")
+	team := f.project("team", false)
+	f.is(in(alice, dev, ops), "team", private)
+	m := f.groupMember(team, dev, store.RoleGuest)
+	f.is(in(alice, dev, ops), "team", with("guest"))
+	f.is(in(stranger, dev), "team", with("guest"))
+	f.is(alice, "team", private)
+	f.is(in(alice, ops), "team", private)
+	f.groupMember(team, ops, store.RoleMaintainer)
+	own := f.member(team, alice, store.RoleDeveloper)
+	f.is(in(alice, dev, ops), "team", with("maintainer", "developer", "guest"))
+	f.is(in(alice, dev), "team", with("developer", "guest"))
+	f.is(in(stranger, dev, ops), "team", with("maintainer", "guest"))
+	update(t, f, m, store.RoleMaintainer)
+	f.is(in(alice, dev, ops), "team", with("maintainer", "developer"))
+	if err := f.store.RemoveMember(ctx, team.ID, own.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.is(in(alice, dev, ops), "team", with("maintainer"))
+	if err := f.store.RemoveMember(ctx, team.ID, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.is(in(alice, dev), "team", private)
+	f.is(in(alice, ops), "team", with("maintainer"))
+	if err := f.store.DeleteGroup(ctx, ops.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.is(in(alice, dev, ops), "team", private)
+}
+
+// TestGroupIsNotOvertaken takes a group's membership away while an answer that still has it is on its way.
+func TestGroupIsNotOvertaken(t *testing.T) {
+	f := newDirectory(t)
+	dev := f.group("dev")
+	alice := in(f.user("alice"), dev)
+	team := f.project("team", false)
+	f.groupMember(team, dev, store.RoleProjectAdmin)
+	f.store.after = func() {
+		f.store.after = nil
+		if err := f.store.DeleteGroup(t.Context(), dev.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := f.dir.Standing(t.Context(), alice, "team"); err != nil {
+		t.Fatal(err)
+	}
+	f.is(alice, "team", private)
 }
 
 // TestStanding changes everything that an answer rests on: the very next call knows.
@@ -189,6 +270,7 @@ func TestStandingIsRemembered(t *testing.T) {
 	}
 	ask("a member", alice, "team", 2)
 	ask("a stranger", bob, "team", 2)
+	ask("somebody in a group", in(alice, f.group("dev")), "team", 2)
 	ask("anonymous", auth.Subject{}, "team", 1)
 	ask("no project", alice, "other", 1)
 	for _, name := range []string{"", "Team", "a/b", "..", "a\x00b", string(make([]byte, 1000))} {

@@ -43,10 +43,10 @@ func rules() map[string][]string {
 		"helpdesk":      {"@user:create,read,update,delete,list"},
 		"public":        {"project:read"},
 		"limitedGuest":  {"project:read"},
-		"guest":         {"project:read", "member:read,list"},
+		"guest":         {"project:read", "member:read,list", "robot:read,list"},
 		"developer":     {"project:read", "member:read,list"},
 		"maintainer":    {"project:read", "member:read,list"},
-		"projectAdmin":  {"project:read,update,delete", "member:create,read,update,delete,list"},
+		"projectAdmin":  {"project:read,update,delete", "member:create,read,update,delete,list", "robot:create,read,update,delete,list"},
 	}
 }
 
@@ -70,8 +70,14 @@ func (p table) Decide(ctx context.Context, sub auth.Subject, a auth.Access) (aut
 			roles = append(roles, "public")
 		}
 	}
-	if sub.SysAdmin {
+	asked := auth.Question{Project: a.Project, Resource: a.Resource, Action: a.Action}
+	switch {
+	case !sub.Permitted(asked):
+		return auth.Ruling{Reason: "out of bounds"}, nil
+	case sub.SysAdmin || sub.BoundedAdmin:
 		return auth.Ruling{Allowed: true, Reason: "systemAdmin"}, nil
+	case sub.Grants.Allow(asked):
+		return auth.Ruling{Allowed: true, Reason: "permission"}, nil
 	}
 	for _, role := range roles {
 		for _, rule := range rules()[role] {
@@ -124,16 +130,19 @@ type fixture struct {
 	store  *sqlstore.Store
 	trail  *trail
 	hasher *userdb.Hasher
+	clock  *clock.Manual
 	ids    map[string]int64
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: open(t), trail: &trail{}, hasher: userdb.NewHasher(0), ids: map[string]int64{}}
-	c := clock.NewManual(time.Unix(1_900_000_000, 0))
-	dir := project.NewDirectory(f.store, c)
+	f := &fixture{
+		t: t, store: open(t), trail: &trail{}, hasher: userdb.NewHasher(0), ids: map[string]int64{},
+		clock: clock.NewManual(time.Unix(1_900_000_000, 0)),
+	}
+	dir := project.NewDirectory(f.store, f.clock)
 	t.Cleanup(dir.Close)
-	f.Service = project.New(f.store, table{dir}, f.trail, f.hasher, c)
+	f.Service = project.New(f.store, table{dir}, f.trail, f.hasher, f.clock)
 	for _, name := range []string{"admin", "alice", "bob", "carol", "helpdesk"} {
 		u, err := f.store.CreateUser(t.Context(), store.User{Name: name, PasswordHash: cheapHash("password-" + name), SysAdmin: name == "admin"})
 		f.ok("CreateUser", err)

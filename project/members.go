@@ -9,16 +9,17 @@ import (
 	"github.com/sealock/sealock/store"
 )
 
-// NewMember is a user, by name or by id, and its role.
+// NewMember is a user, by name or by id, or a group, and its role.
 type NewMember struct {
 	UserName string
-	UserID   int64 // where UserName is empty
+	UserID   int64     // where UserName is empty
+	Group    *GroupRef // instead of a user
 	Role     store.Role
 }
 
 // MemberQuery narrows a list of members.
 type MemberQuery struct {
-	Name string     // user names that contain this
+	Name string     // names of users and groups that contain this
 	Role store.Role // 0 is any
 	Paging
 }
@@ -52,23 +53,20 @@ func (s *Service) inProject(ctx context.Context, c Caller, ref Ref, resource, ac
 	return p, s.require(ctx, c, auth.Access{Resource: resource, Project: p.Name, Action: action}, what, askProjectAdmin)
 }
 
-// RoleIn returns the caller's own role in a project, or 0.
-func (s *Service) RoleIn(ctx context.Context, c Caller, projectID int64) (store.Role, error) {
-	if c.ID == 0 {
-		return 0, nil
+// RolesIn returns the caller's own roles in a project, those of its groups among them, the strongest first.
+func (s *Service) RolesIn(ctx context.Context, c Caller, projectID int64) ([]store.Role, error) {
+	if c.ID == 0 && len(c.GroupIDs) == 0 {
+		return nil, nil
 	}
-	role, err := s.store.MemberRole(ctx, projectID, c.ID)
-	if errs.Is(err, errs.NotFound) {
-		return 0, nil
-	}
-	return role, err
+	return s.store.MemberRoles(ctx, projectID, c.ID, c.GroupIDs)
 }
 
-// AddMember gives a user a role in a project. NotFound: no such user. Conflict: it is a member already. Invalid: no
-// such role.
-func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember) (m store.Member, err error) {
+// AddMember gives a user or a group a role in a project. NotFound: no such user or group. Conflict: it is a member
+// already. Invalid: no such role. A group of a source that nobody has spoken of yet is recorded.
+func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember) (added store.Member, err error) {
 	err = s.onProject(ctx, c, ref, func(p store.Project) deed {
-		var user store.User
+		m := store.Member{ProjectID: p.ID, Role: n.Role}
+		var group store.Group
 		return deed{
 			operation: "member.create", resource: "project:" + p.Name + "/member:" + n.who(),
 			what:   "add members to project " + strconv.Quote(p.Name),
@@ -77,19 +75,34 @@ func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember)
 				if err = checkRole(n.Role); err != nil {
 					return err
 				}
-				user, err = s.memberUser(ctx, c, n)
+				if n.Group != nil {
+					group, err = s.memberGroup(ctx, c, *n.Group)
+					return err
+				}
+				user, err := s.memberUser(ctx, c, n)
+				m.UserID = user.ID
 				return err
 			},
 			do: func(ctx context.Context) (err error) {
-				m, err = s.store.AddMember(ctx, store.Member{ProjectID: p.ID, UserID: user.ID, Role: n.Role})
+				if n.Group != nil {
+					if group, err = s.recordedGroup(ctx, c, group); err != nil {
+						return err
+					}
+					m.GroupID = group.ID
+				}
+				added, err = s.store.AddMember(ctx, m)
 				return err
 			},
 		}
 	})
-	return m, err
+	return added, err
 }
 
+// who names the member for the audit trail.
 func (n NewMember) who() string {
+	if n.Group != nil {
+		return "group:" + clipped(n.Group.String())
+	}
 	if n.UserName != "" {
 		return clipped(n.UserName)
 	}
@@ -144,7 +157,7 @@ func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d d
 		d.access.Project = p.Name
 		d.resource = "project:" + p.Name + "/member:#" + itoa(id)
 		if m, err := s.store.Member(ctx, p.ID, id); err == nil {
-			d.resource = "project:" + p.Name + "/member:" + m.UserName
+			d.resource = "project:" + p.Name + "/member:" + trailName(m)
 		}
 		check := d.check
 		d.check = func(ctx context.Context) error {
@@ -160,6 +173,14 @@ func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d d
 	})
 }
 
+// trailName names a member for the audit trail.
+func trailName(m store.Member) string {
+	if m.GroupID != 0 {
+		return "group:" + m.GroupName
+	}
+	return m.UserName
+}
+
 // notLastProjectAdmin keeps a project from being left to nobody by mistake; a system administrator may do it on purpose.
 // Two administrators who remove each other in the same instant get past it: a system administrator can repair that.
 func (s *Service) notLastProjectAdmin(ctx context.Context, c Caller, p store.Project, id int64, role store.Role) error {
@@ -167,12 +188,36 @@ func (s *Service) notLastProjectAdmin(ctx context.Context, c Caller, p store.Pro
 	if err != nil || c.SysAdmin || m.Role != store.RoleProjectAdmin || role == store.RoleProjectAdmin {
 		return err
 	}
-	n, err := s.store.CountMembers(ctx, p.ID, store.Filter{Role: store.RoleProjectAdmin})
-	if err != nil || n > 1 {
-		return err
+	for other, err := range s.store.ListMembers(ctx, p.ID, store.Filter{Role: store.RoleProjectAdmin}) {
+		if err != nil {
+			return err
+		}
+		if other.ID == id {
+			continue
+		}
+		if somebody, err := s.standsForSomebody(ctx, other); err != nil || somebody {
+			return err
+		}
 	}
-	return errs.New(errs.Precondition, "%q is the last administrator of project %q", m.UserName, p.Name).
+	return errs.New(errs.Precondition, "%q is the last administrator of project %q", m.Name(), p.Name).
 		WithHint("make somebody else a project administrator first")
+}
+
+// standsForSomebody reports whether a member is a user or a group with anybody in it. Who is in a source's group, only
+// the source knows: whoever made it an administrator did.
+func (s *Service) standsForSomebody(ctx context.Context, m store.Member) (bool, error) {
+	if m.GroupID == 0 {
+		return true, nil
+	}
+	g, err := s.store.Group(ctx, m.GroupID)
+	if errs.Is(err, errs.NotFound) {
+		return false, nil // gone in the meantime
+	}
+	if err != nil || !g.Local() {
+		return err == nil, err
+	}
+	n, err := s.store.CountGroupMembers(ctx, g.ID, store.Filter{})
+	return n > 0, err
 }
 
 func checkRole(role store.Role) error {

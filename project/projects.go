@@ -64,7 +64,7 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 		check: func(ctx context.Context) error {
 			if c.ID != 0 {
 				members = []store.Member{{UserID: c.ID, Role: store.RoleProjectAdmin}}
-			} else if !c.SysAdmin {
+			} else if !c.SysAdmin && c.Kind != auth.KindRobot { // a robot's projects are the administrators'
 				return errs.New(errs.Precondition, "an account that is not kept by sealock can't own a project").WithHint(askSystemAdmin)
 			}
 			if err := CheckName(n.Name); err != nil {
@@ -80,8 +80,8 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 	return p, err
 }
 
-// ListProjects lists the projects that the caller may see: the public ones and those it is a member of, or all for
-// whoever may list projects.
+// ListProjects lists the projects that the caller may see: the public ones and those that it or one of its
+// groups is a member of, or all for whoever may list projects.
 func (s *Service) ListProjects(ctx context.Context, c Caller, q Query) (List[store.Project], error) {
 	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact, Public: q.Public})
 	all, err := s.may(ctx, c, auth.Access{Resource: "project", Action: "list"})
@@ -104,7 +104,7 @@ func visible(f store.Filter, c Caller) (store.Filter, bool) {
 	case f.Public != nil && *f.Public: // public ones are everybody's
 		return f, true
 	case c.ID != 0:
-		f.MemberID = c.ID
+		f.MemberID, f.GroupIDs = c.ID, c.GroupIDs
 		return f, true
 	case f.Public != nil: // private ones, of nobody
 		return f, false

@@ -176,9 +176,9 @@ func TestProject(t *testing.T) {
 			t.Errorf("Project, public, by %q = %v, want no error", who, err)
 		}
 	}
-	for who, want := range map[string]store.Role{"alice": store.RoleProjectAdmin, "bob": store.RoleGuest, "carol": 0, "": 0, "ldap-user": 0} {
-		if role, err := f.RoleIn(ctx, f.as(who), f.ids["project:team"]); role != want || err != nil {
-			t.Errorf("RoleIn by %q = %v, %v, want %v", who, role, err, want)
+	for who, want := range map[string][]store.Role{"alice": {store.RoleProjectAdmin}, "bob": {store.RoleGuest}, "carol": nil, "": nil, "ldap-user": nil} {
+		if roles, err := f.RolesIn(ctx, f.as(who), f.ids["project:team"]); !slices.Equal(roles, want) || err != nil {
+			t.Errorf("RolesIn by %q = %v, %v, want %v", who, roles, err, want)
 		}
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"github.com/sealock/sealock/internal/clock"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/userdb"
 )
 
-// Service is what may be done with projects, members, users and refresh tokens. It is safe for concurrent use.
+// Service is what may be done with projects, members, robots, users, refresh tokens and personal access tokens. It is
+// safe for concurrent use.
 type Service struct {
 	store  store.Store
 	policy auth.Decider
@@ -21,7 +23,11 @@ type Service struct {
 	hasher *userdb.Hasher
 	clock  clock.Clock
 
+	robots   RobotConfig
 	contents Contents // nil where no registry can be looked into
+	personal PersonalTokenRules
+	sources  []Source // of users, besides the database
+	probe    LDAPProbe
 }
 
 // Contents tells what a registry holds of a project.
@@ -43,7 +49,7 @@ func (s *Service) WithContents(c Contents) *Service {
 
 // New returns the service.
 func New(st store.Store, policy auth.Decider, trail audit.Recorder, hasher *userdb.Hasher, c clock.Clock) *Service {
-	return &Service{store: st, policy: policy, trail: trail, hasher: hasher, clock: c}
+	return &Service{store: st, policy: policy, trail: trail, hasher: hasher, clock: c, robots: RobotConfig{robotdb.NewNames(""), defaultRobotDays}}
 }
 
 // Caller is who asks for an operation, and how.

@@ -175,7 +175,7 @@ func (s *Service) SetSysAdmin(ctx context.Context, c Caller, id int64, admin boo
 }
 
 // SetPassword changes a password: one's own with the old one, anybody's for whoever may update users. It ends all
-// refresh tokens of that user. Denied: the old password is wrong. Invalid: the new one breaks the rule.
+// refresh tokens and sessions of that user. Denied: the old password is wrong. Invalid: the new one breaks the rule.
 func (s *Service) SetPassword(ctx context.Context, c Caller, id int64, old, fresh secret.Text) error {
 	var hash string
 	var user store.User
@@ -225,6 +225,10 @@ func (s *Service) replacePassword(ctx context.Context, u store.User, hash string
 	if _, err := s.store.DeleteRefreshTokensOf(ctx, u.Name); err != nil {
 		return errs.New(errs.Unavailable, "the password is changed, but logins made with the old one could not be ended").
 			WithHint("change it once more, or revoke the refresh tokens").Because(err)
+	}
+	if _, err := s.store.DeleteSessionsOf(ctx, u.ID, ""); err != nil {
+		return errs.New(errs.Unavailable, "the password is changed, but sessions that began with the old one could not be ended").
+			WithHint("change it once more").Because(err)
 	}
 	return nil
 }

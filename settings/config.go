@@ -7,6 +7,8 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
@@ -20,13 +22,19 @@ type Config struct {
 	AdminFile      string      `koanf:"admin_password_file" doc:"File that holds the administrator's first password."`
 	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
 
-	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap or external) and what the type needs, see sources.md. Default: the database."`
+	Sources []Source `koanf:"sources" doc:"Where users come from, asked in this order: a list of name, type (database, htpasswd, ldap, oidc or external) and what the type needs, see sources.md. Default: the database."`
+
+	Workloads []workload.Rule `koanf:"workloads" doc:"Whose JWTs are trusted instead of a password, such as those of CI jobs and pods: a list of rules, see keyless.md."`
 
 	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
+	Robot    Robot    `koanf:"robot"`
+	PAT      PAT      `koanf:"pat"`
+	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
+	Portal   Portal   `koanf:"portal"`
 	Log      Log      `koanf:"log"`
 }
 
@@ -72,9 +80,36 @@ type Service struct {
 	KeyHeader auth.Header `koanf:"key_header"`
 }
 
+// Robot says how robot accounts are named and how long they live.
+type Robot struct {
+	Prefix   string `koanf:"prefix" doc:"What the names of robot accounts begin with. It holds a character that no user's name can, such as ~ or $. robot~ and robot$ (Harbor's, which shells eat) are accepted besides."`
+	Duration int    `koanf:"duration" doc:"How many days a robot account lives when its maker does not say; -1 is for ever."`
+}
+
+// PAT says what personal access tokens may be.
+type PAT struct {
+	MaxLife time.Duration `koanf:"max_life" doc:"How long a personal access token may live at most, such as 8760h for a year; 0s: as long as its user says, who has to say never. It counts for new ones."`
+}
+
+// Lockout says when failed logins lock (docs/lockout.md).
+type Lockout struct {
+	AccountFailures int           `koanf:"account_failures" doc:"So many wrong passwords lock an account, except where it signed in from in the last 30 days; there, so many at that address. 0: never."`
+	AddressFailures int           `koanf:"address_failures" doc:"So many wrong passwords lock an address (IPv6: a /64 network), except for accounts that signed in from there. 0: never."`
+	First           time.Duration `koanf:"first" doc:"How long the first lock is; each failure after it doubles it."`
+	Max             time.Duration `koanf:"max" doc:"No lock is longer."`
+	Forget          time.Duration `koanf:"forget" doc:"After so long without a failure all are forgotten; below the limit they are forgiven one by one in that time."`
+	Trusted         []string      `koanf:"trusted" doc:"Addresses or networks (CIDR) that are never locked as an address, such as the one that CI jobs come from."`
+}
+
 // Policy says where the rules are.
 type Policy struct {
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
+}
+
+// Portal says how people use the web pages.
+type Portal struct {
+	SessionIdle     time.Duration `koanf:"session_idle" doc:"Who does nothing for so long has to sign in again."`
+	SessionAbsolute time.Duration `koanf:"session_absolute" doc:"Everybody has to sign in again after so long."`
 }
 
 // Log says what is logged.
@@ -101,6 +136,9 @@ func Default() Config {
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
+		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }

@@ -68,6 +68,8 @@ func inYAML(v any) string {
 		return short(d)
 	}
 	switch rv := reflect.ValueOf(v); rv.Kind() { //nolint:exhaustive // a setting of another kind has a zero default
+	case reflect.Int:
+		return fmt.Sprint(rv.Int())
 	case reflect.Bool:
 		return fmt.Sprint(rv.Bool())
 	case reflect.Slice:

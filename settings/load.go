@@ -236,6 +236,7 @@ func decode(k *koanf.Koanf, cfg *Config) Faults {
 func decodeHook() mapstructure.DecodeHookFunc {
 	return mapstructure.ComposeDecodeHookFunc(
 		secretHook,
+		valuesHook,
 		mapstructure.StringToTimeDurationHookFunc(),
 		mapstructure.StringToSliceHookFunc(","),
 	)

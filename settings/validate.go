@@ -10,9 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/store/robotdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // complete fills in what depends on other settings.
@@ -23,6 +27,7 @@ func (c *Config) complete() {
 	if len(c.ExternalURLs) == 0 {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
+	c.completeWorkloads()
 	for i := range c.Token.Services {
 		if c.Token.Services[i].KeyHeader == "" {
 			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
@@ -109,17 +114,24 @@ func (c *Config) validate() Faults {
 	for i, u := range c.ExternalURLs {
 		v.origin(fmt.Sprintf("external_urls[%d]", i), u)
 	}
-	for i, p := range c.TrustedProxies {
-		_, addrErr := netip.ParseAddr(p)
-		_, prefixErr := netip.ParsePrefix(p)
-		v.check(addrErr == nil || prefixErr == nil, fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q is no address or network", p), "write it like 10.0.0.7 or 10.0.0.0/8")
-	}
+	v.networks("trusted_proxies", c.TrustedProxies)
 	if n := len(c.AdminPassword.Reveal()); n > 0 {
 		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
 	}
 	c.validateStore(&v)
 	c.validateTLS(&v)
 	c.validateToken(&v)
+	p := c.Portal
+	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
+	v.check(p.SessionAbsolute >= p.SessionIdle, "portal.session_absolute", "is shorter than session_idle", "let it be longer")
+	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
+		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
+	}
+	v.check(!workload.Named(c.Robot.Prefix), "robot.prefix", fmt.Sprintf("%q begins the names of workloads", c.Robot.Prefix), "choose another, such as robot~")
+	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
+	c.validateWorkloads(&v)
+	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
+	c.validateLockout(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults
@@ -173,12 +185,30 @@ func (c *Config) validateToken(v *validator) {
 	}
 }
 
+func (c *Config) validateLockout(v *validator) {
+	l := c.Lockout
+	v.check(l.AccountFailures >= 0, "lockout.account_failures", "is negative", "use 0 to lock no account")
+	v.check(l.AddressFailures >= 0, "lockout.address_failures", "is negative", "use 0 to lock no address")
+	v.check(l.First >= time.Second, "lockout.first", fmt.Sprintf("%s is under a second", l.First), "use 1s or more; account_failures: 0 and address_failures: 0 turn the lockout off")
+	v.check(l.Max >= l.First, "lockout.max", fmt.Sprintf("%s is shorter than lockout.first", l.Max), "let it be longer")
+	v.check(l.Forget >= l.Max, "lockout.forget", fmt.Sprintf("%s is shorter than lockout.max", l.Forget), "let it be longer")
+	v.networks("lockout.trusted", l.Trusted)
+}
+
 // validator collects faults.
 type validator struct{ faults Faults }
 
 func (v *validator) check(ok bool, key, what, remedy string) {
 	if !ok {
 		v.faults = append(v.faults, Fault{key, what, remedy})
+	}
+}
+
+func (v *validator) networks(key string, list []string) {
+	for i, p := range list {
+		_, addrErr := netip.ParseAddr(p)
+		_, prefixErr := netip.ParsePrefix(p)
+		v.check(addrErr == nil || prefixErr == nil, fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is no address or network", p), "write it like 10.0.0.7 or 10.0.0.0/8")
 	}
 }
 

@@ -37,3 +37,23 @@ func isASCII(s string) bool {
 	}
 	return true
 }
+
+// LoginKey returns the form of a presented name by which failed logins are counted. It is wider than [NameKey]: sources
+// such as directories find a person also without the accents, with blanks more or less, or with characters that don't
+// show, and each such spelling would be a new start for whoever guesses.
+func LoginKey(name string) string {
+	if isASCII(name) && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return NameKey(name)
+	}
+	key := norm.NFKD.String(NameKey(strings.ToValidUTF8(name, "\uFFFD")))
+	bare := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.In(r, unicode.Mn, unicode.Cf, unicode.Cc):
+			return -1
+		}
+		return r
+	}, key)
+	return strings.Join(strings.Fields(bare), " ")
+}

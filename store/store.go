@@ -16,8 +16,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealock/sealock/auth"
@@ -33,8 +36,43 @@ type User struct {
 	Comment      string
 	PasswordHash string // argon2id in PHC form
 	SysAdmin     bool
+	SecondFactor bool // read only: has one that counts, so that a password alone is not enough
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// SecondFactor is what a user proves who it is with besides a password. The zero value is nothing.
+type SecondFactor struct {
+	TOTP     TOTP
+	Passkeys []Passkey // in the order in which they came
+	// RecoveryCodes are hashes of the codes that are left, in hex.
+	RecoveryCodes []string
+	// Failures counts the wrong codes since the last right one, FailedAt is when the last one came.
+	Failures int
+	FailedAt time.Time
+}
+
+// On reports whether there is any factor that counts. Recovery codes stand in for one and are none.
+func (f SecondFactor) On() bool { return f.TOTP.On() || len(f.Passkeys) > 0 }
+
+// TOTP is an app that makes one-time codes (RFC 6238).
+type TOTP struct {
+	Secret string    // sealed; "" for no app
+	Since  time.Time // when a code of the app was first seen; zero: not yet, and so it does not count
+	Step   int64     // the time step of the last code: no code of this or an earlier one is good any more
+}
+
+// On reports whether its codes count.
+func (t TOTP) On() bool { return t.Secret != "" && !t.Since.IsZero() }
+
+// Passkey is a WebAuthn credential.
+type Passkey struct {
+	ID         int64
+	Credential []byte // its id as the authenticator gave it, unique
+	Name       string // what the user calls it
+	Record     string // the public key and what else is needed to check it, in JSON
+	CreatedAt  time.Time
+	LastUsedAt time.Time // CreatedAt until it is used
 }
 
 // Project is the first path component of the repositories that belong to it.
@@ -71,36 +109,137 @@ func RoleNames() map[Role]string {
 	}
 }
 
-// Member is a user's role in a project. A user has at most one role in a project.
+// ByStrength orders roles, the strongest first.
+func ByStrength(a, b Role) int { return strength(b) - strength(a) }
+
+func strength(r Role) int {
+	return slices.Index([]Role{RoleLimitedGuest, RoleGuest, RoleDeveloper, RoleMaintainer, RoleProjectAdmin}, r)
+}
+
+// Member is the role of a user or of a group in a project. Each has at most one role in a project.
 type Member struct {
 	ID          int64
 	ProjectID   int64
 	ProjectName string // read only
-	UserID      int64
+	UserID      int64  // of a user; 0 for a group
 	UserName    string // read only
+	GroupID     int64  // of a group; 0 for a user
+	GroupName   string // read only
 	Role        Role
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
 
+// Name returns the name of the user or the group.
+func (m Member) Name() string { return cmp.Or(m.UserName, m.GroupName) }
+
+// GroupType is what kind of source a group comes from, numbered as in Harbor.
+type GroupType int
+
+// Harbor's types of groups, and our own.
+const (
+	GroupLocal GroupType = 0 // kept here, with its members
+	GroupLDAP  GroupType = 1
+	GroupHTTP  GroupType = 2 // of an external source
+	GroupOIDC  GroupType = 3
+)
+
+// Group is several users that can be a member of projects together. Of a group from a source of users only the name is
+// kept: the source says with each login who is in it.
+type Group struct {
+	ID        int64
+	Name      string // for people; of groups that are kept here unique, without regard to case
+	Type      GroupType
+	Source    string // the source of users; "" for one that is kept here
+	Key       string // what the source calls it, as in auth.Subject's Groups; set by the store for one that is kept here
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Local reports whether the group is kept here.
+func (g Group) Local() bool { return g.Source == "" }
+
 // RefreshToken is a refresh token as it is kept.
 type RefreshToken = auth.RefreshToken
+
+// PersonalAccessToken is a secret that a user made for a client, as it is kept.
+type PersonalAccessToken struct {
+	Seq          int64  // counts up in the order of their making
+	ID           string // the public part of the secret: auth.Opaque's
+	UserID       int64
+	UserName     string            // read only
+	Name         string            // what it is for; unique among its user's, without regard to case
+	SecretHash   []byte            // SHA-256 of the secret part
+	Scope        *auth.Permissions // what it is good for at most; nil is all that the user may
+	CreatedAt    time.Time
+	ExpiresAt    time.Time // zero: never
+	LastUsedAt   time.Time // zero: not yet
+	LastUsedFrom string    // the address
+}
+
+// Alive reports whether the token may still be used.
+func (t PersonalAccessToken) Alive(now time.Time) bool {
+	return t.ExpiresAt.IsZero() || now.Before(t.ExpiresAt)
+}
+
+// Via is what tokens that come from it say in auth.Subject's Via.
+func (t PersonalAccessToken) Via() string { return personalVia + t.ID }
+
+const personalVia = "pat:"
+
+// PersonalAccessTokenID returns the id of the personal access token that a Via names. It is false where that is
+// something else.
+func PersonalAccessTokenID(via string) (id string, ok bool) {
+	return strings.CutPrefix(via, personalVia)
+}
 
 // RevokedToken is an access token that must not be accepted any more; it can be forgotten after ExpiresAt.
 type RevokedToken = auth.RevokedToken
 
+// Robot is a robot account: a name and a secret for a program, with permissions of its own.
+type Robot struct {
+	ID          int64
+	Name        string // without the prefix of robots: "team+ci" of the project team, "ci" at system level; unique, without regard to case
+	ProjectID   int64  // the project that it belongs to and ends with; 0 at system level
+	ProjectName string // read only
+	Description string
+	Disabled    bool
+	Days        int       // for how long it was made; -1 is for ever
+	ExpiresAt   time.Time // zero is never
+	// Permissions name projects. A permission in a project that is gone is gone too, whoever takes the name next.
+	Permissions  auth.Permissions
+	Creator      string      // who made it
+	Secret       RobotSecret // what it signs in with
+	Old          RobotSecret // what it may sign in with besides, until that ends
+	LastUsedAt   time.Time   // zero: never
+	LastUsedFrom string
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// RobotSecret is a secret as it is kept. The zero value is none.
+type RobotSecret struct {
+	ID   string    // public
+	Hash string    // in a form that store/robotdb knows
+	Ends time.Time // of the old one; zero for the one that is in force
+}
+
 // Filter narrows and pages a list. The zero value is everything, in the order of ids.
 type Filter struct {
-	Name     string // names that contain this, without regard to case
-	Exact    string // the one name; audit records of this resource
-	Subject  string // refresh tokens of this subject, audit records of this actor
-	MemberID int64  // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members and refresh tokens of this user
-	Role     Role   // members with this role; 0 is any
-	Public   *bool  // projects that are public, or are not
-	After    int64  // what comes after the record with this id in the list's order (paging by key)
-	Offset   int    // skip so many (paging by number, as Harbor's clients do)
-	Limit    int    // at most so many; 0 is all
-	Sort     string // "name", "creation_time", "-name", … ; "" is by id, and for audit records by falling id
+	Name     string  // names that contain this, without regard to case
+	Exact    string  // the one name; audit records of this resource
+	Subject  string  // refresh tokens and personal access tokens of this subject, audit records of this actor
+	MemberID int64   // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members, refresh tokens and personal access tokens of this user
+	GroupIDs []int64 // with MemberID: projects that have one of these groups as a member, too
+	Key      string  // groups that their source calls so
+	Role     Role    // members with this role; 0 is any
+	Project  int64   // robots of the project with this id
+	System   bool    // robots at system level
+	Public   *bool   // projects that are public, or are not
+	After    int64   // what comes after the record with this id in the list's order (paging by key)
+	Offset   int     // skip so many (paging by number, as Harbor's clients do)
+	Limit    int     // at most so many; 0 is all
+	Sort     string  // "name", "creation_time", "-name", … ; "" is by id, and for audit records by falling id
 }
 
 // Users keeps users. A change is visible to the next call.
@@ -112,20 +251,33 @@ type Users interface {
 	CountUsers(ctx context.Context, f Filter) (int, error)
 	// UpdateUser runs fn on the stored record inside a transaction and stores what fn made of it.
 	UpdateUser(ctx context.Context, id int64, fn func(*User) error) (User, error)
-	// DeleteUser removes the user, its memberships and its refresh tokens; projects that it owned lose their owner.
+	// DeleteUser removes the user, its memberships, its refresh tokens and its personal access tokens; projects that it owned lose their owner.
 	DeleteUser(ctx context.Context, id int64) error
+}
+
+// SecondFactors keeps the second factors of users.
+type SecondFactors interface {
+	// SecondFactor returns what the user has; who has nothing, or does not exist, has the zero value.
+	SecondFactor(ctx context.Context, userID int64) (SecondFactor, error)
+	// PasskeyOwner returns the id of the user whose passkey has the WebAuthn credential id, or NotFound.
+	PasskeyOwner(ctx context.Context, credential []byte) (userID int64, err error)
+	// UpdateSecondFactor runs fn on the user's second factor inside a transaction and stores what fn made of it. Passkeys
+	// without an id are new. NotFound: no such user. Conflict: a passkey is kept already, whoever's it is. User.SecondFactor
+	// follows; when it becomes true, the user's refresh tokens end in the same transaction.
+	UpdateSecondFactor(ctx context.Context, userID int64, fn func(*SecondFactor) error) (SecondFactor, error)
 }
 
 // Projects keeps projects.
 type Projects interface {
-	// CreateProject stores a project and its first members in one transaction. Of a member only UserID and Role count.
+	// CreateProject stores a project and its first members in one transaction. Of a member only UserID, GroupID and Role
+	// count.
 	CreateProject(ctx context.Context, p Project, members ...Member) (Project, error)
 	Project(ctx context.Context, id int64) (Project, error)
 	ProjectByName(ctx context.Context, name string) (Project, error)
 	ListProjects(ctx context.Context, f Filter) iter.Seq2[Project, error]
 	CountProjects(ctx context.Context, f Filter) (int, error)
 	UpdateProject(ctx context.Context, id int64, fn func(*Project) error) (Project, error)
-	// DeleteProject removes the project and its memberships.
+	// DeleteProject removes the project, its memberships and its robots.
 	DeleteProject(ctx context.Context, id int64) error
 }
 
@@ -139,6 +291,44 @@ type Members interface {
 	RemoveMember(ctx context.Context, projectID, memberID int64) error
 	// MemberRole returns the role of a user in a project by index look-up, or NotFound.
 	MemberRole(ctx context.Context, projectID, userID int64) (Role, error)
+	// MemberRoles returns the roles that a user (0 is nobody) and the groups have in a project, each once and the
+	// strongest first, by index look-ups. To have none is no error.
+	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]Role, error)
+}
+
+// Groups keeps groups, and the members of those that are kept here.
+type Groups interface {
+	CreateGroup(ctx context.Context, g Group) (Group, error)
+	Group(ctx context.Context, id int64) (Group, error)
+	// GroupByKey returns the group that a source calls so. For one that is kept here, key is its name.
+	GroupByKey(ctx context.Context, source, key string) (Group, error)
+	ListGroups(ctx context.Context, f Filter) iter.Seq2[Group, error]
+	CountGroups(ctx context.Context, f Filter) (int, error)
+	// UpdateGroup can change the name.
+	UpdateGroup(ctx context.Context, id int64, fn func(*Group) error) (Group, error)
+	// DeleteGroup removes the group with its members and its memberships in projects.
+	DeleteGroup(ctx context.Context, id int64) error
+	// AddGroupMember puts a user into a group that is kept here. Conflict: it is in it. Invalid: a source says who is in the group.
+	AddGroupMember(ctx context.Context, groupID, userID int64) error
+	RemoveGroupMember(ctx context.Context, groupID, userID int64) error
+	ListGroupMembers(ctx context.Context, groupID int64, f Filter) iter.Seq2[User, error]
+	CountGroupMembers(ctx context.Context, groupID int64, f Filter) (int, error)
+	// GroupIDs returns, in ascending order and by index look-ups, the groups kept here that the user is in, and those
+	// of the source that have one of the keys.
+	GroupIDs(ctx context.Context, userID int64, source string, keys []string) ([]int64, error)
+}
+
+// Robots keeps robot accounts. NotFound also means that a permission names a project which does not exist.
+type Robots interface {
+	CreateRobot(ctx context.Context, r Robot) (Robot, error)
+	Robot(ctx context.Context, id int64) (Robot, error)
+	RobotByName(ctx context.Context, name string) (Robot, error)
+	ListRobots(ctx context.Context, f Filter) iter.Seq2[Robot, error]
+	CountRobots(ctx context.Context, f Filter) (int, error)
+	UpdateRobot(ctx context.Context, id int64, fn func(*Robot) error) (Robot, error)
+	// TouchRobot notes a use, unless one of the minute before is noted. It is no change of the robot.
+	TouchRobot(ctx context.Context, id int64, at time.Time, from string) error
+	DeleteRobot(ctx context.Context, id int64) error
 }
 
 // RefreshTokens keeps refresh tokens.
@@ -153,8 +343,22 @@ type RefreshTokens interface {
 	DeleteRefreshToken(ctx context.Context, id string) error
 	// DeleteRefreshTokensOf drops all tokens of a subject, as when its password changes. It returns how many.
 	DeleteRefreshTokensOf(ctx context.Context, subject string) (int, error)
-	// DropExpiredTokens forgets refresh tokens and revocations that are past their end.
+	// DropExpiredTokens forgets refresh tokens, revocations, sessions and device codes that are past their end.
 	DropExpiredTokens(ctx context.Context, now time.Time) (int, error)
+}
+
+// PersonalAccessTokens keeps personal access tokens.
+type PersonalAccessTokens interface {
+	// CreatePersonalAccessToken keeps a new token, and clears away those of its user that have ended by its CreatedAt.
+	// Conflict: the name or the id is taken. Precondition: the user has most tokens already.
+	CreatePersonalAccessToken(ctx context.Context, t PersonalAccessToken, most int) (PersonalAccessToken, error)
+	PersonalAccessToken(ctx context.Context, id string) (PersonalAccessToken, error)
+	ListPersonalAccessTokens(ctx context.Context, f Filter) iter.Seq2[PersonalAccessToken, error]
+	CountPersonalAccessTokens(ctx context.Context, f Filter) (int, error)
+	// TouchPersonalAccessToken notes a use. An earlier use never replaces a later one.
+	TouchPersonalAccessToken(ctx context.Context, id string, at time.Time, from string) error
+	// DeletePersonalAccessToken removes the token and the refresh tokens that came from it.
+	DeletePersonalAccessToken(ctx context.Context, id string) error
 }
 
 // Revocations keeps access tokens that were revoked before their end.
@@ -163,6 +367,24 @@ type Revocations interface {
 	RevokeToken(ctx context.Context, t RevokedToken) error
 	// RevokedTokens lists those that end after now.
 	RevokedTokens(ctx context.Context, now time.Time) iter.Seq2[RevokedToken, error]
+}
+
+// LockKey and LoginFailures are what failed logins are counted by, and how they stand.
+type (
+	LockKey       = auth.LockKey
+	LoginFailures = auth.LoginFailures
+)
+
+// Lockouts keeps failed logins and where accounts signed in from.
+type Lockouts interface {
+	auth.LockStore
+	// ListLockouts lists what is locked at the time: of Filter, Subject is an account and Exact an address.
+	ListLockouts(ctx context.Context, now time.Time, f Filter) iter.Seq2[LoginFailures, error]
+	CountLockouts(ctx context.Context, now time.Time, f Filter) (int, error)
+	// Lockout returns the failures of the key with the id, locked or not.
+	Lockout(ctx context.Context, id string) (LoginFailures, error)
+	// DeleteLockout forgets the failures of the key with the id.
+	DeleteLockout(ctx context.Context, id string) error
 }
 
 // Audit keeps the audit trail.
@@ -184,26 +406,45 @@ const (
 	UserChanged    ChangeKind = "user"
 	ProjectChanged ChangeKind = "project"
 	MemberChanged  ChangeKind = "member"
+	RobotChanged   ChangeKind = "robot"
+	GroupChanged   ChangeKind = "group"
+
+	PersonalAccessTokenChanged ChangeKind = "personal access token"
 )
 
 // Change tells that a record was created, changed or removed. It is sent after the transaction has ended and before the
 // method that made the change returns. A new name is told of too: a rename sends one Change with each name. The change
-// that removes a user or a project stands for its memberships as well.
+// that removes a user, a project or a group stands for its memberships, robots and tokens as well. That a token or a robot
+// was used, or a token cleared away after its end, is not told.
 type Change struct {
 	Kind      ChangeKind
-	UserID    int64  // UserChanged, MemberChanged
+	UserID    int64  // UserChanged, PersonalAccessTokenChanged: whose it is; MemberChanged of a user; GroupChanged: who came or went, 0 when the group itself changed
 	User      string // UserChanged: the name
 	ProjectID int64  // ProjectChanged, MemberChanged
 	Project   string // ProjectChanged, MemberChanged: the name
+	GroupID   int64  // GroupChanged; MemberChanged of a group
+	Source    string // GroupChanged: the source of the group
+	GroupKey  string // GroupChanged: what the source calls it
+	RobotID   int64  // RobotChanged
+	Robot     string // RobotChanged: the name, without the prefix of robots
+	Token     string // PersonalAccessTokenChanged: the id
 }
 
 // Store is everything that sealock remembers.
 type Store interface {
 	Users
+	SecondFactors
 	Projects
 	Members
+	Robots
+	Groups
 	RefreshTokens
+	DeviceCodes
+	PersonalAccessTokens
 	Revocations
+	Sessions
+	Lockouts
+	Identities
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -22,6 +22,15 @@ type APIVersion struct {
 	Version string `json:"version"`
 }
 
+// Access defines model for Access.
+type Access struct {
+	Action string `json:"action"`
+
+	// Effect Only allow.
+	Effect   *string `json:"effect,omitempty"`
+	Resource string  `json:"resource"`
+}
+
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
 	ID int64 `json:"id"`
@@ -90,6 +99,71 @@ type GeneralInfo struct {
 	SelfRegistration bool   `json:"self_registration"`
 }
 
+// LdapConf defines model for LdapConf.
+type LdapConf struct {
+	LdapBaseDn *string `json:"ldap_base_dn,omitempty"`
+
+	// LdapConnectionTimeout Seconds.
+	LdapConnectionTimeout *int64  `json:"ldap_connection_timeout,omitempty"`
+	LdapFilter            *string `json:"ldap_filter,omitempty"`
+
+	// LdapScope Always the whole tree here.
+	LdapScope          *int64  `json:"ldap_scope,omitempty"`
+	LdapSearchDn       *string `json:"ldap_search_dn,omitempty"`
+	LdapSearchPassword *string `json:"ldap_search_password,omitempty"`
+	LdapUID            *string `json:"ldap_uid,omitempty"`
+	LdapURL            *string `json:"ldap_url,omitempty"`
+
+	// LdapVerifyCert false is refused.
+	LdapVerifyCert *bool `json:"ldap_verify_cert,omitempty"`
+}
+
+// LdapImportUsers defines model for LdapImportUsers.
+type LdapImportUsers struct {
+	LdapUIDList []string `json:"ldap_uid_list"`
+}
+
+// LdapPingResult defines model for LdapPingResult.
+type LdapPingResult struct {
+	Message string `json:"message"`
+	Success bool   `json:"success"`
+}
+
+// LdapUser defines model for LdapUser.
+type LdapUser struct {
+	Email    string `json:"email"`
+	Realname string `json:"realname"`
+	Username string `json:"username"`
+}
+
+// Lockout defines model for Lockout.
+type Lockout struct {
+	// Address An IPv4 address, or an IPv6 network.
+	Address *string `json:"address,omitempty"`
+
+	// Failures Wrong secrets that were counted; the same one again is not.
+	Failures  int64     `json:"failures"`
+	FirstTime time.Time `json:"first_time"`
+	ID        string    `json:"id"`
+
+	// Kind account (everywhere but at its known addresses), address (for all but the accounts known there) or pair (an account at an address that it is known at).
+	Kind        string    `json:"kind"`
+	LastTime    time.Time `json:"last_time"`
+	LockedUntil time.Time `json:"locked_until"`
+
+	// Username The account, known here or not, in the form in which all its spellings are one.
+	Username *string `json:"username,omitempty"`
+}
+
+// OIDCPing defines model for OIDCPing.
+type OIDCPing struct {
+	// URL The issuer.
+	URL string `json:"url"`
+
+	// VerifyCert Only a certificate that is trusted here will do. Default yes.
+	VerifyCert *bool `json:"verify_cert,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -98,10 +172,92 @@ type OverallHealthStatus struct {
 	Status string `json:"status"`
 }
 
+// Passkey defines model for Passkey.
+type Passkey struct {
+	CreationTime time.Time `json:"creation_time"`
+	ID           int64     `json:"id"`
+
+	// LastUsed Not there when it was never used.
+	LastUsed *time.Time `json:"last_used,omitempty"`
+	Name     string     `json:"name"`
+}
+
 // PasswordReq defines model for PasswordReq.
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
 	OldPassword *string `json:"old_password,omitempty"`
+}
+
+// Permission defines model for Permission.
+type Permission struct {
+	// Actions pull, push, delete, or the resource's other actions; * is any. Who may push may pull.
+	Actions []string `json:"actions"`
+
+	// Project The project's name, * for all of them, or nothing for what is in no project.
+	Project *string `json:"project,omitempty"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app-* or app/**; none for all.
+	Repositories []string `json:"repositories,omitempty"`
+
+	// Resource repository (the default) or another resource of the policy file, such as member; * is any.
+	Resource *string `json:"resource,omitempty"`
+}
+
+// Permissions defines model for Permissions.
+type Permissions struct {
+	Project []Access `json:"project"`
+	System  []Access `json:"system"`
+}
+
+// PersonalAccessToken defines model for PersonalAccessToken.
+type PersonalAccessToken struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+
+	// LastUsedFrom The address that it was used from then.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime When it was used last, to the minute; left out where it was not.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Scope What it is good for at most; left out where that is all that its user may.
+	Scope    []Permission `json:"scope,omitempty"`
+	Username string       `json:"username"`
+}
+
+// PersonalAccessTokenCreated defines model for PersonalAccessTokenCreated.
+type PersonalAccessTokenCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+
+	// Secret The token itself, told this once.
+	Secret   string `json:"secret"`
+	Username string `json:"username"`
+}
+
+// PersonalAccessTokenReq defines model for PersonalAccessTokenReq.
+type PersonalAccessTokenReq struct {
+	// ExpiresAt When it ends. Default is 90 days from now.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What it is for; one name for each of a user's.
+	Name string `json:"name"`
+
+	// Never It never ends.
+	Never *bool `json:"never,omitempty"`
+
+	// Scope What it is good for at most; leave it out for all that its user may.
+	Scope []Permission `json:"scope,omitempty"`
 }
 
 // Policy defines model for Policy.
@@ -188,7 +344,8 @@ type Project struct {
 
 // ProjectMember defines model for ProjectMember.
 type ProjectMember struct {
-	// MemberGroup A group; refused where no user source has groups.
+	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+	// in a directory by its DN; one of a source that is not known yet is recorded then.
 	MemberGroup *UserGroup `json:"member_group,omitempty"`
 
 	// MemberUser A user, by name or by number.
@@ -203,7 +360,7 @@ type ProjectMemberEntity struct {
 	EntityID   int64  `json:"entity_id"`
 	EntityName string `json:"entity_name"`
 
-	// EntityType u for a user.
+	// EntityType u for a user, g for a group.
 	EntityType string `json:"entity_type"`
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
@@ -250,6 +407,107 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Robot defines model for Robot.
+type Robot struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Creator Who made it.
+	Creator     string `json:"creator"`
+	Description string `json:"description"`
+	Disable     bool   `json:"disable"`
+
+	// Duration Days; -1 is for ever.
+	Duration int64 `json:"duration"`
+	Editable bool  `json:"editable"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// LastUsedFrom The address that it was used from.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime To the minute; left out: never.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Level system or project
+	Level string `json:"level"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// OldSecretExpiresAt Until when the secret before may be used besides, in seconds since 1970; left out: it may not.
+	OldSecretExpiresAt *int64            `json:"old_secret_expires_at,omitempty"`
+	Permissions        []RobotPermission `json:"permissions"`
+	UpdateTime         time.Time         `json:"update_time"`
+}
+
+// RobotCreate defines model for RobotCreate.
+type RobotCreate struct {
+	Description *string `json:"description,omitempty"`
+	Disable     *bool   `json:"disable,omitempty"`
+
+	// Duration Days; -1 is for ever, 0 as the server is set.
+	Duration *int64 `json:"duration,omitempty"`
+
+	// Level system or project; default: system
+	Level *string `json:"level,omitempty"`
+
+	// Name The name alone: the prefix and the project are added.
+	Name        *string           `json:"name,omitempty"`
+	Permissions []RobotPermission `json:"permissions,omitempty"`
+
+	// Secret Left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// RobotCreated defines model for RobotCreated.
+type RobotCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotPermission defines model for RobotPermission.
+type RobotPermission struct {
+	Access []Access `json:"access"`
+
+	// Kind system or project
+	Kind string `json:"kind"`
+
+	// Namespace / at system level; the name of a project, or * for all that there are or will be.
+	Namespace string `json:"namespace"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app or app/**. None is all.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// RobotSec defines model for RobotSec.
+type RobotSec struct {
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotSecRequest defines model for RobotSecRequest.
+type RobotSecRequest struct {
+	// KeepOldSeconds How long the secret before may be used besides.
+	KeepOldSeconds *int64 `json:"keep_old_seconds,omitempty"`
+
+	// RetireOld Only end the secret before now.
+	RetireOld *bool `json:"retire_old,omitempty"`
+
+	// Secret Empty or left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
 type RoleID = int64
 
@@ -275,6 +533,19 @@ type SearchRepository struct {
 
 	// RepositoryName With the project in front.
 	RepositoryName string `json:"repository_name"`
+}
+
+// SecondFactor defines model for SecondFactor.
+type SecondFactor struct {
+	// AppSince When an app for one-time codes was added; not there without one.
+	AppSince *time.Time `json:"app_since,omitempty"`
+
+	// Enabled The password alone is not enough.
+	Enabled  bool      `json:"enabled"`
+	Passkeys []Passkey `json:"passkeys"`
+
+	// RecoveryCodes How many recovery codes are left.
+	RecoveryCodes int `json:"recovery_codes"`
 }
 
 // SigningKey defines model for SigningKey.
@@ -314,10 +585,27 @@ type UserEntity struct {
 	Username *string `json:"username,omitempty"`
 }
 
-// UserGroup A group; refused where no user source has groups.
+// UserGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+// in a directory by its DN; one of a source that is not known yet is recorded then.
 type UserGroup struct {
 	GroupName *string `json:"group_name,omitempty"`
-	ID        *int64  `json:"id,omitempty"`
+
+	// GroupType 0 kept here, 1 LDAP, 2 external (HTTP), 3 OIDC.
+	GroupType *int64 `json:"group_type,omitempty"`
+	ID        *int64 `json:"id,omitempty"`
+
+	// LdapGroupDn In a directory, its DN.
+	LdapGroupDn *string `json:"ldap_group_dn,omitempty"`
+
+	// Source The user source that it comes from; the first of the type unless given.
+	Source *string `json:"source,omitempty"`
+}
+
+// UserGroupSearchItem defines model for UserGroupSearchItem.
+type UserGroupSearchItem struct {
+	GroupName string `json:"group_name"`
+	GroupType int64  `json:"group_type"`
+	ID        int64  `json:"id"`
 }
 
 // UserProfile defines model for UserProfile.
@@ -352,6 +640,9 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// GroupID defines model for GroupID.
+type GroupID = int64
+
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
@@ -370,8 +661,14 @@ type ProjectRef = string
 // Query defines model for Query.
 type Query = string
 
+// RobotID defines model for RobotID.
+type RobotID = int64
+
 // Sort defines model for Sort.
 type Sort = string
+
+// Source defines model for Source.
+type Source = string
 
 // UserID defines model for UserID.
 type UserID = int64
@@ -391,8 +688,14 @@ type NotFound = Errors
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
+// TooMany defines model for TooMany.
+type TooMany = Errors
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
+
+// Unavailable defines model for Unavailable.
+type Unavailable = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -407,6 +710,72 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SearchLdapGroupParams defines parameters for SearchLdapGroup.
+type SearchLdapGroupParams struct {
+	// Groupname A part of the name.
+	Groupname *string `form:"groupname,omitempty" json:"groupname,omitempty"`
+
+	// Groupdn The DN of one.
+	Groupdn *string `form:"groupdn,omitempty" json:"groupdn,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// PingLdapParams defines parameters for PingLdap.
+type PingLdapParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// ImportLdapUserParams defines parameters for ImportLdapUser.
+type ImportLdapUserParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// SearchLdapUserParams defines parameters for SearchLdapUser.
+type SearchLdapUserParams struct {
+	// Username A part of the name, the full name or the address.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// ListLockoutsParams defines parameters for ListLockouts.
+type ListLockoutsParams struct {
+	// Username Those of this account, in any spelling.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Address Those of this address, or of its network.
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
+type ListPersonalAccessTokensParams struct {
+	// Username Those of this user.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// All Those of everybody.
+	All *bool `form:"all,omitempty" json:"all,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
 // ListProjectsParams defines parameters for ListProjects.
@@ -498,6 +867,48 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectRobotsParams defines parameters for ListProjectRobots.
+type ListProjectRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateProjectRobotParams defines parameters for CreateProjectRobot.
+type CreateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectRobotParams defines parameters for DeleteProjectRobot.
+type DeleteProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectRobotParams defines parameters for GetProjectRobot.
+type GetProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
+type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -513,10 +924,61 @@ type ListRefreshTokensParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListRobotsParams defines parameters for ListRobots.
+type ListRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // SearchParams defines parameters for Search.
 type SearchParams struct {
 	// Q The part of a name to look for.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
+// ListUserGroupsParams defines parameters for ListUserGroups.
+type ListUserGroupsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// LdapGroupDn The DN of one in a directory.
+	LdapGroupDn *string `form:"ldap_group_dn,omitempty" json:"ldap_group_dn,omitempty"`
+
+	// GroupName A part of the name.
+	GroupName *string `form:"group_name,omitempty" json:"group_name,omitempty"`
+}
+
+// SearchUserGroupsParams defines parameters for SearchUserGroups.
+type SearchUserGroupsParams struct {
+	// Groupname The name, or for those who may list groups a part of it.
+	Groupname string `form:"groupname" json:"groupname"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListUserGroupMembersParams defines parameters for ListUserGroupMembers.
+type ListUserGroupMembersParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -546,6 +1008,15 @@ type SearchUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
+type PingLdapJSONRequestBody = LdapConf
+
+// ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
+type ImportLdapUserJSONRequestBody = LdapImportUsers
+
+// CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
+type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
+
 // CheckPolicyJSONRequestBody defines body for CheckPolicy for application/json ContentType.
 type CheckPolicyJSONRequestBody = PolicyText
 
@@ -560,6 +1031,33 @@ type AddMemberJSONRequestBody = ProjectMember
 
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
+
+// CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
+type CreateProjectRobotJSONRequestBody = RobotCreate
+
+// UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
+type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
+type CreateRobotJSONRequestBody = RobotCreate
+
+// ReplaceRobotSecretJSONRequestBody defines body for ReplaceRobotSecret for application/json ContentType.
+type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
+
+// UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
+type UpdateRobotJSONRequestBody = RobotCreate
+
+// PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
+type PingOIDCJSONRequestBody = OIDCPing
+
+// CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
+type CreateUserGroupJSONRequestBody = UserGroup
+
+// UpdateUserGroupJSONRequestBody defines body for UpdateUserGroup for application/json ContentType.
+type UpdateUserGroupJSONRequestBody = UserGroup
+
+// AddUserGroupMemberJSONRequestBody defines body for AddUserGroupMember for application/json ContentType.
+type AddUserGroupMemberJSONRequestBody = UserEntity
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
@@ -671,10 +1169,114 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v2.0/keys/rotate (the `RotateKeys` operationId).
 	RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SearchLdapGroup Find groups of a directory
+	//
+	// Corresponds with GET /api/v2.0/ldap/groups/search (the `SearchLdapGroup` operationId).
+	SearchLdapGroup(ctx context.Context, params *SearchLdapGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingLdapWithBody Try a directory
+	//
+	// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+	// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+	// to the host that it names.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+	PingLdapWithBody(ctx context.Context, params *PingLdapParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingLdap Try a directory
+	//
+	// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+	// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+	// to the host that it names.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+	PingLdap(ctx context.Context, params *PingLdapParams, body PingLdapJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportLdapUserWithBody Let users of a directory be members before they first sign in
+	//
+	// They are called `name@source` here.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+	ImportLdapUserWithBody(ctx context.Context, params *ImportLdapUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportLdapUser Let users of a directory be members before they first sign in
+	//
+	// They are called `name@source` here.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+	ImportLdapUser(ctx context.Context, params *ImportLdapUserParams, body ImportLdapUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchLdapUser Find users of a directory
+	//
+	// Corresponds with GET /api/v2.0/ldap/users/search (the `SearchLdapUser` operationId).
+	SearchLdapUser(ctx context.Context, params *SearchLdapUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLockouts List the accounts and addresses that are locked after failed logins
+	//
+	// Corresponds with GET /api/v2.0/lockouts (the `ListLockouts` operationId).
+	ListLockouts(ctx context.Context, params *ListLockoutsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LiftLockout Lift a lockout
+	//
+	// The failed logins are forgotten, so that the next one is the first.
+	//
+	// Corresponds with DELETE /api/v2.0/lockouts/{lockout_id} (the `LiftLockout` operationId).
+	LiftLockout(ctx context.Context, lockoutID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDocument Read this document
 	//
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPermissions List what robot accounts may be given
+	//
+	// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+	GetPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPersonalAccessTokens List personal access tokens
+	//
+	// The caller's own; an administrator may ask for those of another user, or for all.
+	//
+	// Corresponds with GET /api/v2.0/personal-access-tokens (the `ListPersonalAccessTokens` operationId).
+	ListPersonalAccessTokens(ctx context.Context, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePersonalAccessTokenWithBody Make a personal access token
+	//
+	// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+	// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+	// access token ends too soon, and a personal access token makes no others.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePersonalAccessToken Make a personal access token
+	//
+	// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+	// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+	// access token ends too soon, and a personal access token makes no others.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessToken(ctx context.Context, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokePersonalAccessToken Revoke a personal access token
+	//
+	// The caller's own; an administrator may revoke anybody's. With it end the refresh tokens that came from it, and at
+	// sealock's front door and API the access tokens, with the next request.
+	//
+	// Corresponds with DELETE /api/v2.0/personal-access-tokens/{pat_id} (the `RevokePersonalAccessToken` operationId).
+	RevokePersonalAccessToken(ctx context.Context, patID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Ping Ask whether the server answers at all
 	//
@@ -806,6 +1408,67 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListProjectRobots List the robot accounts of a project
+	//
+	// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+	ListProjectRobots(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectRobotWithBody Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectRobot Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProjectRobot Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+	DeleteProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProjectRobot Show a robot account
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+	GetProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectRobotWithBody Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectRobot Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefreshTokens List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -821,6 +1484,89 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshToken(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListRobots List robot accounts
+	//
+	// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+	//
+	// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+	ListRobots(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRobotWithBody Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRobot Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobot(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRobot Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+	DeleteRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRobot Show a robot account
+	//
+	// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+	GetRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRobotSecretWithBody Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRobotSecret Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecret(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRobotWithBody Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRobot Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Search Find projects and repositories by a part of their name
 	//
 	// Only what the caller may see is found.
@@ -828,12 +1574,110 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PingOIDCWithBody Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetSystemInfo Describe the server
 	//
 	// The version is told to signed-in users only.
 	//
 	// Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 	GetSystemInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserGroups List groups
+	//
+	// Corresponds with GET /api/v2.0/usergroups (the `ListUserGroups` operationId).
+	ListUserGroups(ctx context.Context, params *ListUserGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUserGroupWithBody Make a group, or record one of a user source
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateUserGroup Make a group, or record one of a user source
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+	CreateUserGroup(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SearchUserGroups Find groups to add as members
+	//
+	// Who may list groups finds all that have the text in their name; others find those whose name it is.
+	//
+	// Corresponds with GET /api/v2.0/usergroups/search (the `SearchUserGroups` operationId).
+	SearchUserGroups(ctx context.Context, params *SearchUserGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteUserGroup Delete a group
+	//
+	// Its memberships in projects go with it.
+	//
+	// Corresponds with DELETE /api/v2.0/usergroups/{group_id} (the `DeleteUserGroup` operationId).
+	DeleteUserGroup(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUserGroup Show a group
+	//
+	// Corresponds with GET /api/v2.0/usergroups/{group_id} (the `GetUserGroup` operationId).
+	GetUserGroup(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserGroupWithBody Rename a group
+	//
+	// What a user source calls it, and where it comes from, stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithBody(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserGroup Rename a group
+	//
+	// What a user source calls it, and where it comes from, stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroup(ctx context.Context, groupID GroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserGroupMembers List the users in a group that is kept here
+	//
+	// Corresponds with GET /api/v2.0/usergroups/{group_id}/members (the `ListUserGroupMembers` operationId).
+	ListUserGroupMembers(ctx context.Context, groupID GroupID, params *ListUserGroupMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddUserGroupMemberWithBody Put a user into a group that is kept here
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+	AddUserGroupMemberWithBody(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddUserGroupMember Put a user into a group that is kept here
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+	AddUserGroupMember(ctx context.Context, groupID GroupID, body AddUserGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveUserGroupMember Take a user out of a group that is kept here
+	//
+	// Corresponds with DELETE /api/v2.0/usergroups/{group_id}/members/{user_id} (the `RemoveUserGroupMember` operationId).
+	RemoveUserGroupMember(ctx context.Context, groupID GroupID, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUsers List users
 	//
@@ -862,6 +1706,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUser(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSecondFactor Show what one has besides a password
+	//
+	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+	// neither the registry nor this API, and programs use personal access tokens.
+	//
+	// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+	GetSecondFactor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SearchUsers Find users to add as members
 	//
@@ -920,6 +1772,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 	SetPassword(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResetSecondFactor Take away another user's second factor
+	//
+	// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+	// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+	ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSysAdminWithBody Make a user an administrator, or an ordinary user again
 	//
@@ -1007,11 +1867,245 @@ func (c *Client) RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// SearchLdapGroup Find groups of a directory
+//
+// Corresponds with GET /api/v2.0/ldap/groups/search (the `SearchLdapGroup` operationId).
+func (c *Client) SearchLdapGroup(ctx context.Context, params *SearchLdapGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchLdapGroupRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingLdapWithBody Try a directory
+//
+// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+// to the host that it names.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+func (c *Client) PingLdapWithBody(ctx context.Context, params *PingLdapParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingLdapRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingLdap Try a directory
+//
+// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+// to the host that it names.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+func (c *Client) PingLdap(ctx context.Context, params *PingLdapParams, body PingLdapJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingLdapRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportLdapUserWithBody Let users of a directory be members before they first sign in
+//
+// They are called `name@source` here.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+func (c *Client) ImportLdapUserWithBody(ctx context.Context, params *ImportLdapUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportLdapUserRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportLdapUser Let users of a directory be members before they first sign in
+//
+// They are called `name@source` here.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+func (c *Client) ImportLdapUser(ctx context.Context, params *ImportLdapUserParams, body ImportLdapUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportLdapUserRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchLdapUser Find users of a directory
+//
+// Corresponds with GET /api/v2.0/ldap/users/search (the `SearchLdapUser` operationId).
+func (c *Client) SearchLdapUser(ctx context.Context, params *SearchLdapUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchLdapUserRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLockouts List the accounts and addresses that are locked after failed logins
+//
+// Corresponds with GET /api/v2.0/lockouts (the `ListLockouts` operationId).
+func (c *Client) ListLockouts(ctx context.Context, params *ListLockoutsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLockoutsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LiftLockout Lift a lockout
+//
+// The failed logins are forgotten, so that the next one is the first.
+//
+// Corresponds with DELETE /api/v2.0/lockouts/{lockout_id} (the `LiftLockout` operationId).
+func (c *Client) LiftLockout(ctx context.Context, lockoutID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftLockoutRequest(c.Server, lockoutID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDocument Read this document
 //
 // Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 func (c *Client) GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDocumentRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPermissions List what robot accounts may be given
+//
+// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+func (c *Client) GetPermissions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPermissionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPersonalAccessTokens List personal access tokens
+//
+// The caller's own; an administrator may ask for those of another user, or for all.
+//
+// Corresponds with GET /api/v2.0/personal-access-tokens (the `ListPersonalAccessTokens` operationId).
+func (c *Client) ListPersonalAccessTokens(ctx context.Context, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPersonalAccessTokensRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePersonalAccessTokenWithBody Make a personal access token
+//
+// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+// access token ends too soon, and a personal access token makes no others.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+func (c *Client) CreatePersonalAccessTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePersonalAccessTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePersonalAccessToken Make a personal access token
+//
+// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+// access token ends too soon, and a personal access token makes no others.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+func (c *Client) CreatePersonalAccessToken(ctx context.Context, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePersonalAccessTokenRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokePersonalAccessToken Revoke a personal access token
+//
+// The caller's own; an administrator may revoke anybody's. With it end the refresh tokens that came from it, and at
+// sealock's front door and API the access tokens, with the next request.
+//
+// Corresponds with DELETE /api/v2.0/personal-access-tokens/{pat_id} (the `RevokePersonalAccessToken` operationId).
+func (c *Client) RevokePersonalAccessToken(ctx context.Context, patID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePersonalAccessTokenRequest(c.Server, patID)
 	if err != nil {
 		return nil, err
 	}
@@ -1352,6 +2446,137 @@ func (c *Client) SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, 
 	return c.Client.Do(req)
 }
 
+// ListProjectRobots List the robot accounts of a project
+//
+// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+func (c *Client) ListProjectRobots(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectRobotsRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectRobotWithBody Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *Client) CreateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRobotRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectRobot Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *Client) CreateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectRobotRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProjectRobot Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+func (c *Client) DeleteProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProjectRobotRequest(c.Server, projectNameOrID, robotID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProjectRobot Show a robot account
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+func (c *Client) GetProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectRobotRequest(c.Server, projectNameOrID, robotID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectRobotWithBody Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *Client) UpdateProjectRobotWithBody(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectRobotRequestWithBody(c.Server, projectNameOrID, robotID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectRobot Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *Client) UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectRobotRequest(c.Server, projectNameOrID, robotID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefreshTokens List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -1387,6 +2612,179 @@ func (c *Client) RevokeRefreshToken(ctx context.Context, tokenID string, reqEdit
 	return c.Client.Do(req)
 }
 
+// ListRobots List robot accounts
+//
+// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+//
+// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+func (c *Client) ListRobots(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRobotsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRobotWithBody Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *Client) CreateRobotWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRobotRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRobot Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *Client) CreateRobot(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRobotRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRobot Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+func (c *Client) DeleteRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRobotRequest(c.Server, robotID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRobot Show a robot account
+//
+// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+func (c *Client) GetRobot(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRobotRequest(c.Server, robotID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRobotSecretWithBody Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *Client) ReplaceRobotSecretWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRobotSecretRequestWithBody(c.Server, robotID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRobotSecret Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *Client) ReplaceRobotSecret(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRobotSecretRequest(c.Server, robotID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRobotWithBody Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *Client) UpdateRobotWithBody(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRobotRequestWithBody(c.Server, robotID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRobot Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRobotRequest(c.Server, robotID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Search Find projects and repositories by a part of their name
 //
 // Only what the caller may see is found.
@@ -1404,6 +2802,44 @@ func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ..
 	return c.Client.Do(req)
 }
 
+// PingOIDCWithBody Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *Client) PingOIDCWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingOIDCRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *Client) PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingOIDCRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetSystemInfo Describe the server
 //
 // The version is told to signed-in users only.
@@ -1411,6 +2847,206 @@ func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ..
 // Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 func (c *Client) GetSystemInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSystemInfoRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserGroups List groups
+//
+// Corresponds with GET /api/v2.0/usergroups (the `ListUserGroups` operationId).
+func (c *Client) ListUserGroups(ctx context.Context, params *ListUserGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserGroupsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUserGroupWithBody Make a group, or record one of a user source
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+func (c *Client) CreateUserGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserGroupRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateUserGroup Make a group, or record one of a user source
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+func (c *Client) CreateUserGroup(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserGroupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SearchUserGroups Find groups to add as members
+//
+// Who may list groups finds all that have the text in their name; others find those whose name it is.
+//
+// Corresponds with GET /api/v2.0/usergroups/search (the `SearchUserGroups` operationId).
+func (c *Client) SearchUserGroups(ctx context.Context, params *SearchUserGroupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSearchUserGroupsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteUserGroup Delete a group
+//
+// Its memberships in projects go with it.
+//
+// Corresponds with DELETE /api/v2.0/usergroups/{group_id} (the `DeleteUserGroup` operationId).
+func (c *Client) DeleteUserGroup(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserGroupRequest(c.Server, groupID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUserGroup Show a group
+//
+// Corresponds with GET /api/v2.0/usergroups/{group_id} (the `GetUserGroup` operationId).
+func (c *Client) GetUserGroup(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUserGroupRequest(c.Server, groupID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserGroupWithBody Rename a group
+//
+// What a user source calls it, and where it comes from, stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+func (c *Client) UpdateUserGroupWithBody(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupRequestWithBody(c.Server, groupID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserGroup Rename a group
+//
+// What a user source calls it, and where it comes from, stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+func (c *Client) UpdateUserGroup(ctx context.Context, groupID GroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupRequest(c.Server, groupID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserGroupMembers List the users in a group that is kept here
+//
+// Corresponds with GET /api/v2.0/usergroups/{group_id}/members (the `ListUserGroupMembers` operationId).
+func (c *Client) ListUserGroupMembers(ctx context.Context, groupID GroupID, params *ListUserGroupMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserGroupMembersRequest(c.Server, groupID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddUserGroupMemberWithBody Put a user into a group that is kept here
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+func (c *Client) AddUserGroupMemberWithBody(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddUserGroupMemberRequestWithBody(c.Server, groupID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddUserGroupMember Put a user into a group that is kept here
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+func (c *Client) AddUserGroupMember(ctx context.Context, groupID GroupID, body AddUserGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddUserGroupMemberRequest(c.Server, groupID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveUserGroupMember Take a user out of a group that is kept here
+//
+// Corresponds with DELETE /api/v2.0/usergroups/{group_id}/members/{user_id} (the `RemoveUserGroupMember` operationId).
+func (c *Client) RemoveUserGroupMember(ctx context.Context, groupID GroupID, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveUserGroupMemberRequest(c.Server, groupID, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -1479,6 +3115,24 @@ func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody,
 // Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 func (c *Client) GetCurrentUser(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCurrentUserRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSecondFactor Show what one has besides a password
+//
+// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+// neither the registry nor this API, and programs use personal access tokens.
+//
+// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+func (c *Client) GetSecondFactor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSecondFactorRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1607,6 +3261,24 @@ func (c *Client) SetPasswordWithBody(ctx context.Context, userID UserID, content
 // Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 func (c *Client) SetPassword(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetPasswordRequest(c.Server, userID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResetSecondFactor Take away another user's second factor
+//
+// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+func (c *Client) ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetSecondFactorRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -1839,6 +3511,408 @@ func NewRotateKeysRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewSearchLdapGroupRequest constructs an http.Request for the SearchLdapGroup method
+func NewSearchLdapGroupRequest(server string, params *SearchLdapGroupParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/ldap/groups/search")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Groupname != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "groupname", *params.Groupname, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Groupdn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "groupdn", *params.Groupdn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPingLdapRequest calls the generic PingLdap builder with application/json body
+func NewPingLdapRequest(server string, params *PingLdapParams, body PingLdapJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingLdapRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPingLdapRequestWithBody constructs an http.Request for the PingLdap method, with any body, and a specified content type
+func NewPingLdapRequestWithBody(server string, params *PingLdapParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/ldap/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewImportLdapUserRequest calls the generic ImportLdapUser builder with application/json body
+func NewImportLdapUserRequest(server string, params *ImportLdapUserParams, body ImportLdapUserJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportLdapUserRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewImportLdapUserRequestWithBody constructs an http.Request for the ImportLdapUser method, with any body, and a specified content type
+func NewImportLdapUserRequestWithBody(server string, params *ImportLdapUserParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/ldap/users/import")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSearchLdapUserRequest constructs an http.Request for the SearchLdapUser method
+func NewSearchLdapUserRequest(server string, params *SearchLdapUserParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/ldap/users/search")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLockoutsRequest constructs an http.Request for the ListLockouts method
+func NewListLockoutsRequest(server string, params *ListLockoutsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/lockouts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Address != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "address", *params.Address, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLiftLockoutRequest constructs an http.Request for the LiftLockout method
+func NewLiftLockoutRequest(server string, lockoutID string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lockout_id", lockoutID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/lockouts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetDocumentRequest constructs an http.Request for the GetDocument method
 func NewGetDocumentRequest(server string) (*http.Request, error) {
 	var err error
@@ -1859,6 +3933,209 @@ func NewGetDocumentRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPermissionsRequest constructs an http.Request for the GetPermissions method
+func NewGetPermissionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/permissions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPersonalAccessTokensRequest constructs an http.Request for the ListPersonalAccessTokens method
+func NewListPersonalAccessTokensRequest(server string, params *ListPersonalAccessTokensParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/personal-access-tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.All != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "all", *params.All, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePersonalAccessTokenRequest calls the generic CreatePersonalAccessToken builder with application/json body
+func NewCreatePersonalAccessTokenRequest(server string, body CreatePersonalAccessTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePersonalAccessTokenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePersonalAccessTokenRequestWithBody constructs an http.Request for the CreatePersonalAccessToken method, with any body, and a specified content type
+func NewCreatePersonalAccessTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/personal-access-tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRevokePersonalAccessTokenRequest constructs an http.Request for the RevokePersonalAccessToken method
+func NewRevokePersonalAccessTokenRequest(server string, patID string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pat_id", patID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/personal-access-tokens/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2709,6 +4986,361 @@ func NewSetMemberRoleRequestWithBody(server string, projectNameOrID ProjectRef, 
 	return req, nil
 }
 
+// NewListProjectRobotsRequest constructs an http.Request for the ListProjectRobots method
+func NewListProjectRobotsRequest(server string, projectNameOrID ProjectRef, params *ListProjectRobotsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateProjectRobotRequest calls the generic CreateProjectRobot builder with application/json body
+func NewCreateProjectRobotRequest(server string, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProjectRobotRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewCreateProjectRobotRequestWithBody constructs an http.Request for the CreateProjectRobot method, with any body, and a specified content type
+func NewCreateProjectRobotRequestWithBody(server string, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteProjectRobotRequest constructs an http.Request for the DeleteProjectRobot method
+func NewDeleteProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProjectRobotRequest constructs an http.Request for the GetProjectRobot method
+func NewGetProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateProjectRobotRequest calls the generic UpdateProjectRobot builder with application/json body
+func NewUpdateProjectRobotRequest(server string, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateProjectRobotRequestWithBody(server, projectNameOrID, robotID, params, "application/json", bodyReader)
+}
+
+// NewUpdateProjectRobotRequestWithBody constructs an http.Request for the UpdateProjectRobot method, with any body, and a specified content type
+func NewUpdateProjectRobotRequestWithBody(server string, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/robots/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListRefreshTokensRequest constructs an http.Request for the ListRefreshTokens method
 func NewListRefreshTokensRequest(server string, params *ListRefreshTokensParams) (*http.Request, error) {
 	var err error
@@ -2833,6 +5465,298 @@ func NewRevokeRefreshTokenRequest(server string, tokenID string) (*http.Request,
 	return req, nil
 }
 
+// NewListRobotsRequest constructs an http.Request for the ListRobots method
+func NewListRobotsRequest(server string, params *ListRobotsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRobotRequest calls the generic CreateRobot builder with application/json body
+func NewCreateRobotRequest(server string, body CreateRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRobotRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRobotRequestWithBody constructs an http.Request for the CreateRobot method, with any body, and a specified content type
+func NewCreateRobotRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteRobotRequest constructs an http.Request for the DeleteRobot method
+func NewDeleteRobotRequest(server string, robotID RobotID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRobotRequest constructs an http.Request for the GetRobot method
+func NewGetRobotRequest(server string, robotID RobotID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplaceRobotSecretRequest calls the generic ReplaceRobotSecret builder with application/json body
+func NewReplaceRobotSecretRequest(server string, robotID RobotID, body ReplaceRobotSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRobotSecretRequestWithBody(server, robotID, "application/json", bodyReader)
+}
+
+// NewReplaceRobotSecretRequestWithBody constructs an http.Request for the ReplaceRobotSecret method, with any body, and a specified content type
+func NewReplaceRobotSecretRequestWithBody(server string, robotID RobotID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateRobotRequest calls the generic UpdateRobot builder with application/json body
+func NewUpdateRobotRequest(server string, robotID RobotID, body UpdateRobotJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRobotRequestWithBody(server, robotID, "application/json", bodyReader)
+}
+
+// NewUpdateRobotRequestWithBody constructs an http.Request for the UpdateRobot method, with any body, and a specified content type
+func NewUpdateRobotRequestWithBody(server string, robotID RobotID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "robot_id", robotID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/robots/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewSearchRequest constructs an http.Request for the Search method
 func NewSearchRequest(server string, params *SearchParams) (*http.Request, error) {
 	var err error
@@ -2887,6 +5811,46 @@ func NewSearchRequest(server string, params *SearchParams) (*http.Request, error
 	return req, nil
 }
 
+// NewPingOIDCRequest calls the generic PingOIDC builder with application/json body
+func NewPingOIDCRequest(server string, body PingOIDCJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingOIDCRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPingOIDCRequestWithBody constructs an http.Request for the PingOIDC method, with any body, and a specified content type
+func NewPingOIDCRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/oidc/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetSystemInfoRequest constructs an http.Request for the GetSystemInfo method
 func NewGetSystemInfoRequest(server string) (*http.Request, error) {
 	var err error
@@ -2907,6 +5871,486 @@ func NewGetSystemInfoRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUserGroupsRequest constructs an http.Request for the ListUserGroups method
+func NewListUserGroupsRequest(server string, params *ListUserGroupsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LdapGroupDn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ldap_group_dn", *params.LdapGroupDn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_name", *params.GroupName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateUserGroupRequest calls the generic CreateUserGroup builder with application/json body
+func NewCreateUserGroupRequest(server string, body CreateUserGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateUserGroupRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateUserGroupRequestWithBody constructs an http.Request for the CreateUserGroup method, with any body, and a specified content type
+func NewCreateUserGroupRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSearchUserGroupsRequest constructs an http.Request for the SearchUserGroups method
+func NewSearchUserGroupsRequest(server string, params *SearchUserGroupsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/search")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "groupname", params.Groupname, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteUserGroupRequest constructs an http.Request for the DeleteUserGroup method
+func NewDeleteUserGroupRequest(server string, groupID GroupID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUserGroupRequest constructs an http.Request for the GetUserGroup method
+func NewGetUserGroupRequest(server string, groupID GroupID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateUserGroupRequest calls the generic UpdateUserGroup builder with application/json body
+func NewUpdateUserGroupRequest(server string, groupID GroupID, body UpdateUserGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateUserGroupRequestWithBody(server, groupID, "application/json", bodyReader)
+}
+
+// NewUpdateUserGroupRequestWithBody constructs an http.Request for the UpdateUserGroup method, with any body, and a specified content type
+func NewUpdateUserGroupRequestWithBody(server string, groupID GroupID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListUserGroupMembersRequest constructs an http.Request for the ListUserGroupMembers method
+func NewListUserGroupMembersRequest(server string, groupID GroupID, params *ListUserGroupMembersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAddUserGroupMemberRequest calls the generic AddUserGroupMember builder with application/json body
+func NewAddUserGroupMemberRequest(server string, groupID GroupID, body AddUserGroupMemberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddUserGroupMemberRequestWithBody(server, groupID, "application/json", bodyReader)
+}
+
+// NewAddUserGroupMemberRequestWithBody constructs an http.Request for the AddUserGroupMember method, with any body, and a specified content type
+func NewAddUserGroupMemberRequestWithBody(server string, groupID GroupID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveUserGroupMemberRequest constructs an http.Request for the RemoveUserGroupMember method
+func NewRemoveUserGroupMemberRequest(server string, groupID GroupID, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "group_id", groupID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/usergroups/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3054,6 +6498,33 @@ func NewGetCurrentUserRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/users/current")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSecondFactorRequest constructs an http.Request for the GetSecondFactor method
+func NewGetSecondFactorRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/current/second_factor")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3307,6 +6778,40 @@ func NewSetPasswordRequestWithBody(server string, userID UserID, contentType str
 	return req, nil
 }
 
+// NewResetSecondFactorRequest constructs an http.Request for the ResetSecondFactor method
+func NewResetSecondFactorRequest(server string, userID UserID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/%s/second_factor", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSetSysAdminRequest calls the generic SetSysAdmin builder with application/json body
 func NewSetSysAdminRequest(server string, userID UserID, body SetSysAdminJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3457,12 +6962,130 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v2.0/keys/rotate (the `RotateKeys` operationId).
 	RotateKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateKeysResponse, error)
 
+	// SearchLdapGroupWithResponse Find groups of a directory
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/ldap/groups/search (the `SearchLdapGroup` operationId).
+	SearchLdapGroupWithResponse(ctx context.Context, params *SearchLdapGroupParams, reqEditors ...RequestEditorFn) (*SearchLdapGroupResponse, error)
+
+	// PingLdapWithBodyWithResponse Try a directory
+	//
+	// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+	// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+	// to the host that it names.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+	PingLdapWithBodyWithResponse(ctx context.Context, params *PingLdapParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingLdapResponse, error)
+
+	// PingLdapWithResponse Try a directory
+	//
+	// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+	// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+	// to the host that it names.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+	PingLdapWithResponse(ctx context.Context, params *PingLdapParams, body PingLdapJSONRequestBody, reqEditors ...RequestEditorFn) (*PingLdapResponse, error)
+
+	// ImportLdapUserWithBodyWithResponse Let users of a directory be members before they first sign in
+	//
+	// They are called `name@source` here.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+	ImportLdapUserWithBodyWithResponse(ctx context.Context, params *ImportLdapUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportLdapUserResponse, error)
+
+	// ImportLdapUserWithResponse Let users of a directory be members before they first sign in
+	//
+	// They are called `name@source` here.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+	ImportLdapUserWithResponse(ctx context.Context, params *ImportLdapUserParams, body ImportLdapUserJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportLdapUserResponse, error)
+
+	// SearchLdapUserWithResponse Find users of a directory
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/ldap/users/search (the `SearchLdapUser` operationId).
+	SearchLdapUserWithResponse(ctx context.Context, params *SearchLdapUserParams, reqEditors ...RequestEditorFn) (*SearchLdapUserResponse, error)
+
+	// ListLockoutsWithResponse List the accounts and addresses that are locked after failed logins
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/lockouts (the `ListLockouts` operationId).
+	ListLockoutsWithResponse(ctx context.Context, params *ListLockoutsParams, reqEditors ...RequestEditorFn) (*ListLockoutsResponse, error)
+
+	// LiftLockoutWithResponse Lift a lockout
+	//
+	// The failed logins are forgotten, so that the next one is the first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/lockouts/{lockout_id} (the `LiftLockout` operationId).
+	LiftLockoutWithResponse(ctx context.Context, lockoutID string, reqEditors ...RequestEditorFn) (*LiftLockoutResponse, error)
+
 	// GetDocumentWithResponse Read this document
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocumentWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocumentResponse, error)
+
+	// GetPermissionsWithResponse List what robot accounts may be given
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+	GetPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionsResponse, error)
+
+	// ListPersonalAccessTokensWithResponse List personal access tokens
+	//
+	// The caller's own; an administrator may ask for those of another user, or for all.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/personal-access-tokens (the `ListPersonalAccessTokens` operationId).
+	ListPersonalAccessTokensWithResponse(ctx context.Context, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*ListPersonalAccessTokensResponse, error)
+
+	// CreatePersonalAccessTokenWithBodyWithResponse Make a personal access token
+	//
+	// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+	// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+	// access token ends too soon, and a personal access token makes no others.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error)
+
+	// CreatePersonalAccessTokenWithResponse Make a personal access token
+	//
+	// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+	// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+	// access token ends too soon, and a personal access token makes no others.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithResponse(ctx context.Context, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error)
+
+	// RevokePersonalAccessTokenWithResponse Revoke a personal access token
+	//
+	// The caller's own; an administrator may revoke anybody's. With it end the refresh tokens that came from it, and at
+	// sealock's front door and API the access tokens, with the next request.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/personal-access-tokens/{pat_id} (the `RevokePersonalAccessToken` operationId).
+	RevokePersonalAccessTokenWithResponse(ctx context.Context, patID string, reqEditors ...RequestEditorFn) (*RevokePersonalAccessTokenResponse, error)
 
 	// PingWithResponse Ask whether the server answers at all
 	//
@@ -3614,6 +7237,73 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
 
+	// ListProjectRobotsWithResponse List the robot accounts of a project
+	//
+	// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+	ListProjectRobotsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*ListProjectRobotsResponse, error)
+
+	// CreateProjectRobotWithBodyWithResponse Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error)
+
+	// CreateProjectRobotWithResponse Create a robot account of a project
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+	CreateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error)
+
+	// DeleteProjectRobotWithResponse Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+	DeleteProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*DeleteProjectRobotResponse, error)
+
+	// GetProjectRobotWithResponse Show a robot account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+	GetProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*GetProjectRobotResponse, error)
+
+	// UpdateProjectRobotWithBodyWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
+
+	// UpdateProjectRobotWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+	UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
+
 	// ListRefreshTokensWithResponse List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -3633,6 +7323,95 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshTokenWithResponse(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*RevokeRefreshTokenResponse, error)
 
+	// ListRobotsWithResponse List robot accounts
+	//
+	// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+	ListRobotsWithResponse(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*ListRobotsResponse, error)
+
+	// CreateRobotWithBodyWithResponse Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error)
+
+	// CreateRobotWithResponse Create a robot account
+	//
+	// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+	// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+	// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+	CreateRobotWithResponse(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error)
+
+	// DeleteRobotWithResponse Delete a robot account
+	//
+	// All that it signed in for ends with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+	DeleteRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*DeleteRobotResponse, error)
+
+	// GetRobotWithResponse Show a robot account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+	GetRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*GetRobotResponse, error)
+
+	// ReplaceRobotSecretWithBodyWithResponse Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error)
+
+	// ReplaceRobotSecretWithResponse Replace the secret of a robot account
+	//
+	// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+	// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+	// secrets live. `retire_old` ends the old one now and makes no other.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+	ReplaceRobotSecretWithResponse(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error)
+
+	// UpdateRobotWithBodyWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
+
+	// UpdateRobotWithResponse Change a robot account
+	//
+	// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+	// A robot that is disabled is refused from the next request on, also with tokens that it has.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+	UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
+
 	// SearchWithResponse Find projects and repositories by a part of their name
 	//
 	// Only what the caller may see is found.
@@ -3642,6 +7421,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	SearchWithResponse(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*SearchResponse, error)
 
+	// PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error)
+
+	// PingOIDCWithResponse Ask whether an OpenID Connect provider answers at a URL
+	//
+	// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+	PingOIDCWithResponse(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error)
+
 	// GetSystemInfoWithResponse Describe the server
 	//
 	// The version is told to signed-in users only.
@@ -3650,6 +7447,98 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 	GetSystemInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemInfoResponse, error)
+
+	// ListUserGroupsWithResponse List groups
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/usergroups (the `ListUserGroups` operationId).
+	ListUserGroupsWithResponse(ctx context.Context, params *ListUserGroupsParams, reqEditors ...RequestEditorFn) (*ListUserGroupsResponse, error)
+
+	// CreateUserGroupWithBodyWithResponse Make a group, or record one of a user source
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error)
+
+	// CreateUserGroupWithResponse Make a group, or record one of a user source
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+	CreateUserGroupWithResponse(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error)
+
+	// SearchUserGroupsWithResponse Find groups to add as members
+	//
+	// Who may list groups finds all that have the text in their name; others find those whose name it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/usergroups/search (the `SearchUserGroups` operationId).
+	SearchUserGroupsWithResponse(ctx context.Context, params *SearchUserGroupsParams, reqEditors ...RequestEditorFn) (*SearchUserGroupsResponse, error)
+
+	// DeleteUserGroupWithResponse Delete a group
+	//
+	// Its memberships in projects go with it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/usergroups/{group_id} (the `DeleteUserGroup` operationId).
+	DeleteUserGroupWithResponse(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*DeleteUserGroupResponse, error)
+
+	// GetUserGroupWithResponse Show a group
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/usergroups/{group_id} (the `GetUserGroup` operationId).
+	GetUserGroupWithResponse(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*GetUserGroupResponse, error)
+
+	// UpdateUserGroupWithBodyWithResponse Rename a group
+	//
+	// What a user source calls it, and where it comes from, stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error)
+
+	// UpdateUserGroupWithResponse Rename a group
+	//
+	// What a user source calls it, and where it comes from, stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+	UpdateUserGroupWithResponse(ctx context.Context, groupID GroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error)
+
+	// ListUserGroupMembersWithResponse List the users in a group that is kept here
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/usergroups/{group_id}/members (the `ListUserGroupMembers` operationId).
+	ListUserGroupMembersWithResponse(ctx context.Context, groupID GroupID, params *ListUserGroupMembersParams, reqEditors ...RequestEditorFn) (*ListUserGroupMembersResponse, error)
+
+	// AddUserGroupMemberWithBodyWithResponse Put a user into a group that is kept here
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+	AddUserGroupMemberWithBodyWithResponse(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddUserGroupMemberResponse, error)
+
+	// AddUserGroupMemberWithResponse Put a user into a group that is kept here
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+	AddUserGroupMemberWithResponse(ctx context.Context, groupID GroupID, body AddUserGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddUserGroupMemberResponse, error)
+
+	// RemoveUserGroupMemberWithResponse Take a user out of a group that is kept here
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/usergroups/{group_id}/members/{user_id} (the `RemoveUserGroupMember` operationId).
+	RemoveUserGroupMemberWithResponse(ctx context.Context, groupID GroupID, userID UserID, reqEditors ...RequestEditorFn) (*RemoveUserGroupMemberResponse, error)
 
 	// ListUsersWithResponse List users
 	//
@@ -3682,6 +7571,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUserWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCurrentUserResponse, error)
+
+	// GetSecondFactorWithResponse Show what one has besides a password
+	//
+	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+	// neither the registry nor this API, and programs use personal access tokens.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+	GetSecondFactorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecondFactorResponse, error)
 
 	// SearchUsersWithResponse Find users to add as members
 	//
@@ -3747,6 +7646,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/users/{user_id}/password (the `SetPassword` operationId).
 	SetPasswordWithResponse(ctx context.Context, userID UserID, body SetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*SetPasswordResponse, error)
 
+	// ResetSecondFactorWithResponse Take away another user's second factor
+	//
+	// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+	// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+	ResetSecondFactorWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetSecondFactorResponse, error)
+
 	// SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3777,6 +7686,11 @@ type ListAuditLogsResponse200Headers struct {
 	XTotalCount *int
 }
 
+// ListAuditLogsResponse429Headers the declared response headers of an HTTP 429 response for ListAuditLogs
+type ListAuditLogsResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ListAuditLogsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3788,8 +7702,12 @@ type ListAuditLogsResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAuditLogsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListAuditLogsResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3813,6 +7731,11 @@ func (r ListAuditLogsResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetHealthResponse429Headers the declared response headers of an HTTP 429 response for GetHealth
+type GetHealthResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3820,6 +7743,10 @@ type GetHealthResponse struct {
 	JSON200 *OverallHealthStatus
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetHealthResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3843,6 +7770,11 @@ func (r GetHealthResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListKeysResponse429Headers the declared response headers of an HTTP 429 response for ListKeys
+type ListKeysResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ListKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3852,6 +7784,10 @@ type ListKeysResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListKeysResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3875,6 +7811,11 @@ func (r ListKeysResponse) Bytes() []byte {
 	return r.Body
 }
 
+// RotateKeysResponse429Headers the declared response headers of an HTTP 429 response for RotateKeys
+type RotateKeysResponse429Headers struct {
+	RetryAfter *int
+}
+
 type RotateKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3884,6 +7825,10 @@ type RotateKeysResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RotateKeysResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3907,6 +7852,281 @@ func (r RotateKeysResponse) Bytes() []byte {
 	return r.Body
 }
 
+// SearchLdapGroupResponse429Headers the declared response headers of an HTTP 429 response for SearchLdapGroup
+type SearchLdapGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SearchLdapGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserGroup
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchLdapGroupResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SearchLdapGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SearchLdapGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SearchLdapGroupResponse) Bytes() []byte {
+	return r.Body
+}
+
+// PingLdapResponse429Headers the declared response headers of an HTTP 429 response for PingLdap
+type PingLdapResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingLdapResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LdapPingResult
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingLdapResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingLdapResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingLdapResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingLdapResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ImportLdapUserResponse429Headers the declared response headers of an HTTP 429 response for ImportLdapUser
+type ImportLdapUserResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ImportLdapUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ImportLdapUserResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportLdapUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportLdapUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ImportLdapUserResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SearchLdapUserResponse429Headers the declared response headers of an HTTP 429 response for SearchLdapUser
+type SearchLdapUserResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SearchLdapUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]LdapUser
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchLdapUserResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SearchLdapUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SearchLdapUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SearchLdapUserResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListLockoutsResponse200Headers the declared response headers of an HTTP 200 response for ListLockouts
+type ListLockoutsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListLockoutsResponse429Headers the declared response headers of an HTTP 429 response for ListLockouts
+type ListLockoutsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListLockoutsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Lockout
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListLockoutsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListLockoutsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLockoutsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLockoutsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListLockoutsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// LiftLockoutResponse429Headers the declared response headers of an HTTP 429 response for LiftLockout
+type LiftLockoutResponse429Headers struct {
+	RetryAfter *int
+}
+
+type LiftLockoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LiftLockoutResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r LiftLockoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LiftLockoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r LiftLockoutResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetDocumentResponse429Headers the declared response headers of an HTTP 429 response for GetDocument
+type GetDocumentResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetDocumentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3914,6 +8134,10 @@ type GetDocumentResponse struct {
 	JSON200 *map[string]interface{}
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetDocumentResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3937,11 +8161,205 @@ func (r GetDocumentResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetPermissionsResponse429Headers the declared response headers of an HTTP 429 response for GetPermissions
+type GetPermissionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Permissions
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPermissionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPersonalAccessTokensResponse200Headers the declared response headers of an HTTP 200 response for ListPersonalAccessTokens
+type ListPersonalAccessTokensResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPersonalAccessTokensResponse429Headers the declared response headers of an HTTP 429 response for ListPersonalAccessTokens
+type ListPersonalAccessTokensResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPersonalAccessTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]PersonalAccessToken
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPersonalAccessTokensResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPersonalAccessTokensResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPersonalAccessTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPersonalAccessTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPersonalAccessTokensResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreatePersonalAccessTokenResponse201Headers the declared response headers of an HTTP 201 response for CreatePersonalAccessToken
+type CreatePersonalAccessTokenResponse201Headers struct {
+	Location *string
+}
+
+// CreatePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for CreatePersonalAccessToken
+type CreatePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreatePersonalAccessTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PersonalAccessTokenCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePersonalAccessTokenResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePersonalAccessTokenResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePersonalAccessTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePersonalAccessTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreatePersonalAccessTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RevokePersonalAccessTokenResponse429Headers the declared response headers of an HTTP 429 response for RevokePersonalAccessToken
+type RevokePersonalAccessTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RevokePersonalAccessTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokePersonalAccessTokenResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokePersonalAccessTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokePersonalAccessTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RevokePersonalAccessTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// PingResponse429Headers the declared response headers of an HTTP 429 response for Ping
+type PingResponse429Headers struct {
+	RetryAfter *int
+}
+
 type PingResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3965,6 +8383,11 @@ func (r PingResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetPolicyResponse429Headers the declared response headers of an HTTP 429 response for GetPolicy
+type GetPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3974,6 +8397,10 @@ type GetPolicyResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPolicyResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -3997,6 +8424,11 @@ func (r GetPolicyResponse) Bytes() []byte {
 	return r.Body
 }
 
+// CheckPolicyResponse429Headers the declared response headers of an HTTP 429 response for CheckPolicy
+type CheckPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
 type CheckPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4008,6 +8440,10 @@ type CheckPolicyResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CheckPolicyResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4031,6 +8467,11 @@ func (r CheckPolicyResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ReloadPolicyResponse429Headers the declared response headers of an HTTP 429 response for ReloadPolicy
+type ReloadPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ReloadPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4042,6 +8483,10 @@ type ReloadPolicyResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReloadPolicyResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4071,6 +8516,11 @@ type ListProjectsResponse200Headers struct {
 	XTotalCount *int
 }
 
+// ListProjectsResponse429Headers the declared response headers of an HTTP 429 response for ListProjects
+type ListProjectsResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ListProjectsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4080,8 +8530,12 @@ type ListProjectsResponse struct {
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListProjectsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProjectsResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4105,9 +8559,18 @@ func (r ListProjectsResponse) Bytes() []byte {
 	return r.Body
 }
 
+// HeadProjectResponse429Headers the declared response headers of an HTTP 429 response for HeadProject
+type HeadProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type HeadProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *HeadProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4136,6 +8599,11 @@ type CreateProjectResponse201Headers struct {
 	Location *string
 }
 
+// CreateProjectResponse429Headers the declared response headers of an HTTP 429 response for CreateProject
+type CreateProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type CreateProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4147,8 +8615,12 @@ type CreateProjectResponse struct {
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateProjectResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4172,6 +8644,11 @@ func (r CreateProjectResponse) Bytes() []byte {
 	return r.Body
 }
 
+// DeleteProjectResponse429Headers the declared response headers of an HTTP 429 response for DeleteProject
+type DeleteProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type DeleteProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4185,6 +8662,10 @@ type DeleteProjectResponse struct {
 	JSON404 *NotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4208,6 +8689,11 @@ func (r DeleteProjectResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetProjectResponse429Headers the declared response headers of an HTTP 429 response for GetProject
+type GetProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4221,6 +8707,10 @@ type GetProjectResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4244,6 +8734,11 @@ func (r GetProjectResponse) Bytes() []byte {
 	return r.Body
 }
 
+// UpdateProjectResponse429Headers the declared response headers of an HTTP 429 response for UpdateProject
+type UpdateProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
 type UpdateProjectResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4255,6 +8750,10 @@ type UpdateProjectResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProjectResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4284,6 +8783,11 @@ type ListMembersResponse200Headers struct {
 	XTotalCount *int
 }
 
+// ListMembersResponse429Headers the declared response headers of an HTTP 429 response for ListMembers
+type ListMembersResponse429Headers struct {
+	RetryAfter *int
+}
+
 type ListMembersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4297,8 +8801,12 @@ type ListMembersResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListMembersResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMembersResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4327,6 +8835,11 @@ type AddMemberResponse201Headers struct {
 	Location *string
 }
 
+// AddMemberResponse429Headers the declared response headers of an HTTP 429 response for AddMember
+type AddMemberResponse429Headers struct {
+	RetryAfter *int
+}
+
 type AddMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4340,8 +8853,14 @@ type AddMemberResponse struct {
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *AddMemberResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AddMemberResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4365,6 +8884,11 @@ func (r AddMemberResponse) Bytes() []byte {
 	return r.Body
 }
 
+// RemoveMemberResponse429Headers the declared response headers of an HTTP 429 response for RemoveMember
+type RemoveMemberResponse429Headers struct {
+	RetryAfter *int
+}
+
 type RemoveMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4378,6 +8902,10 @@ type RemoveMemberResponse struct {
 	JSON404 *NotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RemoveMemberResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4401,6 +8929,11 @@ func (r RemoveMemberResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetMemberResponse429Headers the declared response headers of an HTTP 429 response for GetMember
+type GetMemberResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4414,6 +8947,10 @@ type GetMemberResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetMemberResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4437,6 +8974,11 @@ func (r GetMemberResponse) Bytes() []byte {
 	return r.Body
 }
 
+// SetMemberRoleResponse429Headers the declared response headers of an HTTP 429 response for SetMemberRole
+type SetMemberRoleResponse429Headers struct {
+	RetryAfter *int
+}
+
 type SetMemberRoleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4450,6 +8992,10 @@ type SetMemberRoleResponse struct {
 	JSON404 *NotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetMemberRoleResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4473,10 +9019,253 @@ func (r SetMemberRoleResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListProjectRobotsResponse200Headers the declared response headers of an HTTP 200 response for ListProjectRobots
+type ListProjectRobotsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListProjectRobotsResponse429Headers the declared response headers of an HTTP 429 response for ListProjectRobots
+type ListProjectRobotsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListProjectRobotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListProjectRobotsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProjectRobotsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectRobotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectRobotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProjectRobotsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateProjectRobotResponse201Headers the declared response headers of an HTTP 201 response for CreateProjectRobot
+type CreateProjectRobotResponse201Headers struct {
+	Location *string
+}
+
+// CreateProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for CreateProjectRobot
+type CreateProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RobotCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateProjectRobotResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for DeleteProjectRobot
+type DeleteProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for GetProjectRobot
+type GetProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateProjectRobotResponse429Headers the declared response headers of an HTTP 429 response for UpdateProjectRobot
+type UpdateProjectRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateProjectRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProjectRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateProjectRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateProjectRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListRefreshTokensResponse200Headers the declared response headers of an HTTP 200 response for ListRefreshTokens
 type ListRefreshTokensResponse200Headers struct {
 	Link        *string
 	XTotalCount *int
+}
+
+// ListRefreshTokensResponse429Headers the declared response headers of an HTTP 429 response for ListRefreshTokens
+type ListRefreshTokensResponse429Headers struct {
+	RetryAfter *int
 }
 
 type ListRefreshTokensResponse struct {
@@ -4490,8 +9279,12 @@ type ListRefreshTokensResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListRefreshTokensResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRefreshTokensResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4515,6 +9308,11 @@ func (r ListRefreshTokensResponse) Bytes() []byte {
 	return r.Body
 }
 
+// RevokeRefreshTokenResponse429Headers the declared response headers of an HTTP 429 response for RevokeRefreshToken
+type RevokeRefreshTokenResponse429Headers struct {
+	RetryAfter *int
+}
+
 type RevokeRefreshTokenResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4524,6 +9322,10 @@ type RevokeRefreshTokenResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokeRefreshTokenResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4547,6 +9349,296 @@ func (r RevokeRefreshTokenResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListRobotsResponse200Headers the declared response headers of an HTTP 200 response for ListRobots
+type ListRobotsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListRobotsResponse429Headers the declared response headers of an HTTP 429 response for ListRobots
+type ListRobotsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRobotsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRobotsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRobotsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRobotsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRobotsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRobotsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateRobotResponse201Headers the declared response headers of an HTTP 201 response for CreateRobot
+type CreateRobotResponse201Headers struct {
+	Location *string
+}
+
+// CreateRobotResponse429Headers the declared response headers of an HTTP 429 response for CreateRobot
+type CreateRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *RobotCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRobotResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteRobotResponse429Headers the declared response headers of an HTTP 429 response for DeleteRobot
+type DeleteRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRobotResponse429Headers the declared response headers of an HTTP 429 response for GetRobot
+type GetRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Robot
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ReplaceRobotSecretResponse429Headers the declared response headers of an HTTP 429 response for ReplaceRobotSecret
+type ReplaceRobotSecretResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ReplaceRobotSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RobotSec
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplaceRobotSecretResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceRobotSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceRobotSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ReplaceRobotSecretResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateRobotResponse429Headers the declared response headers of an HTTP 429 response for UpdateRobot
+type UpdateRobotResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateRobotResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateRobotResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRobotResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRobotResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SearchResponse429Headers the declared response headers of an HTTP 429 response for Search
+type SearchResponse429Headers struct {
+	RetryAfter *int
+}
+
 type SearchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4556,6 +9648,10 @@ type SearchResponse struct {
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4579,6 +9675,52 @@ func (r SearchResponse) Bytes() []byte {
 	return r.Body
 }
 
+// PingOIDCResponse429Headers the declared response headers of an HTTP 429 response for PingOIDC
+type PingOIDCResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingOIDCResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingOIDCResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingOIDCResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingOIDCResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingOIDCResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetSystemInfoResponse429Headers the declared response headers of an HTTP 429 response for GetSystemInfo
+type GetSystemInfoResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetSystemInfoResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4586,6 +9728,10 @@ type GetSystemInfoResponse struct {
 	JSON200 *GeneralInfo
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSystemInfoResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4609,10 +9755,450 @@ func (r GetSystemInfoResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListUserGroupsResponse200Headers the declared response headers of an HTTP 200 response for ListUserGroups
+type ListUserGroupsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListUserGroupsResponse429Headers the declared response headers of an HTTP 429 response for ListUserGroups
+type ListUserGroupsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListUserGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserGroup
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListUserGroupsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUserGroupsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListUserGroupsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateUserGroupResponse201Headers the declared response headers of an HTTP 201 response for CreateUserGroup
+type CreateUserGroupResponse201Headers struct {
+	Location *string
+}
+
+// CreateUserGroupResponse429Headers the declared response headers of an HTTP 429 response for CreateUserGroup
+type CreateUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateUserGroupResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserGroupResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateUserGroupResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SearchUserGroupsResponse200Headers the declared response headers of an HTTP 200 response for SearchUserGroups
+type SearchUserGroupsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// SearchUserGroupsResponse429Headers the declared response headers of an HTTP 429 response for SearchUserGroups
+type SearchUserGroupsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SearchUserGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserGroupSearchItem
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SearchUserGroupsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchUserGroupsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SearchUserGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SearchUserGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SearchUserGroupsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteUserGroupResponse429Headers the declared response headers of an HTTP 429 response for DeleteUserGroup
+type DeleteUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteUserGroupResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteUserGroupResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetUserGroupResponse429Headers the declared response headers of an HTTP 429 response for GetUserGroup
+type GetUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserGroup
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetUserGroupResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetUserGroupResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateUserGroupResponse429Headers the declared response headers of an HTTP 429 response for UpdateUserGroup
+type UpdateUserGroupResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateUserGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateUserGroupResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateUserGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateUserGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateUserGroupResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListUserGroupMembersResponse200Headers the declared response headers of an HTTP 200 response for ListUserGroupMembers
+type ListUserGroupMembersResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListUserGroupMembersResponse429Headers the declared response headers of an HTTP 429 response for ListUserGroupMembers
+type ListUserGroupMembersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListUserGroupMembersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserEntity
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListUserGroupMembersResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUserGroupMembersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserGroupMembersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserGroupMembersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListUserGroupMembersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// AddUserGroupMemberResponse201Headers the declared response headers of an HTTP 201 response for AddUserGroupMember
+type AddUserGroupMemberResponse201Headers struct {
+	Location *string
+}
+
+// AddUserGroupMemberResponse429Headers the declared response headers of an HTTP 429 response for AddUserGroupMember
+type AddUserGroupMemberResponse429Headers struct {
+	RetryAfter *int
+}
+
+type AddUserGroupMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AddUserGroupMemberResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AddUserGroupMemberResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r AddUserGroupMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddUserGroupMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AddUserGroupMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RemoveUserGroupMemberResponse429Headers the declared response headers of an HTTP 429 response for RemoveUserGroupMember
+type RemoveUserGroupMemberResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RemoveUserGroupMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RemoveUserGroupMemberResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RemoveUserGroupMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemoveUserGroupMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RemoveUserGroupMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListUsersResponse200Headers the declared response headers of an HTTP 200 response for ListUsers
 type ListUsersResponse200Headers struct {
 	Link        *string
 	XTotalCount *int
+}
+
+// ListUsersResponse429Headers the declared response headers of an HTTP 429 response for ListUsers
+type ListUsersResponse429Headers struct {
+	RetryAfter *int
 }
 
 type ListUsersResponse struct {
@@ -4626,8 +10212,12 @@ type ListUsersResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListUsersResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUsersResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4656,6 +10246,11 @@ type CreateUserResponse201Headers struct {
 	Location *string
 }
 
+// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
+type CreateUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 type CreateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4667,8 +10262,12 @@ type CreateUserResponse struct {
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateUserResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4692,6 +10291,11 @@ func (r CreateUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetCurrentUserResponse429Headers the declared response headers of an HTTP 429 response for GetCurrentUser
+type GetCurrentUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetCurrentUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4699,6 +10303,10 @@ type GetCurrentUserResponse struct {
 	JSON200 *UserResp
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCurrentUserResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4722,10 +10330,45 @@ func (r GetCurrentUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+type GetSecondFactorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SecondFactor
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSecondFactorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSecondFactorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSecondFactorResponse) Bytes() []byte {
+	return r.Body
+}
+
 // SearchUsersResponse200Headers the declared response headers of an HTTP 200 response for SearchUsers
 type SearchUsersResponse200Headers struct {
 	Link        *string
 	XTotalCount *int
+}
+
+// SearchUsersResponse429Headers the declared response headers of an HTTP 429 response for SearchUsers
+type SearchUsersResponse429Headers struct {
+	RetryAfter *int
 }
 
 type SearchUsersResponse struct {
@@ -4739,8 +10382,12 @@ type SearchUsersResponse struct {
 	JSON401 *Unauthorized
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SearchUsersResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SearchUsersResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4764,6 +10411,11 @@ func (r SearchUsersResponse) Bytes() []byte {
 	return r.Body
 }
 
+// DeleteUserResponse429Headers the declared response headers of an HTTP 429 response for DeleteUser
+type DeleteUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 type DeleteUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4777,6 +10429,10 @@ type DeleteUserResponse struct {
 	JSON404 *NotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteUserResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4800,6 +10456,11 @@ func (r DeleteUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetUserResponse429Headers the declared response headers of an HTTP 429 response for GetUser
+type GetUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4813,6 +10474,10 @@ type GetUserResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetUserResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4836,6 +10501,11 @@ func (r GetUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+// UpdateUserResponse429Headers the declared response headers of an HTTP 429 response for UpdateUser
+type UpdateUserResponse429Headers struct {
+	RetryAfter *int
+}
+
 type UpdateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4847,6 +10517,10 @@ type UpdateUserResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateUserResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4870,6 +10544,11 @@ func (r UpdateUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+// SetPasswordResponse429Headers the declared response headers of an HTTP 429 response for SetPassword
+type SetPasswordResponse429Headers struct {
+	RetryAfter *int
+}
+
 type SetPasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4881,6 +10560,10 @@ type SetPasswordResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetPasswordResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4904,6 +10587,43 @@ func (r SetPasswordResponse) Bytes() []byte {
 	return r.Body
 }
 
+type ResetSecondFactorResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetSecondFactorResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetSecondFactorResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ResetSecondFactorResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SetSysAdminResponse429Headers the declared response headers of an HTTP 429 response for SetSysAdmin
+type SetSysAdminResponse429Headers struct {
+	RetryAfter *int
+}
+
 type SetSysAdminResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4917,6 +10637,10 @@ type SetSysAdminResponse struct {
 	JSON404 *NotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetSysAdminResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -4940,6 +10664,11 @@ func (r SetSysAdminResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetAPIVersionResponse429Headers the declared response headers of an HTTP 429 response for GetAPIVersion
+type GetAPIVersionResponse429Headers struct {
+	RetryAfter *int
+}
+
 type GetAPIVersionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4947,6 +10676,10 @@ type GetAPIVersionResponse struct {
 	JSON200 *APIVersion
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetAPIVersionResponse429Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -5026,6 +10759,124 @@ func (c *ClientWithResponses) RotateKeysWithResponse(ctx context.Context, reqEdi
 	return ParseRotateKeysResponse(rsp)
 }
 
+// SearchLdapGroupWithResponse Find groups of a directory
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/ldap/groups/search (the `SearchLdapGroup` operationId).
+func (c *ClientWithResponses) SearchLdapGroupWithResponse(ctx context.Context, params *SearchLdapGroupParams, reqEditors ...RequestEditorFn) (*SearchLdapGroupResponse, error) {
+	rsp, err := c.SearchLdapGroup(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSearchLdapGroupResponse(rsp)
+}
+
+// PingLdapWithBodyWithResponse Try a directory
+//
+// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+// to the host that it names.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+func (c *ClientWithResponses) PingLdapWithBodyWithResponse(ctx context.Context, params *PingLdapParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingLdapResponse, error) {
+	rsp, err := c.PingLdapWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingLdapResponse(rsp)
+}
+
+// PingLdapWithResponse Try a directory
+//
+// With a body, the settings in it; without one, a source of the server's settings. Certificates are always
+// verified, by the CA of the first source of the type ldap. The body stands alone: nothing of the settings is sent
+// to the host that it names.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/ldap/ping (the `PingLdap` operationId).
+func (c *ClientWithResponses) PingLdapWithResponse(ctx context.Context, params *PingLdapParams, body PingLdapJSONRequestBody, reqEditors ...RequestEditorFn) (*PingLdapResponse, error) {
+	rsp, err := c.PingLdap(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingLdapResponse(rsp)
+}
+
+// ImportLdapUserWithBodyWithResponse Let users of a directory be members before they first sign in
+//
+// They are called `name@source` here.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+func (c *ClientWithResponses) ImportLdapUserWithBodyWithResponse(ctx context.Context, params *ImportLdapUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportLdapUserResponse, error) {
+	rsp, err := c.ImportLdapUserWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportLdapUserResponse(rsp)
+}
+
+// ImportLdapUserWithResponse Let users of a directory be members before they first sign in
+//
+// They are called `name@source` here.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/ldap/users/import (the `ImportLdapUser` operationId).
+func (c *ClientWithResponses) ImportLdapUserWithResponse(ctx context.Context, params *ImportLdapUserParams, body ImportLdapUserJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportLdapUserResponse, error) {
+	rsp, err := c.ImportLdapUser(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportLdapUserResponse(rsp)
+}
+
+// SearchLdapUserWithResponse Find users of a directory
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/ldap/users/search (the `SearchLdapUser` operationId).
+func (c *ClientWithResponses) SearchLdapUserWithResponse(ctx context.Context, params *SearchLdapUserParams, reqEditors ...RequestEditorFn) (*SearchLdapUserResponse, error) {
+	rsp, err := c.SearchLdapUser(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSearchLdapUserResponse(rsp)
+}
+
+// ListLockoutsWithResponse List the accounts and addresses that are locked after failed logins
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/lockouts (the `ListLockouts` operationId).
+func (c *ClientWithResponses) ListLockoutsWithResponse(ctx context.Context, params *ListLockoutsParams, reqEditors ...RequestEditorFn) (*ListLockoutsResponse, error) {
+	rsp, err := c.ListLockouts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLockoutsResponse(rsp)
+}
+
+// LiftLockoutWithResponse Lift a lockout
+//
+// The failed logins are forgotten, so that the next one is the first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/lockouts/{lockout_id} (the `LiftLockout` operationId).
+func (c *ClientWithResponses) LiftLockoutWithResponse(ctx context.Context, lockoutID string, reqEditors ...RequestEditorFn) (*LiftLockoutResponse, error) {
+	rsp, err := c.LiftLockout(ctx, lockoutID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftLockoutResponse(rsp)
+}
+
 // GetDocumentWithResponse Read this document
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5037,6 +10888,84 @@ func (c *ClientWithResponses) GetDocumentWithResponse(ctx context.Context, reqEd
 		return nil, err
 	}
 	return ParseGetDocumentResponse(rsp)
+}
+
+// GetPermissionsWithResponse List what robot accounts may be given
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/permissions (the `GetPermissions` operationId).
+func (c *ClientWithResponses) GetPermissionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionsResponse, error) {
+	rsp, err := c.GetPermissions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPermissionsResponse(rsp)
+}
+
+// ListPersonalAccessTokensWithResponse List personal access tokens
+//
+// The caller's own; an administrator may ask for those of another user, or for all.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/personal-access-tokens (the `ListPersonalAccessTokens` operationId).
+func (c *ClientWithResponses) ListPersonalAccessTokensWithResponse(ctx context.Context, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*ListPersonalAccessTokensResponse, error) {
+	rsp, err := c.ListPersonalAccessTokens(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPersonalAccessTokensResponse(rsp)
+}
+
+// CreatePersonalAccessTokenWithBodyWithResponse Make a personal access token
+//
+// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+// access token ends too soon, and a personal access token makes no others.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+func (c *ClientWithResponses) CreatePersonalAccessTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error) {
+	rsp, err := c.CreatePersonalAccessTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePersonalAccessTokenResponse(rsp)
+}
+
+// CreatePersonalAccessTokenWithResponse Make a personal access token
+//
+// For the caller. The answer has the secret, which is told this once: it is the password of `docker login`. What is
+// made never exceeds or outlives the credential that the request is signed in with, so send the password (Basic): an
+// access token ends too soon, and a personal access token makes no others.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/personal-access-tokens (the `CreatePersonalAccessToken` operationId).
+func (c *ClientWithResponses) CreatePersonalAccessTokenWithResponse(ctx context.Context, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error) {
+	rsp, err := c.CreatePersonalAccessToken(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePersonalAccessTokenResponse(rsp)
+}
+
+// RevokePersonalAccessTokenWithResponse Revoke a personal access token
+//
+// The caller's own; an administrator may revoke anybody's. With it end the refresh tokens that came from it, and at
+// sealock's front door and API the access tokens, with the next request.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/personal-access-tokens/{pat_id} (the `RevokePersonalAccessToken` operationId).
+func (c *ClientWithResponses) RevokePersonalAccessTokenWithResponse(ctx context.Context, patID string, reqEditors ...RequestEditorFn) (*RevokePersonalAccessTokenResponse, error) {
+	rsp, err := c.RevokePersonalAccessToken(ctx, patID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePersonalAccessTokenResponse(rsp)
 }
 
 // PingWithResponse Ask whether the server answers at all
@@ -5309,6 +11238,115 @@ func (c *ClientWithResponses) SetMemberRoleWithResponse(ctx context.Context, pro
 	return ParseSetMemberRoleResponse(rsp)
 }
 
+// ListProjectRobotsWithResponse List the robot accounts of a project
+//
+// The same as `GET /robots` with `q=Level=project,ProjectID=…`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots (the `ListProjectRobots` operationId).
+func (c *ClientWithResponses) ListProjectRobotsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectRobotsParams, reqEditors ...RequestEditorFn) (*ListProjectRobotsResponse, error) {
+	rsp, err := c.ListProjectRobots(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectRobotsResponse(rsp)
+}
+
+// CreateProjectRobotWithBodyWithResponse Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *ClientWithResponses) CreateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error) {
+	rsp, err := c.CreateProjectRobotWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectRobotResponse(rsp)
+}
+
+// CreateProjectRobotWithResponse Create a robot account of a project
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/robots (the `CreateProjectRobot` operationId).
+func (c *ClientWithResponses) CreateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateProjectRobotParams, body CreateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectRobotResponse, error) {
+	rsp, err := c.CreateProjectRobot(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectRobotResponse(rsp)
+}
+
+// DeleteProjectRobotWithResponse Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `DeleteProjectRobot` operationId).
+func (c *ClientWithResponses) DeleteProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *DeleteProjectRobotParams, reqEditors ...RequestEditorFn) (*DeleteProjectRobotResponse, error) {
+	rsp, err := c.DeleteProjectRobot(ctx, projectNameOrID, robotID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProjectRobotResponse(rsp)
+}
+
+// GetProjectRobotWithResponse Show a robot account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `GetProjectRobot` operationId).
+func (c *ClientWithResponses) GetProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *GetProjectRobotParams, reqEditors ...RequestEditorFn) (*GetProjectRobotResponse, error) {
+	rsp, err := c.GetProjectRobot(ctx, projectNameOrID, robotID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectRobotResponse(rsp)
+}
+
+// UpdateProjectRobotWithBodyWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *ClientWithResponses) UpdateProjectRobotWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error) {
+	rsp, err := c.UpdateProjectRobotWithBody(ctx, projectNameOrID, robotID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectRobotResponse(rsp)
+}
+
+// UpdateProjectRobotWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
+func (c *ClientWithResponses) UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error) {
+	rsp, err := c.UpdateProjectRobot(ctx, projectNameOrID, robotID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectRobotResponse(rsp)
+}
+
 // ListRefreshTokensWithResponse List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -5340,6 +11378,149 @@ func (c *ClientWithResponses) RevokeRefreshTokenWithResponse(ctx context.Context
 	return ParseRevokeRefreshTokenResponse(rsp)
 }
 
+// ListRobotsWithResponse List robot accounts
+//
+// Those at system level, or with `q=Level=project,ProjectID=3` those of a project, for whoever may see them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/robots (the `ListRobots` operationId).
+func (c *ClientWithResponses) ListRobotsWithResponse(ctx context.Context, params *ListRobotsParams, reqEditors ...RequestEditorFn) (*ListRobotsResponse, error) {
+	rsp, err := c.ListRobots(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRobotsResponse(rsp)
+}
+
+// CreateRobotWithBodyWithResponse Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *ClientWithResponses) CreateRobotWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error) {
+	rsp, err := c.CreateRobotWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRobotResponse(rsp)
+}
+
+// CreateRobotWithResponse Create a robot account
+//
+// The answer is the only one that tells the secret. `secret` chooses it (8 to 128 characters with a lower-case and an
+// upper-case letter and a digit), which is best left alone: what sealock makes is recognised by secret scanners. What a
+// robot may do is never more than what its maker may do, and it ends with the credential that its maker used, at the latest.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/robots (the `CreateRobot` operationId).
+func (c *ClientWithResponses) CreateRobotWithResponse(ctx context.Context, body CreateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRobotResponse, error) {
+	rsp, err := c.CreateRobot(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRobotResponse(rsp)
+}
+
+// DeleteRobotWithResponse Delete a robot account
+//
+// All that it signed in for ends with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/robots/{robot_id} (the `DeleteRobot` operationId).
+func (c *ClientWithResponses) DeleteRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*DeleteRobotResponse, error) {
+	rsp, err := c.DeleteRobot(ctx, robotID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRobotResponse(rsp)
+}
+
+// GetRobotWithResponse Show a robot account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/robots/{robot_id} (the `GetRobot` operationId).
+func (c *ClientWithResponses) GetRobotWithResponse(ctx context.Context, robotID RobotID, reqEditors ...RequestEditorFn) (*GetRobotResponse, error) {
+	rsp, err := c.GetRobot(ctx, robotID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRobotResponse(rsp)
+}
+
+// ReplaceRobotSecretWithBodyWithResponse Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *ClientWithResponses) ReplaceRobotSecretWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error) {
+	rsp, err := c.ReplaceRobotSecretWithBody(ctx, robotID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRobotSecretResponse(rsp)
+}
+
+// ReplaceRobotSecretWithResponse Replace the secret of a robot account
+//
+// An empty `secret` has one made, and the answer is the only one that tells it. The one before ends at once with all that
+// was signed in with it, or lives on for `keep_old_seconds`, so that clients can be changed one after the other. At most two
+// secrets live. `retire_old` ends the old one now and makes no other.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/robots/{robot_id} (the `ReplaceRobotSecret` operationId).
+func (c *ClientWithResponses) ReplaceRobotSecretWithResponse(ctx context.Context, robotID RobotID, body ReplaceRobotSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRobotSecretResponse, error) {
+	rsp, err := c.ReplaceRobotSecret(ctx, robotID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRobotSecretResponse(rsp)
+}
+
+// UpdateRobotWithBodyWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *ClientWithResponses) UpdateRobotWithBodyWithResponse(ctx context.Context, robotID RobotID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error) {
+	rsp, err := c.UpdateRobotWithBody(ctx, robotID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRobotResponse(rsp)
+}
+
+// UpdateRobotWithResponse Change a robot account
+//
+// What is left out stays. `name` and `level` can't be changed. The days of `duration` count from when the robot was made.
+// A robot that is disabled is refused from the next request on, also with tokens that it has.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
+func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error) {
+	rsp, err := c.UpdateRobot(ctx, robotID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRobotResponse(rsp)
+}
+
 // SearchWithResponse Find projects and repositories by a part of their name
 //
 // Only what the caller may see is found.
@@ -5355,6 +11536,36 @@ func (c *ClientWithResponses) SearchWithResponse(ctx context.Context, params *Se
 	return ParseSearchResponse(rsp)
 }
 
+// PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *ClientWithResponses) PingOIDCWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error) {
+	rsp, err := c.PingOIDCWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingOIDCResponse(rsp)
+}
+
+// PingOIDCWithResponse Ask whether an OpenID Connect provider answers at a URL
+//
+// Of what the provider says, nothing is shown. Without `verify_cert`, any certificate will do.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
+func (c *ClientWithResponses) PingOIDCWithResponse(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error) {
+	rsp, err := c.PingOIDC(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingOIDCResponse(rsp)
+}
+
 // GetSystemInfoWithResponse Describe the server
 //
 // The version is told to signed-in users only.
@@ -5368,6 +11579,170 @@ func (c *ClientWithResponses) GetSystemInfoWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseGetSystemInfoResponse(rsp)
+}
+
+// ListUserGroupsWithResponse List groups
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/usergroups (the `ListUserGroups` operationId).
+func (c *ClientWithResponses) ListUserGroupsWithResponse(ctx context.Context, params *ListUserGroupsParams, reqEditors ...RequestEditorFn) (*ListUserGroupsResponse, error) {
+	rsp, err := c.ListUserGroups(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserGroupsResponse(rsp)
+}
+
+// CreateUserGroupWithBodyWithResponse Make a group, or record one of a user source
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+func (c *ClientWithResponses) CreateUserGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error) {
+	rsp, err := c.CreateUserGroupWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserGroupResponse(rsp)
+}
+
+// CreateUserGroupWithResponse Make a group, or record one of a user source
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/usergroups (the `CreateUserGroup` operationId).
+func (c *ClientWithResponses) CreateUserGroupWithResponse(ctx context.Context, body CreateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserGroupResponse, error) {
+	rsp, err := c.CreateUserGroup(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateUserGroupResponse(rsp)
+}
+
+// SearchUserGroupsWithResponse Find groups to add as members
+//
+// Who may list groups finds all that have the text in their name; others find those whose name it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/usergroups/search (the `SearchUserGroups` operationId).
+func (c *ClientWithResponses) SearchUserGroupsWithResponse(ctx context.Context, params *SearchUserGroupsParams, reqEditors ...RequestEditorFn) (*SearchUserGroupsResponse, error) {
+	rsp, err := c.SearchUserGroups(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSearchUserGroupsResponse(rsp)
+}
+
+// DeleteUserGroupWithResponse Delete a group
+//
+// Its memberships in projects go with it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/usergroups/{group_id} (the `DeleteUserGroup` operationId).
+func (c *ClientWithResponses) DeleteUserGroupWithResponse(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*DeleteUserGroupResponse, error) {
+	rsp, err := c.DeleteUserGroup(ctx, groupID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserGroupResponse(rsp)
+}
+
+// GetUserGroupWithResponse Show a group
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/usergroups/{group_id} (the `GetUserGroup` operationId).
+func (c *ClientWithResponses) GetUserGroupWithResponse(ctx context.Context, groupID GroupID, reqEditors ...RequestEditorFn) (*GetUserGroupResponse, error) {
+	rsp, err := c.GetUserGroup(ctx, groupID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUserGroupResponse(rsp)
+}
+
+// UpdateUserGroupWithBodyWithResponse Rename a group
+//
+// What a user source calls it, and where it comes from, stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+func (c *ClientWithResponses) UpdateUserGroupWithBodyWithResponse(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error) {
+	rsp, err := c.UpdateUserGroupWithBody(ctx, groupID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserGroupResponse(rsp)
+}
+
+// UpdateUserGroupWithResponse Rename a group
+//
+// What a user source calls it, and where it comes from, stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/usergroups/{group_id} (the `UpdateUserGroup` operationId).
+func (c *ClientWithResponses) UpdateUserGroupWithResponse(ctx context.Context, groupID GroupID, body UpdateUserGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupResponse, error) {
+	rsp, err := c.UpdateUserGroup(ctx, groupID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserGroupResponse(rsp)
+}
+
+// ListUserGroupMembersWithResponse List the users in a group that is kept here
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/usergroups/{group_id}/members (the `ListUserGroupMembers` operationId).
+func (c *ClientWithResponses) ListUserGroupMembersWithResponse(ctx context.Context, groupID GroupID, params *ListUserGroupMembersParams, reqEditors ...RequestEditorFn) (*ListUserGroupMembersResponse, error) {
+	rsp, err := c.ListUserGroupMembers(ctx, groupID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserGroupMembersResponse(rsp)
+}
+
+// AddUserGroupMemberWithBodyWithResponse Put a user into a group that is kept here
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+func (c *ClientWithResponses) AddUserGroupMemberWithBodyWithResponse(ctx context.Context, groupID GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddUserGroupMemberResponse, error) {
+	rsp, err := c.AddUserGroupMemberWithBody(ctx, groupID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddUserGroupMemberResponse(rsp)
+}
+
+// AddUserGroupMemberWithResponse Put a user into a group that is kept here
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/usergroups/{group_id}/members (the `AddUserGroupMember` operationId).
+func (c *ClientWithResponses) AddUserGroupMemberWithResponse(ctx context.Context, groupID GroupID, body AddUserGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddUserGroupMemberResponse, error) {
+	rsp, err := c.AddUserGroupMember(ctx, groupID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddUserGroupMemberResponse(rsp)
+}
+
+// RemoveUserGroupMemberWithResponse Take a user out of a group that is kept here
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/usergroups/{group_id}/members/{user_id} (the `RemoveUserGroupMember` operationId).
+func (c *ClientWithResponses) RemoveUserGroupMemberWithResponse(ctx context.Context, groupID GroupID, userID UserID, reqEditors ...RequestEditorFn) (*RemoveUserGroupMemberResponse, error) {
+	rsp, err := c.RemoveUserGroupMember(ctx, groupID, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemoveUserGroupMemberResponse(rsp)
 }
 
 // ListUsersWithResponse List users
@@ -5424,6 +11799,22 @@ func (c *ClientWithResponses) GetCurrentUserWithResponse(ctx context.Context, re
 		return nil, err
 	}
 	return ParseGetCurrentUserResponse(rsp)
+}
+
+// GetSecondFactorWithResponse Show what one has besides a password
+//
+// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
+// neither the registry nor this API, and programs use personal access tokens.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/users/current/second_factor (the `GetSecondFactor` operationId).
+func (c *ClientWithResponses) GetSecondFactorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecondFactorResponse, error) {
+	rsp, err := c.GetSecondFactor(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSecondFactorResponse(rsp)
 }
 
 // SearchUsersWithResponse Find users to add as members
@@ -5532,6 +11923,22 @@ func (c *ClientWithResponses) SetPasswordWithResponse(ctx context.Context, userI
 	return ParseSetPasswordResponse(rsp)
 }
 
+// ResetSecondFactorWithResponse Take away another user's second factor
+//
+// Of sealock's own. For who lost the phone and the recovery codes: the app, the passkeys and the codes are gone, the
+// password alone is enough again, and the user's sessions and refresh tokens end. Nobody can do so for themselves.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
+func (c *ClientWithResponses) ResetSecondFactorWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetSecondFactorResponse, error) {
+	rsp, err := c.ResetSecondFactor(ctx, userID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetSecondFactorResponse(rsp)
+}
+
 // SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5615,6 +12022,13 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -5635,6 +12049,16 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListAuditLogsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5668,6 +12092,26 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetHealthResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5708,6 +12152,26 @@ func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5748,6 +12212,465 @@ func ParseRotateKeysResponse(rsp *http.Response) (*RotateKeysResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RotateKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSearchLdapGroupResponse parses an HTTP response from a SearchLdapGroupWithResponse call
+func ParseSearchLdapGroupResponse(rsp *http.Response) (*SearchLdapGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SearchLdapGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SearchLdapGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingLdapResponse parses an HTTP response from a PingLdapWithResponse call
+func ParsePingLdapResponse(rsp *http.Response) (*PingLdapResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingLdapResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LdapPingResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingLdapResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseImportLdapUserResponse parses an HTTP response from a ImportLdapUserWithResponse call
+func ParseImportLdapUserResponse(rsp *http.Response) (*ImportLdapUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportLdapUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ImportLdapUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSearchLdapUserResponse parses an HTTP response from a SearchLdapUserWithResponse call
+func ParseSearchLdapUserResponse(rsp *http.Response) (*SearchLdapUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SearchLdapUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []LdapUser
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SearchLdapUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListLockoutsResponse parses an HTTP response from a ListLockoutsWithResponse call
+func ParseListLockoutsResponse(rsp *http.Response) (*ListLockoutsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLockoutsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Lockout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListLockoutsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListLockoutsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLiftLockoutResponse parses an HTTP response from a LiftLockoutWithResponse call
+func ParseLiftLockoutResponse(rsp *http.Response) (*LiftLockoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LiftLockoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers LiftLockoutResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5781,6 +12704,317 @@ func ParseGetDocumentResponse(rsp *http.Response) (*GetDocumentResponse, error) 
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetDocumentResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPermissionsResponse parses an HTTP response from a GetPermissionsWithResponse call
+func ParseGetPermissionsResponse(rsp *http.Response) (*GetPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Permissions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPermissionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPersonalAccessTokensResponse parses an HTTP response from a ListPersonalAccessTokensWithResponse call
+func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAccessTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPersonalAccessTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []PersonalAccessToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPersonalAccessTokensResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPersonalAccessTokensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePersonalAccessTokenResponse parses an HTTP response from a CreatePersonalAccessTokenWithResponse call
+func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonalAccessTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePersonalAccessTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PersonalAccessTokenCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePersonalAccessTokenResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokePersonalAccessTokenResponse parses an HTTP response from a RevokePersonalAccessTokenWithResponse call
+func ParseRevokePersonalAccessTokenResponse(rsp *http.Response) (*RevokePersonalAccessTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokePersonalAccessTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RevokePersonalAccessTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5807,6 +13041,26 @@ func ParsePingResponse(rsp *http.Response) (*PingResponse, error) {
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5847,6 +13101,26 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5894,6 +13168,26 @@ func ParseCheckPolicyResponse(rsp *http.Response) (*CheckPolicyResponse, error) 
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers CheckPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5941,6 +13235,26 @@ func ParseReloadPolicyResponse(rsp *http.Response) (*ReloadPolicyResponse, error
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReloadPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -5981,6 +13295,13 @@ func ParseListProjectsResponse(rsp *http.Response) (*ListProjectsResponse, error
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6001,6 +13322,16 @@ func ParseListProjectsResponse(rsp *http.Response) (*ListProjectsResponse, error
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListProjectsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6017,6 +13348,41 @@ func ParseHeadProjectResponse(rsp *http.Response) (*HeadProjectResponse, error) 
 	response := &HeadProjectResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case rsp.StatusCode == 401:
+		break // No content-type
+
+	case rsp.StatusCode == 404:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers HeadProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6067,6 +13433,13 @@ func ParseCreateProjectResponse(rsp *http.Response) (*CreateProjectResponse, err
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6080,6 +13453,16 @@ func ParseCreateProjectResponse(rsp *http.Response) (*CreateProjectResponse, err
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6137,6 +13520,26 @@ func ParseDeleteProjectResponse(rsp *http.Response) (*DeleteProjectResponse, err
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6191,6 +13594,26 @@ func ParseGetProjectResponse(rsp *http.Response) (*GetProjectResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6241,6 +13664,26 @@ func ParseUpdateProjectResponse(rsp *http.Response) (*UpdateProjectResponse, err
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6295,6 +13738,13 @@ func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) 
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6315,6 +13765,16 @@ func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) 
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMembersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6372,6 +13832,20 @@ func ParseAddMemberResponse(rsp *http.Response) (*AddMemberResponse, error) {
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
 	}
 
 	switch {
@@ -6385,6 +13859,16 @@ func ParseAddMemberResponse(rsp *http.Response) (*AddMemberResponse, error) {
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers AddMemberResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6442,6 +13926,26 @@ func ParseRemoveMemberResponse(rsp *http.Response) (*RemoveMemberResponse, error
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RemoveMemberResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6496,6 +14000,26 @@ func ParseGetMemberResponse(rsp *http.Response) (*GetMemberResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetMemberResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6553,6 +14077,422 @@ func ParseSetMemberRoleResponse(rsp *http.Response) (*SetMemberRoleResponse, err
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetMemberRoleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListProjectRobotsResponse parses an HTTP response from a ListProjectRobotsWithResponse call
+func ParseListProjectRobotsResponse(rsp *http.Response) (*ListProjectRobotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectRobotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListProjectRobotsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListProjectRobotsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateProjectRobotResponse parses an HTTP response from a CreateProjectRobotWithResponse call
+func ParseCreateProjectRobotResponse(rsp *http.Response) (*CreateProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RobotCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateProjectRobotResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProjectRobotResponse parses an HTTP response from a DeleteProjectRobotWithResponse call
+func ParseDeleteProjectRobotResponse(rsp *http.Response) (*DeleteProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectRobotResponse parses an HTTP response from a GetProjectRobotWithResponse call
+func ParseGetProjectRobotResponse(rsp *http.Response) (*GetProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateProjectRobotResponse parses an HTTP response from a UpdateProjectRobotWithResponse call
+func ParseUpdateProjectRobotResponse(rsp *http.Response) (*UpdateProjectRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateProjectRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6600,6 +14540,13 @@ func ParseListRefreshTokensResponse(rsp *http.Response) (*ListRefreshTokensRespo
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6620,6 +14567,16 @@ func ParseListRefreshTokensResponse(rsp *http.Response) (*ListRefreshTokensRespo
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRefreshTokensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6663,6 +14620,503 @@ func ParseRevokeRefreshTokenResponse(rsp *http.Response) (*RevokeRefreshTokenRes
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RevokeRefreshTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRobotsResponse parses an HTTP response from a ListRobotsWithResponse call
+func ParseListRobotsResponse(rsp *http.Response) (*ListRobotsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRobotsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRobotsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRobotsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRobotResponse parses an HTTP response from a CreateRobotWithResponse call
+func ParseCreateRobotResponse(rsp *http.Response) (*CreateRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest RobotCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRobotResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRobotResponse parses an HTTP response from a DeleteRobotWithResponse call
+func ParseDeleteRobotResponse(rsp *http.Response) (*DeleteRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRobotResponse parses an HTTP response from a GetRobotWithResponse call
+func ParseGetRobotResponse(rsp *http.Response) (*GetRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Robot
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceRobotSecretResponse parses an HTTP response from a ReplaceRobotSecretWithResponse call
+func ParseReplaceRobotSecretResponse(rsp *http.Response) (*ReplaceRobotSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceRobotSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RobotSec
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ReplaceRobotSecretResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRobotResponse parses an HTTP response from a UpdateRobotWithResponse call
+func ParseUpdateRobotResponse(rsp *http.Response) (*UpdateRobotResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRobotResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6703,6 +15157,89 @@ func ParseSearchResponse(rsp *http.Response) (*SearchResponse, error) {
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SearchResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingOIDCResponse parses an HTTP response from a PingOIDCWithResponse call
+func ParsePingOIDCResponse(rsp *http.Response) (*PingOIDCResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingOIDCResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingOIDCResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6736,6 +15273,750 @@ func ParseGetSystemInfoResponse(rsp *http.Response) (*GetSystemInfoResponse, err
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetSystemInfoResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUserGroupsResponse parses an HTTP response from a ListUserGroupsWithResponse call
+func ParseListUserGroupsResponse(rsp *http.Response) (*ListUserGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListUserGroupsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListUserGroupsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateUserGroupResponse parses an HTTP response from a CreateUserGroupWithResponse call
+func ParseCreateUserGroupResponse(rsp *http.Response) (*CreateUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateUserGroupResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSearchUserGroupsResponse parses an HTTP response from a SearchUserGroupsWithResponse call
+func ParseSearchUserGroupsResponse(rsp *http.Response) (*SearchUserGroupsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SearchUserGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserGroupSearchItem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SearchUserGroupsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers SearchUserGroupsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteUserGroupResponse parses an HTTP response from a DeleteUserGroupWithResponse call
+func ParseDeleteUserGroupResponse(rsp *http.Response) (*DeleteUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetUserGroupResponse parses an HTTP response from a GetUserGroupWithResponse call
+func ParseGetUserGroupResponse(rsp *http.Response) (*GetUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserGroup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateUserGroupResponse parses an HTTP response from a UpdateUserGroupWithResponse call
+func ParseUpdateUserGroupResponse(rsp *http.Response) (*UpdateUserGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateUserGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateUserGroupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUserGroupMembersResponse parses an HTTP response from a ListUserGroupMembersWithResponse call
+func ParseListUserGroupMembersResponse(rsp *http.Response) (*ListUserGroupMembersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserGroupMembersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserEntity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListUserGroupMembersResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListUserGroupMembersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddUserGroupMemberResponse parses an HTTP response from a AddUserGroupMemberWithResponse call
+func ParseAddUserGroupMemberResponse(rsp *http.Response) (*AddUserGroupMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddUserGroupMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AddUserGroupMemberResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers AddUserGroupMemberResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRemoveUserGroupMemberResponse parses an HTTP response from a RemoveUserGroupMemberWithResponse call
+func ParseRemoveUserGroupMemberResponse(rsp *http.Response) (*RemoveUserGroupMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemoveUserGroupMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RemoveUserGroupMemberResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6783,6 +16064,13 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6803,6 +16091,16 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListUsersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6853,6 +16151,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6866,6 +16171,16 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -6887,6 +16202,59 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest UserResp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCurrentUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSecondFactorResponse parses an HTTP response from a GetSecondFactorWithResponse call
+func ParseGetSecondFactorResponse(rsp *http.Response) (*GetSecondFactorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSecondFactorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SecondFactor
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6946,6 +16314,13 @@ func ParseSearchUsersResponse(rsp *http.Response) (*SearchUsersResponse, error) 
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	}
 
 	switch {
@@ -6966,6 +16341,16 @@ func ParseSearchUsersResponse(rsp *http.Response) (*SearchUsersResponse, error) 
 			headers.XTotalCount = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers SearchUsersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7023,6 +16408,26 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7077,6 +16482,26 @@ func ParseGetUserResponse(rsp *http.Response) (*GetUserResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7127,6 +16552,26 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7155,6 +16600,69 @@ func ParseSetPasswordResponse(rsp *http.Response) (*SetPasswordResponse, error) 
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetPasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResetSecondFactorResponse parses an HTTP response from a ResetSecondFactorWithResponse call
+func ParseResetSecondFactorResponse(rsp *http.Response) (*ResetSecondFactorResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetSecondFactorResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
@@ -7234,6 +16742,26 @@ func ParseSetSysAdminResponse(rsp *http.Response) (*SetSysAdminResponse, error) 
 		}
 		response.JSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetSysAdminResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
@@ -7267,6 +16795,26 @@ func ParseGetAPIVersionResponse(rsp *http.Response) (*GetAPIVersionResponse, err
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetAPIVersionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil

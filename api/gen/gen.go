@@ -17,6 +17,15 @@ type APIVersion struct {
 	Version string `json:"version"`
 }
 
+// Access defines model for Access.
+type Access struct {
+	Action string `json:"action"`
+
+	// Effect Only allow.
+	Effect   *string `json:"effect,omitempty"`
+	Resource string  `json:"resource"`
+}
+
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
 	ID int64 `json:"id"`
@@ -85,6 +94,71 @@ type GeneralInfo struct {
 	SelfRegistration bool   `json:"self_registration"`
 }
 
+// LdapConf defines model for LdapConf.
+type LdapConf struct {
+	LdapBaseDn *string `json:"ldap_base_dn,omitempty"`
+
+	// LdapConnectionTimeout Seconds.
+	LdapConnectionTimeout *int64  `json:"ldap_connection_timeout,omitempty"`
+	LdapFilter            *string `json:"ldap_filter,omitempty"`
+
+	// LdapScope Always the whole tree here.
+	LdapScope          *int64  `json:"ldap_scope,omitempty"`
+	LdapSearchDn       *string `json:"ldap_search_dn,omitempty"`
+	LdapSearchPassword *string `json:"ldap_search_password,omitempty"`
+	LdapUID            *string `json:"ldap_uid,omitempty"`
+	LdapURL            *string `json:"ldap_url,omitempty"`
+
+	// LdapVerifyCert false is refused.
+	LdapVerifyCert *bool `json:"ldap_verify_cert,omitempty"`
+}
+
+// LdapImportUsers defines model for LdapImportUsers.
+type LdapImportUsers struct {
+	LdapUIDList []string `json:"ldap_uid_list"`
+}
+
+// LdapPingResult defines model for LdapPingResult.
+type LdapPingResult struct {
+	Message string `json:"message"`
+	Success bool   `json:"success"`
+}
+
+// LdapUser defines model for LdapUser.
+type LdapUser struct {
+	Email    string `json:"email"`
+	Realname string `json:"realname"`
+	Username string `json:"username"`
+}
+
+// Lockout defines model for Lockout.
+type Lockout struct {
+	// Address An IPv4 address, or an IPv6 network.
+	Address *string `json:"address,omitempty"`
+
+	// Failures Wrong secrets that were counted; the same one again is not.
+	Failures  int64     `json:"failures"`
+	FirstTime time.Time `json:"first_time"`
+	ID        string    `json:"id"`
+
+	// Kind account (everywhere but at its known addresses), address (for all but the accounts known there) or pair (an account at an address that it is known at).
+	Kind        string    `json:"kind"`
+	LastTime    time.Time `json:"last_time"`
+	LockedUntil time.Time `json:"locked_until"`
+
+	// Username The account, known here or not, in the form in which all its spellings are one.
+	Username *string `json:"username,omitempty"`
+}
+
+// OIDCPing defines model for OIDCPing.
+type OIDCPing struct {
+	// URL The issuer.
+	URL string `json:"url"`
+
+	// VerifyCert Only a certificate that is trusted here will do. Default yes.
+	VerifyCert *bool `json:"verify_cert,omitempty"`
+}
+
 // OverallHealthStatus defines model for OverallHealthStatus.
 type OverallHealthStatus struct {
 	Components []ComponentHealthStatus `json:"components"`
@@ -93,10 +167,92 @@ type OverallHealthStatus struct {
 	Status string `json:"status"`
 }
 
+// Passkey defines model for Passkey.
+type Passkey struct {
+	CreationTime time.Time `json:"creation_time"`
+	ID           int64     `json:"id"`
+
+	// LastUsed Not there when it was never used.
+	LastUsed *time.Time `json:"last_used,omitempty"`
+	Name     string     `json:"name"`
+}
+
 // PasswordReq defines model for PasswordReq.
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
 	OldPassword *string `json:"old_password,omitempty"`
+}
+
+// Permission defines model for Permission.
+type Permission struct {
+	// Actions pull, push, delete, or the resource's other actions; * is any. Who may push may pull.
+	Actions []string `json:"actions"`
+
+	// Project The project's name, * for all of them, or nothing for what is in no project.
+	Project *string `json:"project,omitempty"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app-* or app/**; none for all.
+	Repositories []string `json:"repositories,omitempty"`
+
+	// Resource repository (the default) or another resource of the policy file, such as member; * is any.
+	Resource *string `json:"resource,omitempty"`
+}
+
+// Permissions defines model for Permissions.
+type Permissions struct {
+	Project []Access `json:"project"`
+	System  []Access `json:"system"`
+}
+
+// PersonalAccessToken defines model for PersonalAccessToken.
+type PersonalAccessToken struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+
+	// LastUsedFrom The address that it was used from then.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime When it was used last, to the minute; left out where it was not.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Scope What it is good for at most; left out where that is all that its user may.
+	Scope    []Permission `json:"scope,omitempty"`
+	Username string       `json:"username"`
+}
+
+// PersonalAccessTokenCreated defines model for PersonalAccessTokenCreated.
+type PersonalAccessTokenCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt When it ends; left out where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+
+	// Secret The token itself, told this once.
+	Secret   string `json:"secret"`
+	Username string `json:"username"`
+}
+
+// PersonalAccessTokenReq defines model for PersonalAccessTokenReq.
+type PersonalAccessTokenReq struct {
+	// ExpiresAt When it ends. Default is 90 days from now.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What it is for; one name for each of a user's.
+	Name string `json:"name"`
+
+	// Never It never ends.
+	Never *bool `json:"never,omitempty"`
+
+	// Scope What it is good for at most; leave it out for all that its user may.
+	Scope []Permission `json:"scope,omitempty"`
 }
 
 // Policy defines model for Policy.
@@ -183,7 +339,8 @@ type Project struct {
 
 // ProjectMember defines model for ProjectMember.
 type ProjectMember struct {
-	// MemberGroup A group; refused where no user source has groups.
+	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+	// in a directory by its DN; one of a source that is not known yet is recorded then.
 	MemberGroup *UserGroup `json:"member_group,omitempty"`
 
 	// MemberUser A user, by name or by number.
@@ -198,7 +355,7 @@ type ProjectMemberEntity struct {
 	EntityID   int64  `json:"entity_id"`
 	EntityName string `json:"entity_name"`
 
-	// EntityType u for a user.
+	// EntityType u for a user, g for a group.
 	EntityType string `json:"entity_type"`
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
@@ -245,6 +402,107 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Robot defines model for Robot.
+type Robot struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Creator Who made it.
+	Creator     string `json:"creator"`
+	Description string `json:"description"`
+	Disable     bool   `json:"disable"`
+
+	// Duration Days; -1 is for ever.
+	Duration int64 `json:"duration"`
+	Editable bool  `json:"editable"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// LastUsedFrom The address that it was used from.
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
+	// LastUsedTime To the minute; left out: never.
+	LastUsedTime *time.Time `json:"last_used_time,omitempty"`
+
+	// Level system or project
+	Level string `json:"level"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// OldSecretExpiresAt Until when the secret before may be used besides, in seconds since 1970; left out: it may not.
+	OldSecretExpiresAt *int64            `json:"old_secret_expires_at,omitempty"`
+	Permissions        []RobotPermission `json:"permissions"`
+	UpdateTime         time.Time         `json:"update_time"`
+}
+
+// RobotCreate defines model for RobotCreate.
+type RobotCreate struct {
+	Description *string `json:"description,omitempty"`
+	Disable     *bool   `json:"disable,omitempty"`
+
+	// Duration Days; -1 is for ever, 0 as the server is set.
+	Duration *int64 `json:"duration,omitempty"`
+
+	// Level system or project; default: system
+	Level *string `json:"level,omitempty"`
+
+	// Name The name alone: the prefix and the project are added.
+	Name        *string           `json:"name,omitempty"`
+	Permissions []RobotPermission `json:"permissions,omitempty"`
+
+	// Secret Left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// RobotCreated defines model for RobotCreated.
+type RobotCreated struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// ExpiresAt Seconds since 1970; -1 is never.
+	ExpiresAt int64 `json:"expires_at"`
+	ID        int64 `json:"id"`
+
+	// Name What it signs in with.
+	Name string `json:"name"`
+
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotPermission defines model for RobotPermission.
+type RobotPermission struct {
+	Access []Access `json:"access"`
+
+	// Kind system or project
+	Kind string `json:"kind"`
+
+	// Namespace / at system level; the name of a project, or * for all that there are or will be.
+	Namespace string `json:"namespace"`
+
+	// Repositories Patterns for what follows the project in the names of repositories, such as app or app/**. None is all.
+	Repositories []string `json:"repositories,omitempty"`
+}
+
+// RobotSec defines model for RobotSec.
+type RobotSec struct {
+	// Secret Empty if it was chosen.
+	Secret string `json:"secret"`
+}
+
+// RobotSecRequest defines model for RobotSecRequest.
+type RobotSecRequest struct {
+	// KeepOldSeconds How long the secret before may be used besides.
+	KeepOldSeconds *int64 `json:"keep_old_seconds,omitempty"`
+
+	// RetireOld Only end the secret before now.
+	RetireOld *bool `json:"retire_old,omitempty"`
+
+	// Secret Empty or left out, one is made.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
 type RoleID = int64
 
@@ -270,6 +528,19 @@ type SearchRepository struct {
 
 	// RepositoryName With the project in front.
 	RepositoryName string `json:"repository_name"`
+}
+
+// SecondFactor defines model for SecondFactor.
+type SecondFactor struct {
+	// AppSince When an app for one-time codes was added; not there without one.
+	AppSince *time.Time `json:"app_since,omitempty"`
+
+	// Enabled The password alone is not enough.
+	Enabled  bool      `json:"enabled"`
+	Passkeys []Passkey `json:"passkeys"`
+
+	// RecoveryCodes How many recovery codes are left.
+	RecoveryCodes int `json:"recovery_codes"`
 }
 
 // SigningKey defines model for SigningKey.
@@ -309,10 +580,27 @@ type UserEntity struct {
 	Username *string `json:"username,omitempty"`
 }
 
-// UserGroup A group; refused where no user source has groups.
+// UserGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
+// in a directory by its DN; one of a source that is not known yet is recorded then.
 type UserGroup struct {
 	GroupName *string `json:"group_name,omitempty"`
-	ID        *int64  `json:"id,omitempty"`
+
+	// GroupType 0 kept here, 1 LDAP, 2 external (HTTP), 3 OIDC.
+	GroupType *int64 `json:"group_type,omitempty"`
+	ID        *int64 `json:"id,omitempty"`
+
+	// LdapGroupDn In a directory, its DN.
+	LdapGroupDn *string `json:"ldap_group_dn,omitempty"`
+
+	// Source The user source that it comes from; the first of the type unless given.
+	Source *string `json:"source,omitempty"`
+}
+
+// UserGroupSearchItem defines model for UserGroupSearchItem.
+type UserGroupSearchItem struct {
+	GroupName string `json:"group_name"`
+	GroupType int64  `json:"group_type"`
+	ID        int64  `json:"id"`
 }
 
 // UserProfile defines model for UserProfile.
@@ -347,6 +635,9 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// GroupID defines model for GroupID.
+type GroupID = int64
+
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
@@ -365,8 +656,14 @@ type ProjectRef = string
 // Query defines model for Query.
 type Query = string
 
+// RobotID defines model for RobotID.
+type RobotID = int64
+
 // Sort defines model for Sort.
 type Sort = string
+
+// Source defines model for Source.
+type Source = string
 
 // UserID defines model for UserID.
 type UserID = int64
@@ -386,8 +683,14 @@ type NotFound = Errors
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
+// TooMany defines model for TooMany.
+type TooMany = Errors
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Errors
+
+// Unavailable defines model for Unavailable.
+type Unavailable = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -402,6 +705,72 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SearchLdapGroupParams defines parameters for SearchLdapGroup.
+type SearchLdapGroupParams struct {
+	// Groupname A part of the name.
+	Groupname *string `form:"groupname,omitempty" json:"groupname,omitempty"`
+
+	// Groupdn The DN of one.
+	Groupdn *string `form:"groupdn,omitempty" json:"groupdn,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// PingLdapParams defines parameters for PingLdap.
+type PingLdapParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// ImportLdapUserParams defines parameters for ImportLdapUser.
+type ImportLdapUserParams struct {
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// SearchLdapUserParams defines parameters for SearchLdapUser.
+type SearchLdapUserParams struct {
+	// Username A part of the name, the full name or the address.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Source The source of the type ldap, by its name in the settings; the first unless given.
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
+}
+
+// ListLockoutsParams defines parameters for ListLockouts.
+type ListLockoutsParams struct {
+	// Username Those of this account, in any spelling.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// Address Those of this address, or of its network.
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
+type ListPersonalAccessTokensParams struct {
+	// Username Those of this user.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+
+	// All Those of everybody.
+	All *bool `form:"all,omitempty" json:"all,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
 // ListProjectsParams defines parameters for ListProjects.
@@ -493,6 +862,48 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectRobotsParams defines parameters for ListProjectRobots.
+type ListProjectRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateProjectRobotParams defines parameters for CreateProjectRobot.
+type CreateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectRobotParams defines parameters for DeleteProjectRobot.
+type DeleteProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectRobotParams defines parameters for GetProjectRobot.
+type GetProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
+type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -508,10 +919,61 @@ type ListRefreshTokensParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListRobotsParams defines parameters for ListRobots.
+type ListRobotsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // SearchParams defines parameters for Search.
 type SearchParams struct {
 	// Q The part of a name to look for.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
+// ListUserGroupsParams defines parameters for ListUserGroups.
+type ListUserGroupsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// LdapGroupDn The DN of one in a directory.
+	LdapGroupDn *string `form:"ldap_group_dn,omitempty" json:"ldap_group_dn,omitempty"`
+
+	// GroupName A part of the name.
+	GroupName *string `form:"group_name,omitempty" json:"group_name,omitempty"`
+}
+
+// SearchUserGroupsParams defines parameters for SearchUserGroups.
+type SearchUserGroupsParams struct {
+	// Groupname The name, or for those who may list groups a part of it.
+	Groupname string `form:"groupname" json:"groupname"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListUserGroupMembersParams defines parameters for ListUserGroupMembers.
+type ListUserGroupMembersParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -541,6 +1003,15 @@ type SearchUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
+type PingLdapJSONRequestBody = LdapConf
+
+// ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
+type ImportLdapUserJSONRequestBody = LdapImportUsers
+
+// CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
+type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
+
 // CheckPolicyJSONRequestBody defines body for CheckPolicy for application/json ContentType.
 type CheckPolicyJSONRequestBody = PolicyText
 
@@ -555,6 +1026,33 @@ type AddMemberJSONRequestBody = ProjectMember
 
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
+
+// CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
+type CreateProjectRobotJSONRequestBody = RobotCreate
+
+// UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
+type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
+type CreateRobotJSONRequestBody = RobotCreate
+
+// ReplaceRobotSecretJSONRequestBody defines body for ReplaceRobotSecret for application/json ContentType.
+type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
+
+// UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
+type UpdateRobotJSONRequestBody = RobotCreate
+
+// PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
+type PingOIDCJSONRequestBody = OIDCPing
+
+// CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
+type CreateUserGroupJSONRequestBody = UserGroup
+
+// UpdateUserGroupJSONRequestBody defines body for UpdateUserGroup for application/json ContentType.
+type UpdateUserGroupJSONRequestBody = UserGroup
+
+// AddUserGroupMemberJSONRequestBody defines body for AddUserGroupMember for application/json ContentType.
+type AddUserGroupMemberJSONRequestBody = UserEntity
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreationReq
@@ -582,9 +1080,39 @@ type ServerInterface interface {
 	// RotateKeys Sign with a new key from now on
 	// (POST /api/v2.0/keys/rotate)
 	RotateKeys(ctx echo.Context) error
+	// SearchLdapGroup Find groups of a directory
+	// (GET /api/v2.0/ldap/groups/search)
+	SearchLdapGroup(ctx echo.Context, params SearchLdapGroupParams) error
+	// PingLdap Try a directory
+	// (POST /api/v2.0/ldap/ping)
+	PingLdap(ctx echo.Context, params PingLdapParams) error
+	// ImportLdapUser Let users of a directory be members before they first sign in
+	// (POST /api/v2.0/ldap/users/import)
+	ImportLdapUser(ctx echo.Context, params ImportLdapUserParams) error
+	// SearchLdapUser Find users of a directory
+	// (GET /api/v2.0/ldap/users/search)
+	SearchLdapUser(ctx echo.Context, params SearchLdapUserParams) error
+	// ListLockouts List the accounts and addresses that are locked after failed logins
+	// (GET /api/v2.0/lockouts)
+	ListLockouts(ctx echo.Context, params ListLockoutsParams) error
+	// LiftLockout Lift a lockout
+	// (DELETE /api/v2.0/lockouts/{lockout_id})
+	LiftLockout(ctx echo.Context, lockoutID string) error
 	// GetDocument Read this document
 	// (GET /api/v2.0/openapi.json)
 	GetDocument(ctx echo.Context) error
+	// GetPermissions List what robot accounts may be given
+	// (GET /api/v2.0/permissions)
+	GetPermissions(ctx echo.Context) error
+	// ListPersonalAccessTokens List personal access tokens
+	// (GET /api/v2.0/personal-access-tokens)
+	ListPersonalAccessTokens(ctx echo.Context, params ListPersonalAccessTokensParams) error
+	// CreatePersonalAccessToken Make a personal access token
+	// (POST /api/v2.0/personal-access-tokens)
+	CreatePersonalAccessToken(ctx echo.Context) error
+	// RevokePersonalAccessToken Revoke a personal access token
+	// (DELETE /api/v2.0/personal-access-tokens/{pat_id})
+	RevokePersonalAccessToken(ctx echo.Context, patID string) error
 	// Ping Ask whether the server answers at all
 	// (GET /api/v2.0/ping)
 	Ping(ctx echo.Context) error
@@ -630,18 +1158,81 @@ type ServerInterface interface {
 	// SetMemberRole Give a member another role
 	// (PUT /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	SetMemberRole(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params SetMemberRoleParams) error
+	// ListProjectRobots List the robot accounts of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/robots)
+	ListProjectRobots(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectRobotsParams) error
+	// CreateProjectRobot Create a robot account of a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/robots)
+	CreateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, params CreateProjectRobotParams) error
+	// DeleteProjectRobot Delete a robot account
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	DeleteProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params DeleteProjectRobotParams) error
+	// GetProjectRobot Show a robot account
+	// (GET /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	GetProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params GetProjectRobotParams) error
+	// UpdateProjectRobot Change a robot account
+	// (PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
+	UpdateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params UpdateProjectRobotParams) error
 	// ListRefreshTokens List refresh tokens
 	// (GET /api/v2.0/refresh-tokens)
 	ListRefreshTokens(ctx echo.Context, params ListRefreshTokensParams) error
 	// RevokeRefreshToken Revoke a refresh token
 	// (DELETE /api/v2.0/refresh-tokens/{token_id})
 	RevokeRefreshToken(ctx echo.Context, tokenID string) error
+	// ListRobots List robot accounts
+	// (GET /api/v2.0/robots)
+	ListRobots(ctx echo.Context, params ListRobotsParams) error
+	// CreateRobot Create a robot account
+	// (POST /api/v2.0/robots)
+	CreateRobot(ctx echo.Context) error
+	// DeleteRobot Delete a robot account
+	// (DELETE /api/v2.0/robots/{robot_id})
+	DeleteRobot(ctx echo.Context, robotID RobotID) error
+	// GetRobot Show a robot account
+	// (GET /api/v2.0/robots/{robot_id})
+	GetRobot(ctx echo.Context, robotID RobotID) error
+	// ReplaceRobotSecret Replace the secret of a robot account
+	// (PATCH /api/v2.0/robots/{robot_id})
+	ReplaceRobotSecret(ctx echo.Context, robotID RobotID) error
+	// UpdateRobot Change a robot account
+	// (PUT /api/v2.0/robots/{robot_id})
+	UpdateRobot(ctx echo.Context, robotID RobotID) error
 	// Search Find projects and repositories by a part of their name
 	// (GET /api/v2.0/search)
 	Search(ctx echo.Context, params SearchParams) error
+	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
+	// (POST /api/v2.0/system/oidc/ping)
+	PingOIDC(ctx echo.Context) error
 	// GetSystemInfo Describe the server
 	// (GET /api/v2.0/systeminfo)
 	GetSystemInfo(ctx echo.Context) error
+	// ListUserGroups List groups
+	// (GET /api/v2.0/usergroups)
+	ListUserGroups(ctx echo.Context, params ListUserGroupsParams) error
+	// CreateUserGroup Make a group, or record one of a user source
+	// (POST /api/v2.0/usergroups)
+	CreateUserGroup(ctx echo.Context) error
+	// SearchUserGroups Find groups to add as members
+	// (GET /api/v2.0/usergroups/search)
+	SearchUserGroups(ctx echo.Context, params SearchUserGroupsParams) error
+	// DeleteUserGroup Delete a group
+	// (DELETE /api/v2.0/usergroups/{group_id})
+	DeleteUserGroup(ctx echo.Context, groupID GroupID) error
+	// GetUserGroup Show a group
+	// (GET /api/v2.0/usergroups/{group_id})
+	GetUserGroup(ctx echo.Context, groupID GroupID) error
+	// UpdateUserGroup Rename a group
+	// (PUT /api/v2.0/usergroups/{group_id})
+	UpdateUserGroup(ctx echo.Context, groupID GroupID) error
+	// ListUserGroupMembers List the users in a group that is kept here
+	// (GET /api/v2.0/usergroups/{group_id}/members)
+	ListUserGroupMembers(ctx echo.Context, groupID GroupID, params ListUserGroupMembersParams) error
+	// AddUserGroupMember Put a user into a group that is kept here
+	// (POST /api/v2.0/usergroups/{group_id}/members)
+	AddUserGroupMember(ctx echo.Context, groupID GroupID) error
+	// RemoveUserGroupMember Take a user out of a group that is kept here
+	// (DELETE /api/v2.0/usergroups/{group_id}/members/{user_id})
+	RemoveUserGroupMember(ctx echo.Context, groupID GroupID, userID UserID) error
 	// ListUsers List users
 	// (GET /api/v2.0/users)
 	ListUsers(ctx echo.Context, params ListUsersParams) error
@@ -651,6 +1242,9 @@ type ServerInterface interface {
 	// GetCurrentUser Show who is asking
 	// (GET /api/v2.0/users/current)
 	GetCurrentUser(ctx echo.Context) error
+	// GetSecondFactor Show what one has besides a password
+	// (GET /api/v2.0/users/current/second_factor)
+	GetSecondFactor(ctx echo.Context) error
 	// SearchUsers Find users to add as members
 	// (GET /api/v2.0/users/search)
 	SearchUsers(ctx echo.Context, params SearchUsersParams) error
@@ -666,6 +1260,9 @@ type ServerInterface interface {
 	// SetPassword Change a user's password
 	// (PUT /api/v2.0/users/{user_id}/password)
 	SetPassword(ctx echo.Context, userID UserID) error
+	// ResetSecondFactor Take away another user's second factor
+	// (DELETE /api/v2.0/users/{user_id}/second_factor)
+	ResetSecondFactor(ctx echo.Context, userID UserID) error
 	// SetSysAdmin Make a user an administrator, or an ordinary user again
 	// (PUT /api/v2.0/users/{user_id}/sysadmin)
 	SetSysAdmin(ctx echo.Context, userID UserID) error
@@ -745,12 +1342,240 @@ func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
 	return err
 }
 
+// SearchLdapGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchLdapGroup(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchLdapGroupParams
+	// ------------- Optional query parameter "groupname" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "groupname", ctx.QueryParams(), &params.Groupname, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupname: %s", err))
+	}
+
+	// ------------- Optional query parameter "groupdn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "groupdn", ctx.QueryParams(), &params.Groupdn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupdn: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchLdapGroup(ctx, params)
+	return err
+}
+
+// PingLdap converts echo context to params.
+func (w *ServerInterfaceWrapper) PingLdap(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PingLdapParams
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingLdap(ctx, params)
+	return err
+}
+
+// ImportLdapUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportLdapUser(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportLdapUserParams
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportLdapUser(ctx, params)
+	return err
+}
+
+// SearchLdapUser converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchLdapUser(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchLdapUserParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchLdapUser(ctx, params)
+	return err
+}
+
+// ListLockouts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLockouts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLockoutsParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "address" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "address", ctx.QueryParams(), &params.Address, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLockouts(ctx, params)
+	return err
+}
+
+// LiftLockout converts echo context to params.
+func (w *ServerInterfaceWrapper) LiftLockout(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "lockout_id" -------------
+	var lockoutID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "lockout_id", ctx.Param("lockout_id"), &lockoutID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lockout_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LiftLockout(ctx, lockoutID)
+	return err
+}
+
 // GetDocument converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDocument(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDocument(ctx)
+	return err
+}
+
+// GetPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPermissions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPermissions(ctx)
+	return err
+}
+
+// ListPersonalAccessTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPersonalAccessTokens(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPersonalAccessTokensParams
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// ------------- Optional query parameter "all" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "all", ctx.QueryParams(), &params.All, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter all: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPersonalAccessTokens(ctx, params)
+	return err
+}
+
+// CreatePersonalAccessToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePersonalAccessToken(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePersonalAccessToken(ctx)
+	return err
+}
+
+// RevokePersonalAccessToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokePersonalAccessToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "pat_id" -------------
+	var patID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pat_id", ctx.Param("pat_id"), &patID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pat_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokePersonalAccessToken(ctx, patID)
 	return err
 }
 
@@ -1222,6 +2047,237 @@ func (w *ServerInterfaceWrapper) SetMemberRole(ctx echo.Context) error {
 	return err
 }
 
+// ListProjectRobots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectRobots(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectRobotsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectRobots(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateProjectRobot(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
+// GetProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
+// UpdateProjectRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateProjectRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateProjectRobotParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
 // ListRefreshTokens converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRefreshTokens(ctx echo.Context) error {
 	var err error
@@ -1277,6 +2333,118 @@ func (w *ServerInterfaceWrapper) RevokeRefreshToken(ctx echo.Context) error {
 	return err
 }
 
+// ListRobots converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRobots(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRobotsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRobots(ctx, params)
+	return err
+}
+
+// CreateRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRobot(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRobot(ctx)
+	return err
+}
+
+// DeleteRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRobot(ctx, robotID)
+	return err
+}
+
+// GetRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRobot(ctx, robotID)
+	return err
+}
+
+// ReplaceRobotSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceRobotSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceRobotSecret(ctx, robotID)
+	return err
+}
+
+// UpdateRobot converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRobot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "robot_id" -------------
+	var robotID RobotID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "robot_id", ctx.Param("robot_id"), &robotID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter robot_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRobot(ctx, robotID)
+	return err
+}
+
 // Search converts echo context to params.
 func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	var err error
@@ -1295,12 +2463,221 @@ func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	return err
 }
 
+// PingOIDC converts echo context to params.
+func (w *ServerInterfaceWrapper) PingOIDC(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingOIDC(ctx)
+	return err
+}
+
 // GetSystemInfo converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSystemInfo(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetSystemInfo(ctx)
+	return err
+}
+
+// ListUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserGroups(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserGroupsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "ldap_group_dn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ldap_group_dn", ctx.QueryParams(), &params.LdapGroupDn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ldap_group_dn: %s", err))
+	}
+
+	// ------------- Optional query parameter "group_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "group_name", ctx.QueryParams(), &params.GroupName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserGroups(ctx, params)
+	return err
+}
+
+// CreateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUserGroup(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUserGroup(ctx)
+	return err
+}
+
+// SearchUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchUserGroups(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchUserGroupsParams
+	// ------------- Required query parameter "groupname" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "groupname", ctx.QueryParams(), &params.Groupname, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groupname: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchUserGroups(ctx, params)
+	return err
+}
+
+// DeleteUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUserGroup(ctx, groupID)
+	return err
+}
+
+// GetUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUserGroup(ctx, groupID)
+	return err
+}
+
+// UpdateUserGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserGroup(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserGroup(ctx, groupID)
+	return err
+}
+
+// ListUserGroupMembers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserGroupMembers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserGroupMembersParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserGroupMembers(ctx, groupID, params)
+	return err
+}
+
+// AddUserGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) AddUserGroupMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddUserGroupMember(ctx, groupID)
+	return err
+}
+
+// RemoveUserGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveUserGroupMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "group_id" -------------
+	var groupID GroupID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group_id", ctx.Param("group_id"), &groupID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter group_id: %s", err))
+	}
+
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveUserGroupMember(ctx, groupID, userID)
 	return err
 }
 
@@ -1358,6 +2735,15 @@ func (w *ServerInterfaceWrapper) GetCurrentUser(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCurrentUser(ctx)
+	return err
+}
+
+// GetSecondFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSecondFactor(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSecondFactor(ctx)
 	return err
 }
 
@@ -1457,6 +2843,22 @@ func (w *ServerInterfaceWrapper) SetPassword(ctx echo.Context) error {
 	return err
 }
 
+// ResetSecondFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetSecondFactor(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetSecondFactor(ctx, userID)
+	return err
+}
+
 // SetSysAdmin converts echo context to params.
 func (w *ServerInterfaceWrapper) SetSysAdmin(ctx echo.Context) error {
 	var err error
@@ -1534,16 +2936,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/api/v2.0/systeminfo", wrapper.GetSystemInfo, options.OperationMiddlewares["getSystemInfo"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/oidc/ping", wrapper.PingOIDC, options.OperationMiddlewares["pingOIDC"]...)
 	router.GET(options.BaseURL+"/api/v2.0/search", wrapper.Search, options.OperationMiddlewares["search"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/current", wrapper.GetCurrentUser, options.OperationMiddlewares["getCurrentUser"]...)
+	router.GET(options.BaseURL+"/api/v2.0/users/current/second_factor", wrapper.GetSecondFactor, options.OperationMiddlewares["getSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/search", wrapper.SearchUsers, options.OperationMiddlewares["searchUsers"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/password", wrapper.SetPassword, options.OperationMiddlewares["setPassword"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/sysadmin", wrapper.SetSysAdmin, options.OperationMiddlewares["setSysAdmin"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/second_factor", wrapper.ResetSecondFactor, options.OperationMiddlewares["resetSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects", wrapper.ListProjects, options.OperationMiddlewares["listProjects"]...)
 	router.HEAD(options.BaseURL+"/api/v2.0/projects", wrapper.HeadProject, options.OperationMiddlewares["headProject"]...)
 	router.POST(options.BaseURL+"/api/v2.0/projects", wrapper.CreateProject, options.OperationMiddlewares["createProject"]...)
@@ -1555,8 +2960,38 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.GetMember, options.OperationMiddlewares["getMember"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups", wrapper.ListUserGroups, options.OperationMiddlewares["listUserGroups"]...)
+	router.POST(options.BaseURL+"/api/v2.0/usergroups", wrapper.CreateUserGroup, options.OperationMiddlewares["createUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/search", wrapper.SearchUserGroups, options.OperationMiddlewares["searchUserGroups"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.DeleteUserGroup, options.OperationMiddlewares["deleteUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.GetUserGroup, options.OperationMiddlewares["getUserGroup"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/usergroups/:group_id", wrapper.UpdateUserGroup, options.OperationMiddlewares["updateUserGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/usergroups/:group_id/members", wrapper.ListUserGroupMembers, options.OperationMiddlewares["listUserGroupMembers"]...)
+	router.POST(options.BaseURL+"/api/v2.0/usergroups/:group_id/members", wrapper.AddUserGroupMember, options.OperationMiddlewares["addUserGroupMember"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/usergroups/:group_id/members/:user_id", wrapper.RemoveUserGroupMember, options.OperationMiddlewares["removeUserGroupMember"]...)
+	router.POST(options.BaseURL+"/api/v2.0/ldap/ping", wrapper.PingLdap, options.OperationMiddlewares["pingLdap"]...)
+	router.GET(options.BaseURL+"/api/v2.0/ldap/users/search", wrapper.SearchLdapUser, options.OperationMiddlewares["searchLdapUser"]...)
+	router.POST(options.BaseURL+"/api/v2.0/ldap/users/import", wrapper.ImportLdapUser, options.OperationMiddlewares["importLdapUser"]...)
+	router.GET(options.BaseURL+"/api/v2.0/ldap/groups/search", wrapper.SearchLdapGroup, options.OperationMiddlewares["searchLdapGroup"]...)
+	router.GET(options.BaseURL+"/api/v2.0/permissions", wrapper.GetPermissions, options.OperationMiddlewares["getPermissions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/robots", wrapper.ListRobots, options.OperationMiddlewares["listRobots"]...)
+	router.POST(options.BaseURL+"/api/v2.0/robots", wrapper.CreateRobot, options.OperationMiddlewares["createRobot"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.DeleteRobot, options.OperationMiddlewares["deleteRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.GetRobot, options.OperationMiddlewares["getRobot"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.ReplaceRobotSecret, options.OperationMiddlewares["replaceRobotSecret"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/robots/:robot_id", wrapper.UpdateRobot, options.OperationMiddlewares["updateRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots", wrapper.ListProjectRobots, options.OperationMiddlewares["listProjectRobots"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots", wrapper.CreateProjectRobot, options.OperationMiddlewares["createProjectRobot"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.DeleteProjectRobot, options.OperationMiddlewares["deleteProjectRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.GetProjectRobot, options.OperationMiddlewares["getProjectRobot"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.UpdateProjectRobot, options.OperationMiddlewares["updateProjectRobot"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
+	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/lockouts/:lockout_id", wrapper.LiftLockout, options.OperationMiddlewares["liftLockout"]...)
+	router.GET(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.ListPersonalAccessTokens, options.OperationMiddlewares["listPersonalAccessTokens"]...)
+	router.POST(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.CreatePersonalAccessToken, options.OperationMiddlewares["createPersonalAccessToken"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/personal-access-tokens/:pat_id", wrapper.RevokePersonalAccessToken, options.OperationMiddlewares["revokePersonalAccessToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/api/v2.0/keys/rotate", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/v2.0/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)

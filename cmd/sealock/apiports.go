@@ -9,6 +9,7 @@ import (
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/proxy"
+	"github.com/sealock/sealock/store/oidc"
 )
 
 // newAPI puts the REST API together.
@@ -24,6 +25,7 @@ func (s *system) newAPI() (http.Handler, error) {
 		Policy:       policyAdmin{s.policy},
 		Repositories: repositorySearch{s.gate},
 		Health:       healthCheck{s},
+		ProviderPing: oidc.Ping,
 		Info:         api.Info{Version: buildVersion(), HasCA: s.tlsRoot != nil},
 		Decider:      s.policy,
 		Recorder:     s.trail,

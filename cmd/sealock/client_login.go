@@ -5,19 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/cmd/internal/remote"
 )
 
 // loginOptions are the flags of login.
 type loginOptions struct {
 	username      string
 	passwordStdin bool
+	device        bool
 	caFile        string
 }
 
@@ -29,8 +32,11 @@ func newLoginCommand(env *environment) *cobra.Command {
 		Long: `Log in to a server for the other commands.
 
 The password is asked for on the terminal, or read from standard input. It is not kept: what is kept, in
-$XDG_CONFIG_HOME/sealock/login.json, is a refresh token, which sealock logout revokes.`,
+$XDG_CONFIG_HOME/sealock/login.json, is a refresh token, which sealock logout revokes.
+
+With --device no password is needed here: the command shows a code, which you approve in a browser on any machine.`,
 		Example: `  sealock login
+  sealock login https://registry.example.com --device
   sealock login https://registry.example.com --username alice
   sealock login --username admin --password-stdin < password.txt`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -38,6 +44,9 @@ $XDG_CONFIG_HOME/sealock/login.json, is a refresh token, which sealock logout re
 	}
 	cmd.Flags().StringVarP(&o.username, "username", "u", "", "who logs in (asked for when it is not given)")
 	cmd.Flags().BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
+	cmd.Flags().BoolVar(&o.device, "device", false, "log in with a code that you approve in a browser")
+	cmd.MarkFlagsMutuallyExclusive("device", "password-stdin")
+	cmd.MarkFlagsMutuallyExclusive("device", "username")
 	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "a PEM file with the certificate that vouches for the server's")
 	return cmd
 }
@@ -47,22 +56,9 @@ func runLogin(ctx context.Context, env *environment, o loginOptions, args []stri
 	if err != nil {
 		return err
 	}
-	in := bufio.NewReader(env.Stdin)
-	if l.Username == "" {
-		if l.Username, err = askUsername(env, in); err != nil {
-			return err
-		}
-	}
-	password, err := askPassword(env, in, "Password: ", o.passwordStdin)
+	t, err := authorize(ctx, env, o, &l)
 	if err != nil {
 		return err
-	}
-	warnPlain(env, l.URL)
-	t, err := askToken(ctx, env, l, url.Values{
-		"grant_type": {"password"}, "access_type": {"offline"}, "username": {l.Username}, "password": {password},
-	})
-	if err != nil {
-		return loginRefused(l, err)
 	}
 	if t.RefreshToken == "" {
 		return fmt.Errorf("%s gives no refresh token: its service %q must allow them", l.URL, apiService)
@@ -73,6 +69,54 @@ func runLogin(ctx context.Context, env *environment, o loginOptions, args []stri
 	}
 	out, _ := newPrinter(env.Stdout, outputTable) // a known format
 	return out.say(nil, "logged in at %s as %s", l.URL, l.Username)
+}
+
+// authorize gets tokens for the login, and the name of whom they are for.
+func authorize(ctx context.Context, env *environment, o loginOptions, l *login) (remote.Tokens, error) {
+	warnPlain(env, l.URL)
+	if o.device {
+		t, err := authorizeDevice(ctx, env, *l)
+		l.Username = t.Subject()
+		return t, err
+	}
+	return authorizePassword(ctx, env, o, l)
+}
+
+// authorizeDevice lets somebody approve the login in a browser (RFC 8628).
+func authorizeDevice(ctx context.Context, env *environment, l login) (remote.Tokens, error) {
+	server, err := remoteServer(env, l.URL, l.CAFile)
+	if err != nil {
+		return remote.Tokens{}, err
+	}
+	d := remote.DeviceLogin{
+		Server: server, DeviceEndpoint: l.URL + auth.PathDevice, TokenEndpoint: l.URL + auth.PathToken, ClientID: clientID, Service: apiService,
+	}
+	codes, err := d.Start(ctx)
+	if err != nil {
+		return remote.Tokens{}, loginRefused(l, err)
+	}
+	_, _ = fmt.Fprint(env.Stderr, codes.Instructions())
+	return d.Wait(ctx, codes, remote.Sleep)
+}
+
+func authorizePassword(ctx context.Context, env *environment, o loginOptions, l *login) (t remote.Tokens, err error) {
+	in := bufio.NewReader(env.Stdin)
+	if l.Username == "" {
+		if l.Username, err = askUsername(env, in); err != nil {
+			return t, err
+		}
+	}
+	password, err := askPassword(env, in, "Password: ", o.passwordStdin)
+	if err != nil {
+		return t, err
+	}
+	t, err = askToken(ctx, env, *l, url.Values{
+		"grant_type": {"password"}, "access_type": {"offline"}, "username": {l.Username}, "password": {password},
+	})
+	if err != nil {
+		return t, loginRefused(*l, err)
+	}
+	return t, nil
 }
 
 // replaceLogin keeps a login and revokes the one before, which nobody could revoke afterwards for lack of its secret.
@@ -115,12 +159,15 @@ func newLogin(env *environment, o loginOptions, args []string) (login, error) {
 
 // loginRefused says it in words for this command: the server's own speak of docker login.
 func loginRefused(l login, err error) error {
-	var refused *apiError
+	var refused *remote.Error
 	if !errors.As(err, &refused) {
 		return err
 	}
-	switch refused.status {
+	switch refused.Status {
 	case http.StatusUnauthorized:
+		if strings.Contains(err.Error(), auth.ErrSecondFactor.Message) {
+			return err // it says what to do
+		}
 		return errors.New("unknown user or wrong password: check both")
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s has no token end-point: check the URL", l.URL)
@@ -131,11 +178,7 @@ func loginRefused(l login, err error) error {
 
 // warnPlain warns of a password that everybody on the way can read.
 func warnPlain(env *environment, server string) {
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme == "https" || u.Hostname() == "localhost" {
-		return
-	}
-	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
+	if !remote.Plain(server) {
 		return
 	}
 	_, _ = fmt.Fprintf(env.Stderr, "sealock: warning: %s is not encrypted: others on the way can read the password\n", server)

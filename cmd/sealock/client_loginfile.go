@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/sealock/sealock/cmd/internal/userfile"
 )
 
 // login is what the command line remembers between two commands. There is no password in it: the refresh token is
@@ -20,15 +21,7 @@ type login struct {
 
 // loginFile returns where the login is kept.
 func loginFile(env *environment) (string, error) {
-	dir := env.Getenv("XDG_CONFIG_HOME")
-	if dir == "" {
-		home := env.Getenv("HOME")
-		if home == "" {
-			return "", errors.New("neither XDG_CONFIG_HOME nor HOME is set: set one, the login is kept there")
-		}
-		dir = filepath.Join(home, ".config")
-	}
-	return filepath.Join(dir, "sealock", "login.json"), nil
+	return userfile.Path(env.Getenv, "login.json")
 }
 
 // loadLogin returns the saved login, or the zero value if there is none.
@@ -61,28 +54,8 @@ func saveLogin(env *environment, l login) error {
 	if err != nil {
 		return fmt.Errorf("encoding the login: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := userfile.Replace(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("saving the login: %w", err)
-	}
-	if err := replaceFile(path, append(b, '\n')); err != nil {
-		return fmt.Errorf("saving the login: %w", err)
-	}
-	return nil
-}
-
-// replaceFile writes a file that only its owner can read (os.CreateTemp makes it so) and moves it into place.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".login-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

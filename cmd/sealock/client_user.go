@@ -16,7 +16,8 @@ func newUserCommand(env *environment) *cobra.Command {
 	return groupCommand("user", "Make, list and change users", `  sealock user create alice
   sealock user list`,
 		newUserCreateCommand(env), newUserListCommand(env), newUserShowCommand(env), newUserDeleteCommand(env),
-		newUserPasswordCommand(env), newUserSetAdminCommand(env))
+		newUserPasswordCommand(env), newUserSetAdminCommand(env),
+		newUserResetFactorCommand(env))
 }
 
 func newUserCreateCommand(env *environment) *cobra.Command {
@@ -206,6 +207,26 @@ func newUserSetAdminCommand(env *environment) *cobra.Command {
 			return s.out.say(u, "%s is an administrator now", u.Username)
 		}
 		return s.out.say(u, "%s is no administrator now", u.Username)
+	})
+}
+
+func newUserResetFactorCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "reset-second-factor NAME", Short: "Take away a user's second factor",
+		Long: `Take away the second factor of a user who lost the phone and the recovery codes: the app, the passkeys and the
+codes. The password alone is enough again, and what the user is logged in with ends.`,
+		Example: "  sealock user reset-second-factor alice",
+		Args:    usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: completeArgs(env, userNames),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
+		u, err := s.user(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := done(s.api.ResetSecondFactorWithResponse(ctx, u.UserID)); err != nil {
+			return err
+		}
+		return s.out.say(u, "%s has no second factor now", u.Username)
 	})
 }
 

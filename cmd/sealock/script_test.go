@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,18 +13,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sealock/sealock/cmd/internal/credhelper"
 	"github.com/sealock/sealock/internal/testkit"
 )
 
 // TestMain makes this test binary the program itself when a script runs sealock.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sealock": func() { os.Exit(mainCode()) }})
+	testscript.Main(m, map[string]func(){
+		"sealock":       func() { os.Exit(mainCode()) },
+		credhelper.Name: func() { os.Exit(credhelper.OfProcess("test").Run(context.Background(), os.Args[1:])) },
+	})
 }
 
 // TestScripts runs the shell sessions in testdata/script. Besides testscript's own commands they have:
@@ -31,6 +37,7 @@ func TestMain(m *testing.M) {
 //	serve [FLAG...]  start sealock serve on a free port with its data in $WORK/data; $SERVER is its URL then
 //	servetls         the same with TLS by a CA of its own, in data/keys/tls-root.pem
 //	stop             stop it; what still runs is stopped at the end of the script
+//	guess USER N     try N wrong passwords for the account
 //	accesstoken VARIABLE USER PASSWORD  set a variable to an access token for the REST API
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
@@ -72,8 +79,16 @@ func runScripts(t *testing.T, files []string, variables map[string]string) {
 			env.Values[serverKey{}] = &server{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd},
+		Cmds: scriptCommands(),
 	})
+}
+
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){
+		"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd, "guess": guessCmd,
+	}
+	maps.Copy(all, helperCommands())
+	return all
 }
 
 // server is a sealock that a script started.
@@ -208,4 +223,23 @@ func ask(ctx context.Context, client *http.Client, url string) error {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
+}
+
+func guessCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: guess USER N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range n {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, ts.Getenv("SERVER")+"/service/token?service=sealock", nil)
+		ts.Check(err)
+		req.SetBasicAuth(args[0], fmt.Sprint("guess", i))
+		resp, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		ts.Check(resp.Body.Close())
+		if resp.StatusCode != http.StatusUnauthorized {
+			ts.Fatalf("guess %d for %s: %s, want 401", i, args[0], resp.Status)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sealock/sealock/store/external"
 	"github.com/sealock/sealock/store/htpasswd"
 	"github.com/sealock/sealock/store/ldap"
+	"github.com/sealock/sealock/store/oidc"
 	"github.com/sealock/sealock/store/userdb"
 )
 
@@ -33,6 +34,7 @@ func sourceKinds() map[string]sourceKind {
 		"htpasswd":              kind(htpasswd.Config{}, htpasswd.Open),
 		"external":              kind(external.Default(), external.Open),
 		"ldap":                  kind(ldap.Default(), ldap.Open),
+		oidcSource:              {defaults: oidc.Default()}, // opened with what it keeps in the store
 	}
 }
 
@@ -63,13 +65,13 @@ func (s *system) openSources(ctx context.Context) (auth.Chain, auth.Resolver, er
 	var chain auth.Chain
 	for _, src := range s.cfg.Sources {
 		if src.Type == settings.DatabaseSource {
-			database := databaseUsers{userdb.New(src.Name, s.store, s.hasher)}
+			database := databaseUsers{users: userdb.New(src.Name, s.store, s.hasher), store: s.store}
 			found.database = database
 			chain = append(chain, auth.Source{Name: src.Name, Authenticator: database})
 			continue
 		}
 		log := s.log.With("source", src.Name)
-		opened, err := kinds[src.Type].open(ctx, src.Config, log)
+		opened, err := s.openSource(ctx, kinds, src, log)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the user source %s: %w", src.Name, err)
 		}
@@ -77,7 +79,18 @@ func (s *system) openSources(ctx context.Context) (auth.Chain, auth.Resolver, er
 		a := newAccounts(src.Name, opened, s.store, log)
 		s.onClose(a.Close)
 		found.accounts[src.Name] = a
+		s.sources = append(s.sources, groupSource(src, opened, a))
 		chain = append(chain, auth.Source{Name: src.Name, Authenticator: a})
+		if source, ok := opened.(*oidc.Source); ok {
+			s.providers = append(s.providers, provider{source: source, accounts: a, records: s.store, forget: func(id int64) { s.holders.Forget(id) }})
+		}
 	}
 	return chain, found, nil
+}
+
+func (s *system) openSource(ctx context.Context, kinds map[string]sourceKind, src settings.Source, log *slog.Logger) (userSource, error) {
+	if src.Type == oidcSource {
+		return s.openOIDC(src)
+	}
+	return kinds[src.Type].open(ctx, src.Config, log)
 }

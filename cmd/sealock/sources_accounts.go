@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -21,14 +22,45 @@ import (
 // the database can have an @ in the name, so that neither ever has the other's name, memberships or tokens
 // (docs/decisions/2026-11-23-user-at-source.md).
 
+// accountStore is what the store knows of whoever signs in.
+type accountStore interface {
+	store.Users
+	GroupIDs(ctx context.Context, userID int64, source string, keys []string) ([]int64, error)
+}
+
+// inGroups fills in the groups of a subject that have a record: those kept here, and those that its source names.
+func inGroups(ctx context.Context, st accountStore, sub auth.Subject, source string) (auth.Subject, error) {
+	var err error
+	sub.GroupIDs, err = st.GroupIDs(ctx, sub.ID, source, sub.Groups)
+	if err != nil {
+		return auth.Subject{}, fmt.Errorf("reading the groups of %q: %w", sub.Name, err)
+	}
+	return sub, nil
+}
+
 // databaseUsers are the users of the database. Names with an @ belong to other sources, whatever their records say.
-type databaseUsers struct{ *userdb.Source }
+type databaseUsers struct {
+	users *userdb.Source
+	store accountStore
+}
 
 func (d databaseUsers) Authenticate(ctx context.Context, cred auth.Credential) (auth.Subject, error) {
 	if strings.Contains(cred.Name, "@") {
 		cred.Name = "" // nobody, at the usual cost
 	}
-	return d.Source.Authenticate(ctx, cred)
+	sub, err := d.users.Authenticate(ctx, cred)
+	if err != nil {
+		return auth.Subject{}, err
+	}
+	return inGroups(ctx, d.store, sub, "")
+}
+
+func (d databaseUsers) Resolve(ctx context.Context, name string) (auth.Subject, error) {
+	sub, err := d.users.Resolve(ctx, name)
+	if err != nil {
+		return auth.Subject{}, err
+	}
+	return inGroups(ctx, d.store, sub, "")
 }
 
 // resolvers finds the source of a subject by its name.
@@ -57,7 +89,7 @@ const lookupLife = 30 * time.Second
 type accounts struct {
 	source string
 	next   userSource
-	users  store.Users
+	users  accountStore
 	log    *slog.Logger
 	known  *otter.Cache[string, lookup]
 }
@@ -68,7 +100,7 @@ type lookup struct {
 	unknown bool
 }
 
-func newAccounts(source string, next userSource, users store.Users, log *slog.Logger) *accounts {
+func newAccounts(source string, next userSource, users accountStore, log *slog.Logger) *accounts {
 	return &accounts{source: source, next: next, users: users, log: log, known: otter.Must(&otter.Options[string, lookup]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, lookup](lookupLife),
 	})}
@@ -92,7 +124,7 @@ func (a *accounts) Authenticate(ctx context.Context, cred auth.Credential) (auth
 	if sub.Name == "" {
 		return auth.Subject{}, errors.New("the source accepted a credential and gave no name")
 	}
-	u, err := a.record(ctx, sub.Name)
+	u, err := a.record(ctx, sub.Name, "made by the first login from the source "+a.source)
 	if errs.Is(err, errs.Invalid) {
 		a.log.Warn("user can't sign in: the name can't be kept", "user", sub.Name, "error", err)
 		return auth.Subject{}, auth.ErrBadCredential
@@ -101,11 +133,28 @@ func (a *accounts) Authenticate(ctx context.Context, cred auth.Credential) (auth
 		return auth.Subject{}, err
 	}
 	a.known.Set(sub.Name, lookup{subject: sub})
-	return a.subject(u, sub), nil
+	return a.subject(ctx, u, sub)
 }
 
-// record returns the user's record, which the first login makes.
-func (a *accounts) record(ctx context.Context, user string) (store.User, error) {
+// Import makes the record of a user who has not signed in yet. NotFound: the source knows nobody of the name. Invalid:
+// the name can't be kept.
+func (a *accounts) Import(ctx context.Context, name string) error {
+	if !presentable(name) {
+		return errs.New(errs.NotFound, "there is no such user")
+	}
+	sub, err := a.next.Resolve(ctx, name)
+	if errors.Is(err, auth.ErrUnknownSubject) {
+		return errs.New(errs.NotFound, "there is no such user")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.record(ctx, sub.Name, "imported from the source "+a.source)
+	return err
+}
+
+// record returns the user's record, which the first login or an import makes.
+func (a *accounts) record(ctx context.Context, user, comment string) (store.User, error) {
 	name := user + "@" + a.source
 	if err := userdb.CheckName(strings.ReplaceAll(user, "@", ".")); err != nil {
 		return store.User{}, err
@@ -114,12 +163,12 @@ func (a *accounts) record(ctx context.Context, user string) (store.User, error) 
 	if !errs.Is(err, errs.NotFound) {
 		return u, err
 	}
-	u, err = a.users.CreateUser(ctx, store.User{Name: name, Comment: "made by the first login from the source " + a.source})
+	u, err = a.users.CreateUser(ctx, store.User{Name: name, Comment: comment})
 	if errs.Is(err, errs.Conflict) { // another request was first
 		return a.users.UserByName(ctx, name)
 	}
 	if err == nil {
-		a.log.Info("user signed in for the first time", "user", name)
+		a.log.Info("made the record of a user", "user", name)
 	}
 	return u, err
 }
@@ -142,7 +191,7 @@ func (a *accounts) resolve(ctx context.Context, user string) (auth.Subject, erro
 	if found.unknown {
 		return auth.Subject{}, auth.ErrUnknownSubject
 	}
-	return a.subject(u, found.subject), nil
+	return a.subject(ctx, u, found.subject)
 }
 
 func (a *accounts) load(ctx context.Context, name string) (lookup, error) {
@@ -154,10 +203,11 @@ func (a *accounts) load(ctx context.Context, name string) (lookup, error) {
 }
 
 // subject joins what the record and the source know. Either can make a system administrator.
-func (a *accounts) subject(u store.User, sub auth.Subject) auth.Subject {
-	return auth.Subject{
-		Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin || sub.SysAdmin, Source: a.source, Groups: sub.Groups, Since: u.CreatedAt,
-	}
+func (a *accounts) subject(ctx context.Context, u store.User, sub auth.Subject) (auth.Subject, error) {
+	return inGroups(ctx, a.users, auth.Subject{
+		Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin || sub.SysAdmin, SecondFactor: u.SecondFactor, Source: a.source,
+		Groups: sub.Groups, Since: u.CreatedAt, AsOf: u.UpdatedAt,
+	}, a.source)
 }
 
 // presentable reports whether a name may be put before a source at all.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ import (
 type fakeSource struct {
 	passwords map[string]string
 	admins    map[string]bool
+	groups    []string
 	down      bool
 }
 
@@ -43,7 +45,7 @@ func (t *fakeSource) Resolve(_ context.Context, name string) (auth.Subject, erro
 	if _, ok := t.passwords[name]; !ok {
 		return auth.Subject{}, auth.ErrUnknownSubject
 	}
-	return auth.Subject{Name: name, SysAdmin: t.admins[name]}, nil
+	return auth.Subject{Name: name, SysAdmin: t.admins[name], Groups: t.groups}, nil
 }
 
 func (t *fakeSource) Close() error { return nil }
@@ -67,7 +69,7 @@ func sourcesWorld(t *testing.T) (*sqlstore.Store, *fakeSource, auth.Chain, resol
 	corp := &fakeSource{passwords: map[string]string{"alice": "corp-password", "bob": "corp-password", "b ob": "corp-password", "boss": "corp-password"}, admins: map[string]bool{"boss": true}}
 	a := newAccounts("corp", corp, st, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = a.Close() })
-	database := databaseUsers{userdb.New("database", st, hasher)}
+	database := databaseUsers{users: userdb.New("database", st, hasher), store: st}
 	chain := auth.Chain{{Name: "database", Authenticator: database}, {Name: "corp", Authenticator: a}}
 	return st, corp, chain, resolvers{database: database, accounts: map[string]*accounts{"corp": a}}
 }
@@ -239,11 +241,101 @@ func TestExamplesOfSources(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "sealock.yaml")
 		text = strings.ReplaceAll(text, "bind_password_file:", "bind_password:")
+		text = strings.ReplaceAll(text, "client_secret_file:", "client_secret:")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := settings.Load(settings.Sources{File: file, SourceTypes: sourceTypes()}); err != nil {
 			t.Errorf("Load() of\n%s= %v", text, err)
 		}
+	}
+}
+
+// TestGroupsOfSubjects holds that a subject has the groups kept here and those of its own source that are known, from
+// a login and from a token, whatever other sources call theirs.
+func TestGroupsOfSubjects(t *testing.T) {
+	st, corp, chain, users := sourcesWorld(t)
+	ctx := t.Context()
+	corp.groups = []string{"dev", "unheard-of"}
+	make1 := func(g store.Group) store.Group {
+		t.Helper()
+		made, err := st.CreateGroup(ctx, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	dev := make1(store.Group{Name: "dev", Type: store.GroupHTTP, Source: "corp", Key: "dev"})
+	make1(store.Group{Name: "dev", Type: store.GroupOIDC, Source: "sso", Key: "dev"})
+	local := make1(store.Group{Name: "dev"}) // no group of corp's may take its place
+	for name, password := range map[string]string{"alice": "local-password", "bob": "corp-password"} {
+		sub, err := enter(t, chain, name, password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []int64(nil)
+		if sub.Source == "corp" {
+			want = []int64{dev.ID}
+		}
+		if !slices.Equal(sub.GroupIDs, want) {
+			t.Errorf("groups of %s after a login = %v, want %v", sub.Name, sub.GroupIDs, want)
+		}
+		if err := st.AddGroupMember(ctx, local.ID, sub.ID); err != nil {
+			t.Fatal(err)
+		}
+		now, err := users.Resolve(ctx, sub.Name)
+		if want = append(want, local.ID); err != nil || !slices.Equal(now.GroupIDs, want) {
+			t.Errorf("groups of %s with a token = %v, %v, want %v", sub.Name, now.GroupIDs, err, want)
+		}
+	}
+}
+
+// TestInGroup tells whom a change of a group concerns.
+func TestInGroup(t *testing.T) {
+	change := store.Change{Kind: store.GroupChanged, GroupID: 7, Source: "corp", GroupKey: "dev"}
+	for name, row := range map[string]struct {
+		sub  auth.Subject
+		want bool
+	}{
+		"who is in it":                   {auth.Subject{GroupIDs: []int64{3, 7}}, true},
+		"whose source has just named it": {auth.Subject{Source: "corp", Groups: []string{"dev"}}, true},
+		"another source":                 {auth.Subject{Source: "sso", Groups: []string{"dev"}}, false},
+		"another group":                  {auth.Subject{Source: "corp", Groups: []string{"ops"}, GroupIDs: []int64{8}}, false},
+		"nobody":                         {auth.Subject{}, false},
+	} {
+		if got := inGroup(change)(row.sub); got != row.want {
+			t.Errorf("inGroup of %s = %v, want %v", name, got, row.want)
+		}
+	}
+	if inGroup(store.Change{GroupID: 7, GroupKey: "dev"})(auth.Subject{Groups: []string{"dev"}}) {
+		t.Error("a group that is kept here concerns somebody whose source has one of its name")
+	}
+}
+
+// TestImport makes records before the first login, which then is the same user's.
+func TestImport(t *testing.T) {
+	st, corp, chain, users := sourcesWorld(t)
+	a := users.accounts["corp"]
+	if err := a.Import(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	u, err := st.UserByName(t.Context(), "bob@corp")
+	if err != nil || u.PasswordHash != "" || u.SysAdmin {
+		t.Fatalf("imported user = %+v, %v, want a record without a password", u, err)
+	}
+	if err := a.Import(t.Context(), "bob"); err != nil {
+		t.Errorf("Import again = %v, want no error", err)
+	}
+	if sub, err := enter(t, chain, "bob", "corp-password"); err != nil || sub.ID != u.ID {
+		t.Errorf("bob's first login = %+v, %v, want the imported user", sub, err)
+	}
+	for name, want := range map[string]errs.Kind{"nobody": errs.NotFound, "": errs.NotFound, "x\x00": errs.NotFound, "b ob": errs.Invalid} {
+		if err := a.Import(t.Context(), name); !errs.Is(err, want) {
+			t.Errorf("Import(%q) = %v, want kind %v", name, err, want)
+		}
+	}
+	corp.down = true
+	if err := a.Import(t.Context(), "alice"); err == nil || errs.Is(err, errs.NotFound) {
+		t.Errorf("Import from a source that is down = %v, want an error that is no NotFound", err)
 	}
 }

@@ -23,13 +23,17 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/seal"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/patdb"
+	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
 	"github.com/sealock/sealock/store/userdb"
+	"github.com/sealock/sealock/store/workload"
 )
 
 // system is everything that 'sealock serve' runs, put together but not yet listening.
@@ -43,12 +47,21 @@ type system struct {
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
+	robots    *robotdb.Source
 	holders   *auth.SubjectCache
-	authn     auth.Authenticator
+	personal  *patdb.Source
+	workloads *workload.Source
+	signIn    *auth.Lockout      // of people at a browser, who can be asked for a second factor
+	authn     auth.Authenticator // of clients, which can't
+	box       seal.Box
+	factors   *project.SecondFactors
+	sources   []project.Source
+	providers []provider
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
 	issuer    *auth.Issuer
+	devices   *auth.Devices
 	registry  proxy.Upstream
 	gate      *proxy.Gate // nil with only: auth
 	origins   httpx.Origins
@@ -127,6 +140,9 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
+	if s.box, err = s.dir.box(); err != nil {
+		return err
+	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
 	return err
 }
@@ -137,21 +153,41 @@ const credentialLife = time.Minute
 // subjectLife is how long another replica's change of a user may take to count here.
 const subjectLife = 5 * time.Second
 
-// openUsers puts the user sources together. A change of a user or of its memberships is known at once.
+// openUsers puts the user sources together. A change of a user, of its memberships or its groups is known at once.
 func (s *system) openUsers(ctx context.Context) error {
 	s.hasher = userdb.NewHasher(runtime.NumCPU())
 	chain, users, err := s.openSources(ctx)
 	if err != nil {
 		return err
 	}
-	holders := auth.NewSubjectCache(holders{users: users}, subjectLife)
+	names := robotdb.NewNames(s.cfg.Robot.Prefix)
+	s.robots = robotdb.New(names, s.store, s.hasher, time.Now, s.log)
+	s.personal = patdb.New(s.store, users, time.Now)
+	if s.workloads, err = workload.New(s.cfg.Workloads, s.log, time.Now); err != nil {
+		return err
+	}
+	s.onClose(s.workloads.Close)
+	holders := auth.NewSubjectCache(holders{users: users, robots: s.robots, personal: s.personal, workloads: s.workloads}, subjectLife)
 	s.holders = holders
 	passwords := auth.NewCredentialCache(chain, credentialLife)
-	s.authn = auth.Login{Recognizers: s.recognizers(), Passwords: passwords}
+	s.signIn = s.newLockout(auth.Login{Recognizers: s.recognizers(), Passwords: passwords}, passwords, chain)
+	s.authn = auth.SingleFactor{Next: s.signIn}
 	cancel := s.store.Subscribe(func(c store.Change) {
-		if c.Kind == store.UserChanged || c.Kind == store.MemberChanged {
-			passwords.Forget(c.UserID)
-			holders.Forget(c.UserID)
+		switch c.Kind {
+		case store.UserChanged, store.MemberChanged, store.GroupChanged:
+			if c.UserID != 0 {
+				passwords.Forget(c.UserID)
+				holders.Forget(c.UserID)
+			} else if c.Kind == store.GroupChanged {
+				passwords.ForgetIf(inGroup(c))
+				holders.ForgetIf(inGroup(c))
+			}
+		case store.RobotChanged:
+			holders.ForgetName(names.Full(c.Robot))
+		case store.PersonalAccessTokenChanged:
+			holders.ForgetVia(store.PersonalAccessToken{ID: c.Token}.Via())
+		case store.ProjectChanged: // robots end with it, and permissions in it
+			holders.ForgetAll()
 		}
 	})
 	s.onClose(func() error { cancel(); return nil })
@@ -167,7 +203,10 @@ func (s *system) openPolicy(context.Context) (err error) {
 	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
 		return err
 	}
-	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{})
+	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
+		WithSources(s.sources, ldapProbe(s.cfg)).
+		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
+		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
 
@@ -184,14 +223,17 @@ func (s *system) openIssuer(context.Context) error {
 		RefreshIdle: s.cfg.Token.RefreshIdle, RefreshAbsolute: s.cfg.Token.RefreshAbsolute,
 	}, auth.IssuerDeps{
 		Authenticator: s.authn, Holders: s.holders, Authorizer: s.policy, Signer: s.tokens,
-		RefreshTokens: s.store, Trail: s.trail, Now: time.Now,
+		RefreshTokens: s.store, Guesses: s.signIn, Trail: s.trail, Now: time.Now, Assertions: s.workloads, Verifier: s.tokens,
 	})
+	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
 	}
-	s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted)
-	return err
+	if s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted); err != nil {
+		return err
+	}
+	return s.openFactors()
 }
 
 func (s *system) openFrontDoor(ctx context.Context) (err error) {
@@ -215,7 +257,7 @@ func (s *system) openHandler(context.Context) error {
 	e.IPExtractor = s.trusted.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.notFound(err, c) }
 	endpoint := &auth.Endpoint{
-		Issuer: s.issuer, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
+		Issuer: s.issuer, Devices: s.devices, Tokens: s.tokens, Revocations: s.store, Errors: s.errors, Origins: s.origins, ClientIP: s.trusted.ClientIP,
 	}
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
@@ -233,7 +275,11 @@ func (s *system) openHandler(context.Context) error {
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
 	}
-	e.GET("/", s.serveWelcome)
+	portal, err := s.newPortal() //nolint:contextcheck // requests bring their own
+	if err != nil {
+		return err
+	}
+	routePortal(e, portal)
 	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
 	return nil
 }
@@ -292,6 +338,8 @@ func (s *system) run(ctx context.Context) {
 		repeat(ctx, tokenCleaning, func() {
 			_, err := s.store.DropExpiredTokens(ctx, time.Now())
 			s.report("dropping expired tokens", err)
+			_, err = s.signIn.Clean(ctx)
+			s.report("forgetting failed logins", err)
 		})
 	})
 	if s.keepSmall {
@@ -359,13 +407,13 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 }
 
 func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {
-	st, err := m.directory.Standing(ctx, sub, name)
+	found, err := m.directory.Origins(ctx, sub, name)
 	if err != nil {
 		return nil, fmt.Errorf("looking up members of %s: %w", name, err)
 	}
-	var origins []policy.Origin
-	for _, role := range st.Roles {
-		origins = append(origins, policy.Origin{Role: role, From: "member list"})
+	origins := make([]policy.Origin, len(found))
+	for i, o := range found {
+		origins[i] = policy.Origin{Role: o.Role, From: o.From}
 	}
 	return origins, nil
 }

@@ -25,7 +25,13 @@ func startSystem(tb testing.TB, flags map[string]string) *system {
 	for k, v := range flags {
 		given[k] = v
 	}
-	cfg, err := settings.Load(settings.Sources{Environ: []string{"SEALOCK_ADMIN_PASSWORD=" + testPassword}, Flags: given})
+	return startLoaded(tb, settings.Sources{Environ: []string{"SEALOCK_ADMIN_PASSWORD=" + testPassword}, Flags: given})
+}
+
+// startLoaded is startSystem for settings that are read from somewhere.
+func startLoaded(tb testing.TB, from settings.Sources) *system {
+	tb.Helper()
+	cfg, err := settings.Load(from)
 	if err != nil {
 		tb.Fatal(err)
 	}

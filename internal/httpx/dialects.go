@@ -75,11 +75,13 @@ func tokenListCode(e *errs.Error) string {
 	return registryCode(e)
 }
 
-// oauthCodes are the codes of RFC 6749 section 5.2 and RFC 7009 section 2.2.1 that an error may carry itself.
+// oauthCode returns the code of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 8693 section 2.2.2 or RFC 8628
+// section 3.5 that an error carries itself, or else the one for its kind.
 func oauthCode(e *errs.Error) string {
 	known := []string{
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-		"invalid_scope", "unsupported_token_type",
+		"invalid_scope", "unsupported_token_type", "invalid_target",
+		"authorization_pending", "slow_down", "access_denied", "expired_token",
 	}
 	if slices.Contains(known, e.Code) {
 		return e.Code

@@ -115,3 +115,21 @@ func normalHost(host, scheme string) string {
 	}
 	return strings.ToLower(strings.TrimSuffix(host, port))
 }
+
+// FromOwnPage reports whether a request may come from a page of this server, by what browsers say about it (Fetch
+// Metadata; RFC 6454 section 7). Programs send neither header, and are let through.
+func (o Origins) FromOwnPage(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return true
+	case "":
+	default:
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == o.Of(r).Host
+}

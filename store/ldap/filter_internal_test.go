@@ -38,3 +38,45 @@ func FuzzUserFilter(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPartFilter holds that a text that is looked for stays one value in the filter.
+func FuzzPartFilter(f *testing.F) {
+	for _, text := range []string{"ali", "*)(uid=*", "\x00\\2a(", "*", ")(|(cn=*", "é\xff"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		filter := partFilter("(objectClass=person)", []string{"uid", "cn"}, text)
+		packet, err := ldap.CompileFilter(filter)
+		if err != nil {
+			t.Fatalf("CompileFilter(%q) = %v", filter, err)
+		}
+		if text == "" {
+			return
+		}
+		if len(packet.Children) != 2 || len(packet.Children[1].Children) != 2 {
+			t.Fatalf("partFilter(%q) = %q, want one alternative for each attribute", text, filter)
+		}
+		for _, alternative := range packet.Children[1].Children {
+			if parts := alternative.Children[1].Children; alternative.Tag != ldap.FilterSubstrings || len(parts) != 1 || parts[0].Data.String() != text {
+				t.Errorf("partFilter(%q) = %q, want the text as it is between two stars", text, filter)
+			}
+		}
+	})
+}
+
+// FuzzGroupKey holds that the form in which groups are compared is one: reading it again changes nothing.
+func FuzzGroupKey(f *testing.F) {
+	for _, dn := range []string{"CN=Dev, OU=Groups,DC=x", `cn=a\,b+uid=c,dc=x`, "cn=#0403616263", "", ",", "=", `cn=\20x\20,dc=y`} {
+		f.Add(dn)
+	}
+	f.Fuzz(func(t *testing.T, dn string) {
+		key, err := GroupKey(dn)
+		if err != nil {
+			return
+		}
+		again, err := GroupKey(key)
+		if err == nil && again != key {
+			t.Errorf("GroupKey(%q) = %q, and GroupKey of that = %q, want the same", dn, key, again)
+		}
+	})
+}

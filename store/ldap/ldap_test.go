@@ -18,6 +18,7 @@ import (
 	golib "github.com/go-ldap/ldap/v3"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/store/ldap"
 )
@@ -58,6 +59,8 @@ func TestAgainstSlapd(t *testing.T) {
 	t.Run("users", func(t *testing.T) { testUsers(t, s) })
 	t.Run("injection", func(t *testing.T) { testInjection(t, s) })
 	t.Run("groups", func(t *testing.T) { testGroups(t, s) })
+	t.Run("search", func(t *testing.T) { testSearch(t, s) })
+	t.Run("ping", func(t *testing.T) { testPing(t, s) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, s) })
 	t.Run("many at once", func(t *testing.T) { testManyAtOnce(t, s) })
 	t.Run("changes", func(t *testing.T) { testChanges(t, s) })
@@ -168,6 +171,91 @@ func testGroups(t *testing.T, s *slapd) {
 	}
 	if _, err := login(src, "alice", "wrong"); !errors.Is(err, auth.ErrBadCredential) {
 		t.Errorf("a wrong password where groups are too many = %v, want ErrBadCredential", err)
+	}
+}
+
+func testSearch(t *testing.T, s *slapd) {
+	src := open(t, s.config(func(c *ldap.Config) { c.UserFilter = "(&(objectClass=person)(!(employeeType=left)))" }))
+	ctx := t.Context()
+	names := func(text string, limit int) string {
+		t.Helper()
+		users, err := src.SearchUsers(ctx, text, limit)
+		if err != nil {
+			t.Errorf("SearchUsers(%q) = %v", text, err)
+		}
+		var list []string
+		for _, u := range users {
+			list = append(list, u.Name)
+		}
+		return strings.Join(list, " ")
+	}
+	for text, want := range map[string]string{
+		"": "alice bob twin twin2", "LIC": "alice", "alice": "alice", "example.com": "alice bob twin twin2", "Twin, One": "twin", "gone": "", "reader": "",
+		"*": "", "a*e": "", "alice)(uid=*": "", "*)(objectClass=*": "", "\\61lice": "", "(": "", "|": "", strings.Repeat("(", 1000): "",
+	} {
+		if got := names(text, 100); got != want {
+			t.Errorf("SearchUsers(%q) finds %q, want %q", text, got, want)
+		}
+	}
+	if got := len(strings.Fields(names("", 2))); got != 2 {
+		t.Errorf("SearchUsers of all with limit 2 finds %d, want 2", got)
+	}
+	users, err := src.SearchUsers(ctx, "alice", 1)
+	if want := (ldap.User{Name: "alice", RealName: "Alice", Email: "alice@example.com"}); err != nil || len(users) != 1 || users[0] != want {
+		t.Errorf("SearchUsers(alice) = %+v, %v, want %+v", users, err, want)
+	}
+	for _, text := range []string{strings.Repeat("x", 1001), "ali\x00ce", "\xff\xfe"} {
+		if _, err := src.SearchUsers(ctx, text, 1); !errs.Is(err, errs.Invalid) {
+			t.Errorf("SearchUsers(%.20q) = %v, want Invalid", text, err)
+		}
+	}
+	found, err := src.SearchGroups(ctx, "S", 100)
+	want := []ldap.Group{{Name: "admins", DN: group("admins")}, {Name: "ops (all)", DN: group("ops (all)")}, {Name: "staff", DN: group("staff")}}
+	if err != nil || !slices.Equal(found, want) {
+		t.Errorf("SearchGroups(S) = %v, %v, want %v", found, err, want)
+	}
+	for _, text := range []string{"*", "dev)(cn=*", "posix"} { // posix is not let through by group_filter
+		if found, err := src.SearchGroups(ctx, text, 100); err != nil || len(found) != 0 {
+			t.Errorf("SearchGroups(%q) = %v, %v, want none", text, found, err)
+		}
+	}
+	for _, dn := range []string{"CN=Dev, " + groups, group("ops (all)")} {
+		want := strings.ToLower(strings.ReplaceAll(dn, ", ", ","))
+		if g, err := src.Group(ctx, dn); err != nil || g.DN != want {
+			t.Errorf("Group(%q) = %+v, %v, want the DN %q", dn, g, err, want)
+		}
+	}
+	for dn, want := range map[string]errs.Kind{
+		group("posix"): errs.NotFound, group("nope"): errs.NotFound, user("alice"): errs.NotFound, suffix: errs.NotFound,
+		"cn=dev)(x=*," + groups: errs.NotFound, "cn=*," + groups: errs.NotFound,
+		"dev": errs.Invalid, "": errs.Invalid, "cn=" + strings.Repeat("x", 1000): errs.Invalid,
+	} {
+		if g, err := src.Group(ctx, dn); !errs.Is(err, want) {
+			t.Errorf("Group(%q) = %+v, %v, want kind %q", dn, g, err, want)
+		}
+	}
+	if g, err := src.Group(ctx, "cn=\x00,"+groups); err == nil || refusal(err) {
+		t.Errorf("Group of a DN with a NUL = %+v, %v, want an error", g, err)
+	}
+}
+
+func testPing(t *testing.T, s *slapd) {
+	for what, row := range map[string]struct {
+		change func(*ldap.Config)
+		want   string // "" is no error
+	}{
+		"all is well":         {nil, ""},
+		"StartTLS":            {func(c *ldap.Config) { c.URLs = []string{s.plain} }, ""},
+		"wrong bind password": {func(c *ldap.Config) { c.BindPassword = secret.New("canary") }, "bind_dn"},
+		"no such user_base":   {func(c *ldap.Config) { c.UserBase = "ou=nowhere," + suffix }, "user_base"},
+		"no such group_base":  {func(c *ldap.Config) { c.GroupBase = "ou=nowhere," + suffix }, "group_base"},
+		"wrong CA":            {func(c *ldap.Config) { c.CAFile = "" }, "certificate"},
+		"down":                {func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:1"} }, "127.0.0.1:1"},
+	} {
+		err := open(t, s.config(row.change)).Ping(t.Context())
+		if (err == nil) != (row.want == "") || err != nil && (!strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "canary")) {
+			t.Errorf("%s: Ping = %v, want %q in it and no secret", what, err, row.want)
+		}
 	}
 }
 

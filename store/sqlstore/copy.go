@@ -24,10 +24,21 @@ type tableKey struct {
 func copied() []tableKey {
 	return []tableKey{
 		{"users", "id", true},
+		{"second_factors", "user_id", false},
+		{"passkeys", "id", true},
 		{"projects", "id", true},
+		{"user_groups", "id", true},
+		{"group_members", "id", true},
 		{"members", "id", true},
+		{"robots", "id", true},
 		{"refresh_tokens", "seq", true},
+		{"personal_access_tokens", "seq", true},
 		{"revoked_tokens", "jti", false},
+		{"device_codes", "id", false},
+		{"sessions", "seq", true},
+		{"external_identities", "id", true},
+		{"login_failures", "id", false},
+		{"known_logins", "id", false},
 		{"audit_log", "id", true},
 	}
 }

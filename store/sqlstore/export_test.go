@@ -5,7 +5,7 @@ import "database/sql"
 // HotQueries returns the texts of the queries on the token path.
 func HotQueries() []string {
 	var h hotQueries
-	var texts []string
+	texts := []string{rolesOfGroups, groupsByKey}
 	for _, q := range h.queries(pools{}) {
 		texts = append(texts, q.sql)
 	}

@@ -15,7 +15,8 @@ import (
 // the reader may ask the store, and may take all the time it wants.
 const batchSize = 256
 
-// column is a column that a list may be sorted by. Only what stands in an allow-list ever reaches an ORDER BY.
+// column is a column, or an expression of several, that a list may be sorted by. Only what stands in an allow-list ever
+// reaches an ORDER BY.
 type column[R any] struct {
 	sql   string
 	value func(R) any
@@ -113,7 +114,7 @@ func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64
 	if l.columns != nil {
 		q = l.columns(q)
 	}
-	if err := q.Where("? = ?", bun.Ident(o.id.sql), id).Scan(ctx); err != nil {
+	if err := q.Where("? = ?", bun.Safe(o.id.sql), id).Scan(ctx); err != nil {
 		return nil, err
 	}
 	if len(rows) == 0 {
@@ -140,7 +141,7 @@ func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
 	if o.down {
 		direction, beyond = "DESC", "<"
 	}
-	by, id := bun.Ident(o.by.sql), bun.Ident(o.id.sql)
+	by, id := bun.Safe(o.by.sql), bun.Safe(o.id.sql)
 	if at != nil && o.by.sql == o.id.sql {
 		q = q.Where("? ? ?", id, beyond, at.id)
 	} else if at != nil {
@@ -163,11 +164,11 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 
 // matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.
 func matchable(f store.Filter) bool {
-	return storable(f.Name) && storable(f.Exact) && storable(f.Subject)
+	return storable(f.Name) && storable(f.Exact) && storable(f.Subject) && storable(f.Key)
 }
 
 // contains returns a condition that the column holds the text, in which LIKE's own characters mean themselves.
 func contains(q *bun.SelectQuery, column, text string) *bun.SelectQuery {
 	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
-	return q.Where("? LIKE ? ESCAPE '!'", bun.Ident(column), "%"+escaped+"%")
+	return q.Where("? LIKE ? ESCAPE '!'", bun.Safe(column), "%"+escaped+"%")
 }

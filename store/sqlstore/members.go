@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -18,23 +19,26 @@ type memberRow struct {
 	ID          int64      `bun:"id,pk,autoincrement"`
 	ProjectID   int64      `bun:"project_id"`
 	UserID      int64      `bun:"user_id,nullzero"`
+	GroupID     int64      `bun:"group_id,nullzero"`
 	Role        store.Role `bun:"role"`
 	CreatedAt   int64      `bun:"created_at"`
 	UpdatedAt   int64      `bun:"updated_at"`
 	ProjectName string     `bun:"project_name,scanonly"`
 	UserName    string     `bun:"user_name,scanonly"`
-	UserKey     string     `bun:"user_key,scanonly"`
+	GroupName   string     `bun:"group_name,scanonly"`
+	NameKey     string     `bun:"name_key,scanonly"` // of either
 }
 
 func (r memberRow) record() store.Member {
 	return store.Member{
-		ID: r.ID, ProjectID: r.ProjectID, ProjectName: r.ProjectName, UserID: r.UserID, UserName: r.UserName, Role: r.Role,
+		ID: r.ID, ProjectID: r.ProjectID, ProjectName: r.ProjectName, UserID: r.UserID, UserName: r.UserName,
+		GroupID: r.GroupID, GroupName: r.GroupName, Role: r.Role,
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}
 }
 
 func (r memberRow) change() store.Change {
-	return store.Change{Kind: store.MemberChanged, UserID: r.UserID, ProjectID: r.ProjectID, Project: r.ProjectName}
+	return store.Change{Kind: store.MemberChanged, UserID: r.UserID, GroupID: r.GroupID, ProjectID: r.ProjectID, Project: r.ProjectName}
 }
 
 func checkRole(r store.Role) error {
@@ -51,7 +55,7 @@ func memberListing(projectID int64) listing[memberRow, store.Member] {
 		id:    column[memberRow]{"t.id", func(r memberRow) any { return r.ID }},
 		sorts: map[string]column[memberRow]{
 			"id":            {"t.id", func(r memberRow) any { return r.ID }},
-			"name":          {"u.name_key", func(r memberRow) any { return r.UserKey }},
+			"name":          {memberNameKey, func(r memberRow) any { return r.NameKey }},
 			"role":          {"t.role", func(r memberRow) any { return r.Role }},
 			"creation_time": {"t.created_at", func(r memberRow) any { return r.CreatedAt }},
 		},
@@ -63,13 +67,16 @@ func memberListing(projectID int64) listing[memberRow, store.Member] {
 	}
 }
 
+// memberNameKey is the name by which a member is found and sorted.
+const memberNameKey = "COALESCE(u.name_key, g.name_key)"
+
 func filterMembers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
-	q = q.Join("JOIN users AS u ON u.id = t.user_id")
+	q = q.Join("LEFT JOIN users AS u ON u.id = t.user_id").Join("LEFT JOIN user_groups AS g ON g.id = t.group_id")
 	if f.Name != "" {
-		q = contains(q, "u.name_key", store.NameKey(f.Name))
+		q = contains(q, memberNameKey, store.NameKey(f.Name))
 	}
 	if f.Exact != "" {
-		q = q.Where("u.name_key = ?", store.NameKey(f.Exact))
+		q = q.Where("? = ?", bun.Safe(memberNameKey), store.NameKey(f.Exact))
 	}
 	if f.MemberID != 0 {
 		q = q.Where("t.user_id = ?", f.MemberID)
@@ -80,14 +87,15 @@ func filterMembers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	return q
 }
 
-// memberNames adds the names of the user and the project. The user is joined by filterMembers.
+// memberNames adds the names of the user or the group, and of the project. The first two are joined by filterMembers.
 func memberNames(q *bun.SelectQuery) *bun.SelectQuery {
-	return q.ColumnExpr("t.*").ColumnExpr("u.name AS user_name").ColumnExpr("u.name_key AS user_key").
+	return q.ColumnExpr("t.*").ColumnExpr("u.name AS user_name").ColumnExpr("g.name AS group_name").
+		ColumnExpr("? AS name_key", bun.Safe(memberNameKey)).
 		ColumnExpr("p.name AS project_name").Join("JOIN projects AS p ON p.id = t.project_id")
 }
 
-// AddMember gives a user a role in a project. Conflict: it has one there already. NotFound: no such user or project.
-// Invalid: no such role.
+// AddMember gives a user or a group a role in a project. Conflict: it has one there already. NotFound: no such user,
+// group or project. Invalid: no such role, or a user and a group at once.
 func (s *Store) AddMember(ctx context.Context, m store.Member) (store.Member, error) {
 	var row memberRow
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -109,11 +117,14 @@ func (s *Store) insertMember(ctx context.Context, tx bun.Tx, m store.Member) (id
 	if err := checkRole(m.Role); err != nil {
 		return 0, err
 	}
-	if m.UserID == 0 {
+	if m.UserID == 0 && m.GroupID == 0 {
 		return 0, notFound("user", m.UserID)
 	}
+	if m.UserID != 0 && m.GroupID != 0 {
+		return 0, errs.New(errs.Invalid, "a member is a user or a group, not both").WithHint("add two members")
+	}
 	now := s.stamp()
-	row := memberRow{ProjectID: m.ProjectID, UserID: m.UserID, Role: m.Role, CreatedAt: now, UpdatedAt: now}
+	row := memberRow{ProjectID: m.ProjectID, UserID: m.UserID, GroupID: m.GroupID, Role: m.Role, CreatedAt: now, UpdatedAt: now}
 	_, err = tx.NewInsert().Model(&row).Exec(ctx)
 	return row.ID, err
 }
@@ -121,9 +132,9 @@ func (s *Store) insertMember(ctx context.Context, tx bun.Tx, m store.Member) (id
 func (s *Store) memberFailed(doing string, err error) error {
 	switch s.dialect.fault(err) {
 	case faultDuplicate:
-		return errs.New(errs.Conflict, "the user is a member of the project already").WithHint("change the role of that member instead")
+		return errs.New(errs.Conflict, "the user or group is a member of the project already").WithHint("change the role of that member instead")
 	case faultReference:
-		return errs.New(errs.NotFound, "user or project not found")
+		return errs.New(errs.NotFound, "user, group or project not found")
 	default:
 		return s.failed(doing, err)
 	}
@@ -151,6 +162,16 @@ func (s *Store) memberRow(ctx context.Context, q *bun.SelectQuery, projectID, me
 	return row, nil
 }
 
+// lockMember reads the member and keeps others from changing it until the transaction ends.
+func (s *Store) lockMember(ctx context.Context, tx bun.Tx, projectID, memberID int64) (memberRow, error) {
+	if s.dialect.rowLocks { // a query of its own, because an outer join can't be locked
+		if _, err := tx.NewSelect().Model((*memberRow)(nil)).Column("id").Where("t.id = ?", memberID).For("UPDATE").Exec(ctx); err != nil {
+			return memberRow{}, err
+		}
+	}
+	return s.memberRow(ctx, tx.NewSelect(), projectID, memberID)
+}
+
 // ListMembers lists the members of a project. They can be sorted by id, name, role and creation_time.
 func (s *Store) ListMembers(ctx context.Context, projectID int64, f store.Filter) iter.Seq2[store.Member, error] {
 	return memberListing(projectID).all(ctx, s, f)
@@ -167,7 +188,7 @@ func (s *Store) UpdateMember(ctx context.Context, projectID, memberID int64, fn 
 	var row memberRow
 	changed := false
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if row, err = s.memberRow(ctx, s.locked(tx.NewSelect()), projectID, memberID); err != nil {
+		if row, err = s.lockMember(ctx, tx, projectID, memberID); err != nil {
 			return err
 		}
 		m := row.record()
@@ -197,7 +218,7 @@ func (s *Store) UpdateMember(ctx context.Context, projectID, memberID int64, fn 
 func (s *Store) RemoveMember(ctx context.Context, projectID, memberID int64) error {
 	var row memberRow
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if row, err = s.memberRow(ctx, s.locked(tx.NewSelect()), projectID, memberID); err != nil {
+		if row, err = s.lockMember(ctx, tx, projectID, memberID); err != nil {
 			return err
 		}
 		_, err = tx.NewDelete().Model((*memberRow)(nil)).Where("id = ?", memberID).Exec(ctx)
@@ -218,4 +239,28 @@ func (s *Store) MemberRole(ctx context.Context, projectID, userID int64) (store.
 		return 0, notFound("member", userID)
 	}
 	return role, s.failed("reading a role", err)
+}
+
+// MemberRoles returns the roles of a user and of groups in a project, the strongest first. Groups are looked up by the
+// same index as users.
+func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error) {
+	var roles []store.Role
+	if userID != 0 {
+		role, err := s.MemberRole(ctx, projectID, userID)
+		if err == nil {
+			roles = append(roles, role)
+		} else if !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+	}
+	for some := range slices.Chunk(groupIDs, lookUpSize) {
+		var found []store.Role
+		err := s.read.NewRaw(rolesOfGroups, projectID, bun.List(some)).Scan(ctx, &found)
+		if err != nil {
+			return nil, s.failed("reading roles of groups", err)
+		}
+		roles = append(roles, found...)
+	}
+	slices.SortFunc(roles, store.ByStrength)
+	return slices.Compact(roles), nil
 }

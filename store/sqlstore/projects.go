@@ -79,14 +79,24 @@ func filterProjects(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.Public != nil {
 		q = q.Where("t.public = ?", *f.Public)
 	}
-	const ofMember = "t.id IN (SELECT m.project_id FROM members AS m WHERE m.user_id = ?)"
-	switch {
-	case f.MemberID != 0 && f.Public != nil:
-		q = q.Where(ofMember, f.MemberID)
-	case f.MemberID != 0:
-		q = q.Where("(t.public = ? OR "+ofMember+")", true, f.MemberID)
+	if f.MemberID == 0 {
+		return q
 	}
-	return q
+	of, args := projectsOf(f)
+	if f.Public == nil {
+		return q.Where("(t.public = ? OR "+of+")", append([]any{true}, args...)...)
+	}
+	return q.Where(of, args...)
+}
+
+// projectsOf is the condition that a user or one of its groups is a member of the project.
+func projectsOf(f store.Filter) (string, []any) {
+	const users = "SELECT m.project_id FROM members AS m WHERE m.user_id = ?"
+	if len(f.GroupIDs) == 0 {
+		return "t.id IN (" + users + ")", []any{f.MemberID}
+	}
+	return "t.id IN (" + users + " UNION ALL SELECT m.project_id FROM members AS m WHERE m.group_id IN (?))",
+		[]any{f.MemberID, bun.List(f.GroupIDs)}
 }
 
 // CreateProject stores a new project and its first members. Conflict: the name is taken. Invalid: the name is empty or

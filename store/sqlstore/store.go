@@ -129,3 +129,18 @@ func (s *Store) stamp() int64 { return s.now().UnixMicro() }
 func toMicros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// optionalMicros and optionalTime do so for times that may be none, which are 0.
+func optionalMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return toMicros(t)
+}
+
+func optionalTime(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return fromMicros(n)
+}

@@ -94,7 +94,7 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 		return err
 	}
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.unchanged(ctx, tx, t); err != nil {
+		if err := s.unchanged(ctx, tx, t.Subject, t.UserID, t.UserAsOf); err != nil {
 			return err
 		}
 		_, err := tx.NewInsert().Model(&row).Exec(ctx)
@@ -112,16 +112,16 @@ func (s *Store) CreateRefreshToken(ctx context.Context, t store.RefreshToken) er
 	}
 }
 
-// unchanged returns a Conflict if the token's user is not as it was when it was authenticated: tokens of before are
+// unchanged returns a Conflict if a user is not as it was when it was authenticated: tokens and sessions of before are
 // dropped with a password, and none may slip in after that.
-func (s *Store) unchanged(ctx context.Context, tx bun.Tx, t store.RefreshToken) error {
-	if t.UserID == 0 || t.UserAsOf.IsZero() {
+func (s *Store) unchanged(ctx context.Context, tx bun.Tx, subject string, userID int64, asOf time.Time) error {
+	if userID == 0 || asOf.IsZero() {
 		return nil
 	}
 	var changed int64
-	err := s.locked(tx.NewSelect().Model((*userRow)(nil)).Column("updated_at").Where("id = ?", t.UserID)).Scan(ctx, &changed)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && changed != toMicros(t.UserAsOf) {
-		return errs.New(errs.Conflict, "user %q was changed meanwhile", t.Subject).WithHint("log in again")
+	err := s.locked(tx.NewSelect().Model((*userRow)(nil)).Column("updated_at").Where("id = ?", userID)).Scan(ctx, &changed)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && changed != toMicros(asOf) {
+		return errs.New(errs.Conflict, "user %q was changed meanwhile", subject).WithHint("log in again")
 	}
 	return err
 }
@@ -195,7 +195,8 @@ func (s *Store) DeleteRefreshTokensOf(ctx context.Context, subject string) (int,
 	return n, s.failed("deleting refresh tokens", err)
 }
 
-// DropExpiredTokens forgets refresh tokens and revocations that are past their end, and returns how many.
+// DropExpiredTokens forgets refresh tokens, revocations, sessions and device codes that are past their end, and returns
+// how many.
 func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, error) {
 	at := toMicros(now)
 	total := 0
@@ -205,8 +206,17 @@ func (s *Store) DropExpiredTokens(ctx context.Context, now time.Time) (int, erro
 		if err != nil {
 			return err
 		}
-		m, err := s.deleted(tx.NewDelete().Model((*revokedRow)(nil)).Where("expires_at <= ?", at).Exec(ctx))
-		total = n + m
+		total = n
+		for _, model := range []any{(*revokedRow)(nil), (*deviceRow)(nil)} {
+			m, err := s.deleted(tx.NewDelete().Model(model).Where("expires_at <= ?", at).Exec(ctx))
+			if err != nil {
+				return err
+			}
+			total += m
+		}
+		k, err := s.deleted(tx.NewDelete().Model((*sessionRow)(nil)).
+			Where("expires_at <= ? OR last_seen_at + idle_expiry <= ?", at, at).Exec(ctx))
+		total += k
 		return err
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ type userRow struct {
 	Comment      string `bun:"comment"`
 	PasswordHash string `bun:"password_hash"`
 	SysAdmin     bool   `bun:"sysadmin"`
+	SecondFactor bool   `bun:"second_factor"`
 	CreatedAt    int64  `bun:"created_at"`
 	UpdatedAt    int64  `bun:"updated_at"`
 }
@@ -33,14 +34,14 @@ type userRow struct {
 func newUserRow(u store.User) userRow {
 	return userRow{
 		ID: u.ID, Name: u.Name, NameKey: store.NameKey(u.Name), Email: u.Email, RealName: u.RealName, Comment: u.Comment,
-		PasswordHash: u.PasswordHash, SysAdmin: u.SysAdmin, CreatedAt: toMicros(u.CreatedAt), UpdatedAt: toMicros(u.UpdatedAt),
+		PasswordHash: u.PasswordHash, SysAdmin: u.SysAdmin, SecondFactor: u.SecondFactor, CreatedAt: toMicros(u.CreatedAt), UpdatedAt: toMicros(u.UpdatedAt),
 	}
 }
 
 func (r userRow) record() store.User {
 	return store.User{
 		ID: r.ID, Name: r.Name, Email: r.Email, RealName: r.RealName, Comment: r.Comment, PasswordHash: r.PasswordHash,
-		SysAdmin: r.SysAdmin, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		SysAdmin: r.SysAdmin, SecondFactor: r.SecondFactor, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}
 }
 
@@ -82,7 +83,7 @@ func filterUsers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 // CreateUser stores a new user. Conflict: the name is taken. Invalid: a field is empty or too long.
 func (s *Store) CreateUser(ctx context.Context, u store.User) (store.User, error) {
 	row := newUserRow(u)
-	row.ID, row.CreatedAt = 0, s.stamp()
+	row.ID, row.CreatedAt, row.SecondFactor = 0, s.stamp(), false
 	row.UpdatedAt = row.CreatedAt
 	if err := row.check(); err != nil {
 		return store.User{}, err
@@ -133,7 +134,7 @@ func (s *Store) UserByName(ctx context.Context, name string) (store.User, error)
 	}
 	var r userRow
 	err := s.hot.userByName.QueryRowContext(ctx, store.NameKey(name)).Scan(&r.ID, &r.Name, &r.Email, &r.RealName,
-		&r.Comment, &r.PasswordHash, &r.SysAdmin, &r.CreatedAt, &r.UpdatedAt)
+		&r.Comment, &r.PasswordHash, &r.SysAdmin, &r.SecondFactor, &r.CreatedAt, &r.UpdatedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.User{}, notFound("user", name)
 	}
@@ -203,7 +204,7 @@ func (s *Store) updateUser(ctx context.Context, tx bun.Tx, before userRow, fn fu
 		return before, err
 	}
 	after := newUserRow(u)
-	after.ID, after.CreatedAt, after.UpdatedAt = before.ID, before.CreatedAt, before.UpdatedAt
+	after.ID, after.SecondFactor, after.CreatedAt, after.UpdatedAt = before.ID, before.SecondFactor, before.CreatedAt, before.UpdatedAt
 	if after == before {
 		return after, nil
 	}

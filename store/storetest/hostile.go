@@ -70,6 +70,10 @@ func unstorable(t *testing.T, s store.Store) {
 		kind(t, "RefreshToken", err, errs.NotFound)
 		kind(t, "TouchRefreshToken", s.TouchRefreshToken(ctx, "id"+bad, when(0)), errs.NotFound)
 		kind(t, "DeleteRefreshToken", s.DeleteRefreshToken(ctx, "id"+bad), errs.NotFound)
+		_, err = s.PersonalAccessToken(ctx, "id"+bad)
+		kind(t, "PersonalAccessToken", err, errs.NotFound)
+		kind(t, "TouchPersonalAccessToken", s.TouchPersonalAccessToken(ctx, "id"+bad, when(0), ""), errs.NotFound)
+		kind(t, "DeletePersonalAccessToken", s.DeletePersonalAccessToken(ctx, "id"+bad), errs.NotFound)
 		kind(t, "RevokeToken", s.RevokeToken(ctx, store.RevokedToken{JTI: bad, ExpiresAt: when(0)}), errs.Invalid)
 		equal(t, "DeleteRefreshTokensOf", must[int](t, "DeleteRefreshTokensOf")(s.DeleteRefreshTokensOf(ctx, bad)), 0)
 		for _, f := range []store.Filter{{Name: bad}, {Exact: bad}, {Subject: bad}} {

@@ -86,5 +86,7 @@ func (s *Source) Resolve(ctx context.Context, name string) (auth.Subject, error)
 }
 
 func (s *Source) subject(u store.User) auth.Subject {
-	return auth.Subject{Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin, Source: s.name, Since: u.CreatedAt, AsOf: u.UpdatedAt}
+	return auth.Subject{
+		Name: u.Name, ID: u.ID, SysAdmin: u.SysAdmin, SecondFactor: u.SecondFactor, Source: s.name, Since: u.CreatedAt, AsOf: u.UpdatedAt,
+	}
 }

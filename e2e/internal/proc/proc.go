@@ -125,6 +125,12 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Output returns all that the server printed so far.
+func (p *Process) Output() (string, error) {
+	raw, err := os.ReadFile(p.log)
+	return string(raw), err
+}
+
 // longest is how much of a line is worth reading in a failure.
 const longest = 400
 

@@ -24,11 +24,10 @@ const BinaryEnv = "SEALOCK_E2E_BINARY"
 // AdminPassword is the administrator's.
 const AdminPassword = "Admin-e2e-12345" //nolint:gosec // of a server that lives as long as the test
 
-// Build builds sealock into a folder and returns its path.
+// Build builds sealock and its credential helper into a folder and returns the path of sealock.
 func Build(dir string) (string, error) {
-	path := filepath.Join(dir, "sealock")
 	out := proc.Run(proc.Command{
-		Args:  []string{"go", "build", "-o", path, "./cmd/sealock"},
+		Args:  []string{"go", "build", "-o", dir + string(filepath.Separator), "./cmd/sealock", "./cmd/docker-credential-sealock"},
 		Dir:   need.Repository(),
 		Env:   append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"),
 		Limit: 15 * 60 * 1e9,
@@ -36,8 +35,11 @@ func Build(dir string) (string, error) {
 	if out.Err != nil {
 		return "", fmt.Errorf("building sealock: %w\n%s", out.Err, out.Text)
 	}
-	return path, nil
+	return filepath.Join(dir, "sealock"), nil
 }
+
+// Helpers returns the folder with docker's credential helper, which is built beside sealock.
+func Helpers(t testing.TB) string { return filepath.Dir(Binary(t)) }
 
 // Binary returns the sealock that TestMain built.
 func Binary(t testing.TB) string {
@@ -130,6 +132,9 @@ func (s *Server) Restart(t testing.TB) {
 	}
 	s.Start(t)
 }
+
+// Output returns all that the server printed so far.
+func (s *Server) Output() (string, error) { return s.process.Output() }
 
 func (s *Server) env() []string {
 	return []string{
