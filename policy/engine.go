@@ -34,10 +34,13 @@ type Source interface {
 	// Read returns the policy as it is kept now. NotFound, Invalid: it is missing, or can't be read.
 	Read(ctx context.Context) (Text, error)
 	// Write replaces it. Conflict: it can't be written from here; the hint says how it is changed.
-	Write(ctx context.Context, t Text) error
+	Write(ctx context.Context, t Text, by Edit) error
 	// String says where it is, for people.
 	String() string
 }
+
+// Edit is who changes a policy, and why.
+type Edit struct{ Author, Comment string }
 
 // Engine answers what subjects may do by the policy in a source. It is safe for concurrent use.
 type Engine struct {
@@ -47,6 +50,7 @@ type Engine struct {
 	poll     time.Duration
 	debounce time.Duration
 	now      func() time.Time
+	loaded   func(context.Context, Text, Edit)
 
 	current atomic.Pointer[generation] // replaced as a whole by Reload
 
@@ -74,6 +78,12 @@ func WithDebounce(d time.Duration) Option { return func(e *Engine) { e.debounce 
 // WithClock sets the clock that conditions on the time are held against. The default is the machine's.
 func WithClock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
 
+// WithLoaded sets what is told whenever a policy has come into force, and who put it there; the zero Edit is an edit of
+// the source. It is called before the load returns, and must not ask the engine.
+func WithLoaded(fn func(ctx context.Context, t Text, by Edit)) Option {
+	return func(e *Engine) { e.loaded = fn }
+}
+
 // Open loads the policy in a folder (see [WriteDefault]). See [OpenSource].
 func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
 	return OpenSource(context.Background(), Dir(dir), members, log, opts...)
@@ -82,7 +92,7 @@ func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*En
 // OpenSource loads the policy. The error, of kind Invalid or NotFound, says which line is wrong
 // and what to do; a policy with a fault is never half in force.
 func OpenSource(ctx context.Context, src Source, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
-	e := &Engine{source: src, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now}
+	e := &Engine{source: src, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now, loaded: func(context.Context, Text, Edit) {}}
 	for _, opt := range opts {
 		opt(e)
 	}

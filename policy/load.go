@@ -36,6 +36,14 @@ type fingerprint [sha256.Size]byte
 // String returns as much of it as tells policies apart.
 func (f fingerprint) String() string { return hex.EncodeToString(f[:8]) }
 
+// Fingerprint tells the policy from others: it is the same wherever the same texts are in force.
+func (t Text) Fingerprint() string { return textSource(t).fingerprint().String() }
+
+// DefaultText returns the policy that a first start writes.
+func DefaultText() Text {
+	return Text{Model: string(embedded(ModelFile)), Rules: string(embedded(PolicyFile))}
+}
+
 // Dir is a folder with the two files of a policy.
 type Dir string
 
@@ -50,7 +58,7 @@ func (d Dir) Read(context.Context) (Text, error) {
 
 // Write replaces the files whose text is another one, each in one step. Conflict: the folder can't be written, as when it
 // is a mounted ConfigMap.
-func (d Dir) Write(ctx context.Context, t Text) error {
+func (d Dir) Write(ctx context.Context, t Text, _ Edit) error {
 	kept, err := d.Read(ctx)
 	if err != nil {
 		return err
@@ -226,6 +234,12 @@ func check(src source) []Finding {
 		findings = append(findings, Finding{File: ModelFile, What: err.Error(), Remedy: defaultRemedy})
 	}
 	return findings
+}
+
+// ReadText reads the policy in a folder, or one file of it with the default of the other.
+func ReadText(path string) (Text, error) {
+	src, err := sourceAt(path)
+	return Text{Model: string(src.model), Rules: string(src.rules)}, err
 }
 
 // sourceAt reads the policy in a folder, or one file of it with the default of the other.

@@ -40,7 +40,7 @@ func (e *Engine) Reload(ctx context.Context) (Report, error) {
 		e.refused(nil, err)
 		return Report{}, fmt.Errorf("loading policy: %w", err)
 	}
-	return e.load(src)
+	return e.load(ctx, src, Edit{})
 }
 
 // Try says what a reload would find, and changes nothing.
@@ -64,7 +64,7 @@ func (e *Engine) Try(ctx context.Context) (Report, error) {
 // Replace writes a policy to its source and puts it in force, if what is kept there has the fingerprint that the caller
 // has seen ("": whatever is there). Precondition: it has another one by now. Invalid: the policy has a fault, of which the
 // report has all. Conflict: the source can't be written.
-func (e *Engine) Replace(ctx context.Context, t Text, seen string) (Report, error) {
+func (e *Engine) Replace(ctx context.Context, t Text, by Edit, seen string) (Report, error) {
 	e.reload.Lock()
 	defer e.reload.Unlock()
 	kept, err := e.read(ctx)
@@ -82,10 +82,10 @@ func (e *Engine) Replace(ctx context.Context, t Text, seen string) (Report, erro
 	if err != nil {
 		return Report{Findings: findings}, fmt.Errorf("reading policy: %w", err)
 	}
-	if err := e.source.Write(ctx, t); err != nil {
+	if err := e.source.Write(ctx, t, by); err != nil {
 		return Report{}, err
 	}
-	return e.load(src)
+	return e.load(ctx, src, by)
 }
 
 // read reads the source.
@@ -101,7 +101,7 @@ func (e *Engine) read(ctx context.Context) (source, error) {
 }
 
 // load puts a policy in force. The caller holds e.reload.
-func (e *Engine) load(src source) (Report, error) {
+func (e *Engine) load(ctx context.Context, src source, by Edit) (Report, error) {
 	sum := src.fingerprint()
 	e.mu.Lock()
 	e.tried = sum
@@ -120,6 +120,7 @@ func (e *Engine) load(src source) (Report, error) {
 	old := e.current.Swap(g)
 	report.Changed = old == nil || old.sum != sum
 	e.accepted(g, findings)
+	e.loaded(ctx, g.text, by)
 	return report, nil
 }
 

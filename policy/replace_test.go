@@ -17,7 +17,7 @@ func TestReplace(t *testing.T) {
 	t.Parallel()
 	w := open(t, mayPull)
 	seen := w.Status().Fingerprint
-	if _, err := w.Replace(t.Context(), policy.Text{Rules: "p, developer, repository, **, psuh, allow"}, seen); !errs.Is(err, errs.Invalid) {
+	if _, err := w.Replace(t.Context(), policy.Text{Rules: "p, developer, repository, **, psuh, allow"}, policy.Edit{}, seen); !errs.Is(err, errs.Invalid) {
 		t.Errorf("Replace() with a fault = %v, want Invalid", err)
 	}
 	if kept, _ := os.ReadFile(filepath.Join(w.dir, policy.PolicyFile)); string(kept) != mayPull || w.Status().Fingerprint != seen {
@@ -25,20 +25,20 @@ func TestReplace(t *testing.T) {
 	}
 	w.deny(t, "alice", "push", "team/app")
 	const mayPush = "p, developer, repository, **, pull|push, allow\n"
-	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPush}, seen); err != nil {
+	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPush}, policy.Edit{}, seen); err != nil {
 		t.Fatalf("Replace() = %v, want no error", err)
 	}
 	w.allow(t, "alice", "push", "team/app")
 	if kept, _ := os.ReadFile(filepath.Join(w.dir, policy.PolicyFile)); string(kept) != mayPush {
 		t.Errorf("the file holds %q, want what was put in force", kept)
 	}
-	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPull}, seen); !errs.Is(err, errs.Precondition) {
+	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPull}, policy.Edit{}, seen); !errs.Is(err, errs.Precondition) {
 		t.Errorf("Replace() of what is no longer there = %v, want Precondition", err)
 	}
 	// Somebody edits the file, and the API's next change must not undo it unseen.
 	seen = w.Status().Fingerprint
 	write(t, w.dir, policy.PolicyFile, mayPull+"# by hand\n")
-	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPush}, seen); !errs.Is(err, errs.Precondition) {
+	if _, err := w.Replace(t.Context(), policy.Text{Rules: mayPush}, policy.Edit{}, seen); !errs.Is(err, errs.Precondition) {
 		t.Errorf("Replace() over an edit that is not loaded yet = %v, want Precondition", err)
 	}
 }
@@ -78,7 +78,7 @@ func (s *shelf) Read(context.Context) (policy.Text, error) {
 	return s.text, nil
 }
 
-func (s *shelf) Write(_ context.Context, t policy.Text) error {
+func (s *shelf) Write(_ context.Context, t policy.Text, _ policy.Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut {
@@ -109,12 +109,12 @@ func TestSharedSource(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = two.Run(ctx) }()
 	defer func() { stop(); <-done }()
-	if _, err := one.Replace(t.Context(), policy.Text{Rules: "p, developer, repository, **, pull|push, allow\n"}, one.Status().Fingerprint); err != nil {
+	if _, err := one.Replace(t.Context(), policy.Text{Rules: "p, developer, repository, **, pull|push, allow\n"}, policy.Edit{Author: "alice"}, one.Status().Fingerprint); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the other engine has the policy", func() bool { return two.Status().Fingerprint == one.Status().Fingerprint })
 	s.shut = true
-	if _, err := one.Replace(t.Context(), policy.Text{Rules: mayPull}, ""); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "shut") {
+	if _, err := one.Replace(t.Context(), policy.Text{Rules: mayPull}, policy.Edit{}, ""); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "shut") {
 		t.Errorf("Replace() in a source that is shut = %v, want its Conflict", err)
 	}
 }

@@ -79,7 +79,7 @@ func (e *Engine) reloadSettled(ctx context.Context, now fingerprint) {
 	if err != nil || src.fingerprint() != now {
 		return // they change again; the next report or beat brings us back
 	}
-	_, _ = e.load(src) // noted and logged by load
+	_, _ = e.load(ctx, src, Edit{}) // noted and logged by load
 }
 
 // missing notes that the files can't be read; the policy in force stays.

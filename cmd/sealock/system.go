@@ -196,11 +196,18 @@ func (s *system) openUsers(ctx context.Context) error {
 	return nil
 }
 
-func (s *system) openPolicy(context.Context) (err error) {
-	if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
+// policyPoll is how often a policy in the store is looked at: another replica's change counts within five seconds.
+const policyPoll = 2 * time.Second
+
+func (s *system) openPolicy(ctx context.Context) (err error) {
+	history := policyHistory{s.store, s.log}
+	src, options := policy.Source(policy.Dir(s.cfg.Policy.Dir)), []policy.Option{policy.WithLoaded(history.keep)}
+	if s.cfg.Policy.In == settings.PolicyInStore {
+		src, options = policyStore{s.store}, append(options, policy.WithPoll(policyPoll))
+	} else if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
 		return err
 	}
-	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
+	if s.policy, err = policy.OpenSource(ctx, src, membership{s.directory}, s.log, options...); err != nil {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
