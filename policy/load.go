@@ -158,7 +158,10 @@ func compile(src source) (*generation, []Finding, error) {
 
 // probe asks what the first rule is about, so that a matcher that fails does so now and not on the first request.
 func (g *generation) probe() error {
-	r := g.list[0] // a policy without rules is a fault
+	if len(g.list) == 0 {
+		return nil // nothing that a matcher could be asked about
+	}
+	r := g.list[0]
 	k := key{who: roleSet{}.with(roleAnonymous), resource: r.resource, name: r.pattern.name, action: r.list[0]}
 	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
 		k.who.user = g.users[user]
