@@ -101,9 +101,9 @@ race = $(if $(shell command -v gcc),$(1),$(2))
 # packages installs what Go does not bring: root gets the Debian packages, others are told.
 .PHONY: packages
 packages:
+	@hack/tools.sh --for unit
 	@missing=(); \
 	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
-	command -v systemd-analyze >/dev/null || missing+=(systemd); \
 	if [ $${#missing[@]} = 0 ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing Debian packages: $${missing[*]}"; \
@@ -111,7 +111,7 @@ packages:
 		apt-get -q update >/dev/null; \
 		apt-get -q -y install --no-install-recommends "$${missing[@]}" >/dev/null; \
 	else \
-		echo "please run: sudo apt-get install $${missing[*]} (gcc is for the race detector, systemd for its reading of the example)" >&2; \
+		echo "please run: sudo apt-get install $${missing[*]} (gcc is for the race detector)" >&2; \
 		[ -z "$$SEALOCK_REQUIRE" ]; \
 	fi
 

@@ -95,10 +95,10 @@ func robotQuery(terms []term) (q project.RobotQuery) {
 func robotsOf(terms []term) (ref project.Ref, err error) {
 	level := levelSystem
 	for _, t := range terms {
-		switch {
-		case t.field == "Level":
+		switch t.field {
+		case "Level":
 			level = t.value
-		case t.field == "ProjectID":
+		case "ProjectID":
 			if ref.ID, err = strconv.ParseInt(t.value, 10, 64); err != nil || ref.ID < 1 {
 				return ref, errs.New(errs.Invalid, "ProjectID can't be %s", quoted(t.value)).WithHint("give the project's number")
 			}

@@ -43,7 +43,7 @@ func userQuery(params gen.ListUsersParams, w window) (q project.UserQuery, err e
 func (h *handlers) CreateUser(c echo.Context) error {
 	return create(c, func(ctx context.Context, who Caller, req gen.UserCreationReq) (string, error) {
 		u, err := h.Service.CreateUser(ctx, who, project.NewUser{
-			Name: req.Username, Password: secret.New(req.Password),
+			Name: req.Username, Password: secret.New(value(req.Password)),
 			Profile: project.Profile{Email: value(req.Email), RealName: value(req.Realname), Comment: value(req.Comment)},
 		})
 		return "/api/v2.0/users/" + strconv.FormatInt(u.ID, 10), err
@@ -107,6 +107,12 @@ func (h *handlers) GetSecondFactor(c echo.Context) error {
 
 func (h *handlers) ResetSecondFactor(c echo.Context, id gen.UserID) error {
 	return done(c, func(ctx context.Context, who Caller) error { return h.Service.ResetSecondFactor(ctx, who, id) })
+}
+
+func (h *handlers) SignOutUser(c echo.Context, id gen.UserID, params gen.SignOutUserParams) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		return h.Service.SignOut(ctx, who, id, value(params.RefreshTokens))
+	})
 }
 
 func factorOf(s project.FactorState) gen.SecondFactor {

@@ -29,7 +29,7 @@ type Endpoint struct {
 }
 
 // The paths of the token end-point.
-const (
+const ( //nolint:gosec // paths, no secrets
 	PathToken      = "/service/token"
 	PathTokenShort = "/token"
 	PathJWKS       = "/service/token/jwks.json"
@@ -232,6 +232,6 @@ func send(w http.ResponseWriter, r *http.Request, text []byte) {
 	h["Cache-Control"] = []string{"no-store"}
 	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(text) //nolint:gosec // JSON, sent as such; the client is gone if this fails
+		_, _ = w.Write(text)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Types of tokens (RFC 8693 section 3).
-const (
+const ( //nolint:gosec // names of types, no secrets
 	tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
 	tokenTypeID     = "urn:ietf:params:oauth:token-type:id_token"
 	tokenTypeJWT    = "urn:ietf:params:oauth:token-type:jwt"

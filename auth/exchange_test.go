@@ -231,7 +231,7 @@ func (w *world) exchangeOwn(t *testing.T, token, service, scope string, more ...
 // than the old one, is for the same service, and ends no later.
 func TestExchangeNeverExceeds(t *testing.T) {
 	w := newWorld(t)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
+	random := rand.New(rand.NewPCG(1, 2))
 	names := []string{"team/app", "team/lib", "team/app/sub"}
 	actions := []auth.Action{auth.ActionPull, auth.ActionPush, auth.ActionDelete}
 	some := func() (s auth.Scope) {

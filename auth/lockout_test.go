@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -119,7 +118,7 @@ func gaolOn(t *testing.T, st *sqlstore.Store, change ...func(*auth.LockoutConfig
 	g.cache = auth.NewCredentialCache(g.source, time.Minute)
 	login := auth.Login{Recognizers: []auth.Recognizer{pats{goodPAT()}}, Passwords: g.cache}
 	g.Lockout = auth.NewLockout(cfg, auth.LockoutDeps{
-		Next: login, Strong: login.Unguessable, Memory: g.cache, Store: g.reads, Now: g.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Next: login, Strong: login.Unguessable, Memory: g.cache, Store: g.reads, Now: g.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	return g
 }

@@ -59,7 +59,7 @@ func (r LockRule) forgiven(idle time.Duration, n int) int {
 // delay is how long so many failures lock: 2^(failures - limit) times the first lock.
 func (r LockRule) delay(failures int) time.Duration {
 	doublings := max(failures-r.Limit, 0)
-	if r.First <= 0 || r.First >= r.Max || doublings >= bits.Len64(uint64(r.Max/r.First)) {
+	if r.First <= 0 || r.First >= r.Max || doublings >= bits.Len64(uint64(r.Max/r.First)) { //nolint:gosec // both are above zero
 		return r.Max
 	}
 	return min(r.First<<doublings, r.Max)

@@ -28,7 +28,7 @@ func TestDelayDoubles(t *testing.T) {
 // before it, nor ends earlier.
 func TestDelayNeverShrinks(t *testing.T) {
 	for seed := range uint64(200) {
-		rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
+		rnd := rand.New(rand.NewPCG(seed, 0))
 		r := LockRule{Limit: 1 + rnd.IntN(9), First: time.Duration(1+rnd.IntN(60)) * time.Second, Forget: 24 * time.Hour}
 		r.Max = r.First + time.Duration(rnd.Int64N(int64(3*time.Hour)))
 		now, f := time.Unix(1e9, 0), LoginFailures{}
@@ -111,8 +111,16 @@ func TestForgetting(t *testing.T) {
 		failures int
 		want     int
 	}{
-		{time.Minute, 4, 5}, {5 * time.Hour, 4, 4}, {10 * time.Hour, 4, 3}, {10 * time.Hour, 1, 1}, {23 * time.Hour, 4, 1}, {24 * time.Hour, 4, 1},
-		{23 * time.Hour, 5, 6}, {23 * time.Hour, 9, 10}, {24 * time.Hour, 9, 1}, {-time.Hour, 4, 5},
+		{time.Minute, 4, 5},
+		{5 * time.Hour, 4, 4},
+		{10 * time.Hour, 4, 3},
+		{10 * time.Hour, 1, 1},
+		{23 * time.Hour, 4, 1},
+		{24 * time.Hour, 4, 1},
+		{23 * time.Hour, 5, 6},
+		{23 * time.Hour, 9, 10},
+		{24 * time.Hour, 9, 1},
+		{-time.Hour, 4, 5},
 	} {
 		if got := after(row.idle, row.failures); got != row.want {
 			t.Errorf("one more %s after %d failures = %d, want %d", row.idle, row.failures, got, row.want)

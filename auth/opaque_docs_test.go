@@ -44,7 +44,7 @@ func TestPageForScanners(t *testing.T) {
 		last = "1"
 	}
 	tokens := []string{made, form.New().Text.Reveal(), made[:len(made)-1] + last, strings.Replace(made, "_pat_", "_rob_", 1)}
-	out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", code}, tokens...)...).CombinedOutput() //nolint:gosec // the page's own words
+	out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", code}, tokens...)...).CombinedOutput()
 	if want := "True\nTrue\nFalse\nFalse\n"; err != nil || string(out) != want {
 		t.Errorf("the page's code says %q of two tokens and two that are none, %v, want %q", out, err, want)
 	}

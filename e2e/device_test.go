@@ -158,6 +158,41 @@ func TestCredentialHelperTakesPasswords(t *testing.T) {
 	}
 }
 
+// What the helper gets for a personal access token or a robot's secret is good for as much, and ends with it.
+func TestCredentialHelperTakesTokens(t *testing.T) {
+	server := helperServer(t)
+	robot := robotSecret(t, server, "create", "team/ci", "--allow", "push")
+	server.CLIWith(t, annaPassword+"\n", "login", server.URL, "--username", anna, "--password-stdin")
+	pat := strings.TrimSpace(server.CLIWith(t, annaPassword+"\n", "pat", "create", "laptop", "--password-stdin", "--project", "team", "--action", "push"))
+	for _, row := range []struct {
+		what, user, secret string
+		end                func()
+	}{
+		{"a personal access token", anna, pat, func() { server.CLI(t, "pat", "revoke", "laptop") }},
+		{"a robot's secret", "robot~team+ci", robot, func() { server.LogIn(t); server.CLI(t, "robot", "disable", "team/ci") }},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			d := helperDesk(t, server)
+			fixture.File(t, filepath.Join(d.Dir, "docker", "config.json"), `{"credHelpers":{"`+server.Addr+`":"sealock"}}`)
+			must(t, d.login(row.user, row.secret))
+			d.holdsNoSecret(row.secret)
+			token := d.secretOf(server.Addr)
+			if !strings.HasPrefix(token, "sealock_rt_") || !alive(t, server, token) {
+				t.Fatal("what the helper keeps is no refresh token that is alive")
+			}
+			must(t, d.push("team/app"))
+			must(t, d.pull("team/app"))
+			mustFail(t, d.push("elsewhere/app"), "denied", "unauthorized")
+			row.end()
+			if alive(t, server, token) {
+				t.Error("the refresh token is alive after its credential ended")
+			}
+			mustFail(t, d.push("team/app"), "denied", "unauthorized")
+			mustFail(t, d.login(row.user, row.secret), "unknown user or wrong password")
+		})
+	}
+}
+
 var (
 	codeInLink = regexp.MustCompile(`user_code=(\S+)`)
 	formToken  = regexp.MustCompile(`name="csrf" value="([^"]+)"`)

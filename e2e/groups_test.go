@@ -13,8 +13,8 @@ import (
 	"github.com/sealock/sealock/e2e/internal/wire"
 )
 
-// corp starts a directory with zoe in dev and dev in staff, and a sealock that takes its users and their groups.
-func corp(t *testing.T) (*slapd.Server, *sealock.Server) {
+// corp starts a directory with zoe in dev and dev in staff, and a sealock that takes its users and their groups, with more settings.
+func corp(t *testing.T, more ...string) (*slapd.Server, *sealock.Server) {
 	t.Helper()
 	directory := slapd.Start(t, slapd.Person("zoe")+slapd.Person("yan")+
 		slapd.Group("dev", slapd.PersonDN("zoe"))+slapd.Group("staff", slapd.GroupDN("dev")))
@@ -29,7 +29,7 @@ func corp(t *testing.T) (*slapd.Server, *sealock.Server) {
   groups: attribute
   group_base: %s
   nested: walk
-`, directory.URL, directory.CAFile, slapd.Reader, slapd.ReaderKey, slapd.People, slapd.Groups))
+`, directory.URL, directory.CAFile, slapd.Reader, slapd.ReaderKey, slapd.People, slapd.Groups)+strings.Join(more, ""))
 }
 
 // TestLDAP logs in with docker as a user of a real directory, pushes and pulls.

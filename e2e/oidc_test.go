@@ -162,6 +162,43 @@ func TestOIDC(t *testing.T) {
 	mustFail(t, ada.push("team/app3"), "denied", "unauthorized")
 }
 
+// TestOIDCOnlyWhoIsExpected lets in, with auto_onboard off, whom an administrator made a user of before, and nobody else.
+func TestOIDCOnlyWhoIsExpected(t *testing.T) {
+	addr := proc.FreeAddr(t)
+	issuer, _ := startProvider(t, "http://"+addr+"/oidc/sso/callback")
+	server := serveAt(t, addr, fmt.Sprintf(`sources:
+- type: database
+- {name: sso, type: oidc, issuer: %q, client_id: sealock, client_secret: %s, auto_onboard: false}
+`, issuer, opSecret))
+	b := browser.New(t)
+	b.Open(server.URL + "/sign-in")
+	b.Press(`.ways a`, `#username`)
+	b.Fill(`#username`, "ada")
+	b.Fill(`#password`, adaPassword)
+	b.Press(`button[type=submit]`, `[role=alert]`)
+	if got := b.Text(`[role=alert]`); !strings.Contains(got, "has no account here") {
+		t.Errorf("a stranger who signs in reads %q, want that there is no account", got)
+	}
+	server.CLI(t, "user", "create", "ada@sso")
+	server.CLI(t, "project", "create", "team")
+	server.CLI(t, "member", "add", "team", "ada@sso", "--role", "developer")
+	b = browser.New(t)
+	signInAt(b, server.URL, "ada")
+	b.Fill(`#token-name`, "laptop")
+	b.Press(`form.grid button`, `#secret`)
+	ada := newDesk(t, server)
+	must(t, ada.login("ada@sso", b.Text(`#secret`)))
+	must(t, ada.push("team/app"))
+
+	// An administrator ends her sessions; what she made for clients stays.
+	server.CLI(t, "user", "sign-out", "ada@sso")
+	b.Open(server.URL + "/account")
+	if got := b.URL(); !strings.Contains(got, "/sign-in") {
+		t.Errorf("after the sign-out, the account page leads to %s, want the sign-in", got)
+	}
+	must(t, ada.pull("team/app"))
+}
+
 // listUsers returns the status of an administrator's question, asked with a personal access token.
 func listUsers(t *testing.T, addr, token string) int {
 	t.Helper()

@@ -49,6 +49,9 @@ debian_packages_e2e() {
 		podman          | podman
 		buildah         | buildah
 		chromium        | chromium
+		slapd           | slapd
+		ldap-utils      | ldapmodify
+		systemd         | systemd-analyze
 	ROWS
 }
 
@@ -59,8 +62,8 @@ debian_packages_unit() {
 		mariadb-server | mariadbd
 		postgresql     | initdb
 		slapd          | slapd
-		ldap-utils     | ldapsearch
 		curl           | curl
+		python3        | python3
 	ROWS
 }
 

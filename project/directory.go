@@ -225,6 +225,7 @@ func (d *Directory) changed(c store.Change) {
 		}
 	case store.ProjectChanged:
 		d.projectCounter(c.Project).Add(1)
+	case store.RobotChanged, store.PersonalAccessTokenChanged: // nothing here is about them
 	}
 }
 

@@ -33,7 +33,7 @@ func newParty(origin string, all []string) (party, error) {
 		return nil, fmt.Errorf("origin %q: %w", origin, err)
 	}
 	host := u.Hostname()
-	if protocol.ValidateRPID(host) != nil || u.Scheme != "https" && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
+	if !isPartyID(host) || u.Scheme != "https" && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
 		return nil, nil
 	}
 	ofHost := func(o string) bool { u, err := url.Parse(o); return err == nil && u.Hostname() == host }
@@ -48,6 +48,8 @@ func newParty(origin string, all []string) (party, error) {
 		Timeouts: webauthn.TimeoutsConfig{Login: timeout, Registration: timeout},
 	})
 }
+
+func isPartyID(host string) bool { return protocol.ValidateRPID(host) == nil }
 
 // PasskeysAt reports whether passkeys can be used at the origin.
 func (f *SecondFactors) PasskeysAt(origin string) bool { return f.parties[origin] != nil }

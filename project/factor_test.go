@@ -42,7 +42,7 @@ func newFactorFixture(t *testing.T) factorFixture {
 	f := newFixture(t)
 	box, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "seal.json"))
 	f.ok("LoadOrCreate", err)
-	factors, err := f.Service.SecondFactors(box, []string{origin, "https://registry.example.com:8443", "http://localhost:5000", "http://10.0.0.1"})
+	factors, err := f.SecondFactors(box, []string{origin, "https://registry.example.com:8443", "http://localhost:5000", "http://10.0.0.1"})
 	f.ok("SecondFactors", err)
 	return factorFixture{f, factors, box}
 }

@@ -87,7 +87,7 @@ func (s *Service) CreatePersonalToken(ctx context.Context, c Caller, n NewPerson
 }
 
 // personalTokens is the resource in the policy's words.
-const personalTokens = "personal-access-token" //nolint:gosec // no secret: a word of the policy file
+const personalTokens = "personal-access-token"
 
 const signInRemedy = "sign in with your password, or in the browser"
 

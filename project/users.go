@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/sealock/sealock/auth"
@@ -33,7 +34,9 @@ type UserQuery struct {
 	Paging
 }
 
-// CreateUser makes a user. Invalid: the name or the password breaks a rule. Conflict: the name is taken.
+// CreateUser makes a user: of the database, with a password, or the record of a user of another source, called
+// user@source, who has not signed in yet. Invalid: the name or the password breaks a rule, there is no such source, or
+// there is a password for a user whose source keeps it. Conflict: the name is taken.
 func (s *Service) CreateUser(ctx context.Context, c Caller, n NewUser) (u store.User, err error) {
 	var hash string
 	err = s.perform(ctx, c, deed{
@@ -41,6 +44,12 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, n NewUser) (u store.
 		access: auth.Access{Resource: "user", Action: "create"},
 		check: func(ctx context.Context) (err error) {
 			if err = n.check(); err != nil {
+				return err
+			}
+			if strings.Contains(n.Name, "@") { // no user of the database has one in the name
+				return s.checkSourceUser(n)
+			}
+			if err = userdb.CheckName(n.Name); err != nil {
 				return err
 			}
 			hash, err = s.hasher.Hash(ctx, n.Password)
@@ -56,11 +65,31 @@ func (s *Service) CreateUser(ctx context.Context, c Caller, n NewUser) (u store.
 	return withoutHash(u), err
 }
 
-func (n NewUser) check() error {
-	if err := userdb.CheckName(n.Name); err != nil {
-		return err
+// checkSourceUser holds a user@source to the sources that there are. The source is not asked: it may be down, and some
+// can't be asked for people who never came.
+func (s *Service) checkSourceUser(n NewUser) error {
+	user, source := auth.SplitSource(n.Name)
+	if !slices.ContainsFunc(s.sources, func(src Source) bool { return src.Name == source }) {
+		return errs.New(errs.Invalid, "there is no source %s whose users are called NAME@SOURCE", clip(source)).
+			WithHint("%s; a user of the database has no @ in the name", s.sourcesHint())
 	}
-	return n.Profile.check()
+	if !n.Password.Empty() {
+		return errs.New(errs.Invalid, "the password of %s is not kept here but by the source %s", clip(n.Name), source).
+			WithHint("leave the password away")
+	}
+	return userdb.CheckSourceUser(user)
+}
+
+// sourcesHint names the sources besides the database.
+func (s *Service) sourcesHint() string {
+	if len(s.sources) == 0 {
+		return "the settings name none"
+	}
+	names := make([]string, len(s.sources))
+	for i, src := range s.sources {
+		names[i] = src.Name
+	}
+	return "the settings name " + strings.Join(names, ", ")
 }
 
 func (p Profile) check() error {
@@ -246,6 +275,28 @@ func (s *Service) DeleteUser(ctx context.Context, c Caller, id int64) error {
 			return nil
 		},
 		do: func(ctx context.Context) error { return s.store.DeleteUser(ctx, id) },
+	})
+}
+
+// SignOut ends all sessions of a user at the portal and, if wanted, the refresh tokens that clients hold: one's own, or
+// anybody's for whoever may update users. Personal access tokens and the password stay.
+func (s *Service) SignOut(ctx context.Context, c Caller, id int64, refreshTokens bool) error {
+	return s.onUser(ctx, c, id, deed{
+		operation: "user.sign_out", what: "sign out users", own: s.self(c, id),
+		access: auth.Access{Resource: "user", Action: "update"},
+		do: func(ctx context.Context) error {
+			u, err := s.store.User(ctx, id)
+			if err != nil {
+				return err
+			}
+			if refreshTokens { // first: what they are good for is more
+				if _, err := s.store.DeleteRefreshTokensOf(ctx, u.Name); err != nil {
+					return err
+				}
+			}
+			_, err = s.store.DeleteSessionsOf(ctx, id, "")
+			return err
+		},
 	})
 }
 

@@ -53,6 +53,88 @@ func TestCreateUser(t *testing.T) {
 	f.recorded("a refusal", "|user.create|user:eve|refused|no rule")
 }
 
+// TestCreateUserOfASource makes records of people who have not signed in yet. No password gets into one.
+func TestCreateUserOfASource(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	f.Service = f.WithSources([]project.Source{{Name: "sso", Groups: store.GroupOIDC}, {Name: "people"}}, nil)
+	for _, name := range []string{"zoe@sso", "Zoe@people", "zoe@example.com@sso"} {
+		u, err := f.CreateUser(ctx, f.as("admin"), project.NewUser{Name: name, Profile: project.Profile{RealName: "Zoe"}})
+		f.ok("CreateUser "+name, err)
+		if kept, err := f.store.User(ctx, u.ID); err != nil || kept.Name != name || kept.PasswordHash != "" || kept.RealName != "Zoe" || kept.SysAdmin {
+			t.Errorf("CreateUser(%q) keeps %+v, %v, want the name without a password", name, kept, err)
+		}
+		f.recorded("CreateUser", "admin|user.create|user:"+name+"|allowed|systemAdmin")
+	}
+	_, err := f.CreateUser(ctx, f.as("admin"), project.NewUser{Name: "ZOE@sso"})
+	f.kind("CreateUser with a taken name", err, errs.Conflict)
+	for name, want := range map[string]string{
+		"zoe@elsewhere": "sso, people", "zoe@SSO": "sso, people", "zoe@database": "sso, people", "zoe@": "sso, people", "zoe@sso@example.com": "sso, people",
+		"@sso": "", "a b@sso": "", "аdmin@sso": "", "a:b@sso": "", "a\x00@sso": "", "-a@sso": "", strings.Repeat("x", 10_000) + "@sso": "",
+	} {
+		f.trail.take()
+		_, err := f.CreateUser(ctx, f.as("admin"), project.NewUser{Name: name})
+		f.kind("CreateUser "+clip(name), err, errs.Invalid)
+		if hint := errs.As(err).Hint; !strings.Contains(hint, want) {
+			t.Errorf("CreateUser(%q) hints %q, want it to name %q", clip(name), hint, want)
+		}
+		if n := len(f.trail.take()); n != 1 {
+			t.Errorf("CreateUser(%q) leaves %d records, want one", clip(name), n)
+		}
+	}
+	with := newUser("yan@sso")
+	with.Email = ""
+	_, err = f.CreateUser(ctx, f.as("admin"), with)
+	f.kind("CreateUser of a source with a password", err, errs.Invalid)
+	f.trail.take()
+	_, err = f.CreateUser(ctx, f.as("alice"), project.NewUser{Name: "yan@sso"})
+	f.kind("CreateUser of a source by a user", err, errs.Denied)
+	f.recorded("a refusal", "alice|user.create|user:yan@sso|refused|no rule")
+}
+
+func clip(s string) string { return s[:min(len(s), 40)] }
+
+// TestSignOut ends sessions, and what clients hold only if that is asked for.
+func TestSignOut(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	now := f.clock.Now()
+	for _, name := range []string{"alice", "bob", "admin"} {
+		f.ok("CreateSession", f.store.CreateSession(ctx, store.Session{
+			ID: name, UserID: f.ids[name], Subject: name, CreatedAt: now, LastSeenAt: now, IdleExpiry: time.Hour, ExpiresAt: now.Add(time.Hour),
+		}))
+		f.ok("CreateRefreshToken", f.store.CreateRefreshToken(ctx, store.RefreshToken{ID: name, Subject: name, SecretHash: []byte("x"), ExpiresAt: now.Add(time.Hour)}))
+	}
+	left := func(name string, sessions, tokens int) {
+		t.Helper()
+		n := 0
+		for _, err := range f.store.ListSessions(ctx, store.Filter{MemberID: f.ids[name]}) {
+			f.ok("ListSessions", err)
+			n++
+		}
+		refresh, err := f.store.CountRefreshTokens(ctx, store.Filter{Subject: name})
+		if f.ok("CountRefreshTokens", err); n != sessions || refresh != tokens {
+			t.Errorf("%s has %d sessions and %d refresh tokens, want %d and %d", name, n, refresh, sessions, tokens)
+		}
+	}
+	f.kind("SignOut by a member", f.SignOut(ctx, f.as("bob"), f.ids["alice"], true), errs.Denied)
+	f.kind("SignOut of an administrator by the helpdesk", f.SignOut(ctx, f.as("helpdesk"), f.ids["admin"], true), errs.Denied)
+	f.kind("SignOut by nobody", f.SignOut(ctx, f.as(""), f.ids["alice"], true), errs.Unauthenticated)
+	f.kind("SignOut of nobody", f.SignOut(ctx, f.as("admin"), 1<<40, true), errs.NotFound)
+	f.trail.err = errTrail
+	f.kind("SignOut that can't be recorded", f.SignOut(ctx, f.as("admin"), f.ids["alice"], true), errs.Unavailable)
+	f.trail.err = nil
+	left("alice", 1, 1)
+	f.trail.take()
+	f.ok("SignOut", f.SignOut(ctx, f.as("helpdesk"), f.ids["alice"], false))
+	f.recorded("SignOut", "helpdesk|user.sign_out|user:alice|allowed|helpdesk")
+	left("alice", 0, 1)
+	f.ok("SignOut of oneself", f.SignOut(ctx, f.as("bob"), f.ids["bob"], true))
+	f.recorded("SignOut of oneself", "bob|user.sign_out|user:bob|allowed|own account")
+	left("bob", 0, 0)
+	left("admin", 1, 1)
+}
+
 func TestReadUsers(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()

@@ -127,7 +127,7 @@ func (c *Config) validate() Faults {
 	if err := robotdb.CheckPrefix(c.Robot.Prefix); err != nil {
 		v.check(false, "robot.prefix", fmt.Sprintf("can't be %q: %s", c.Robot.Prefix, errs.As(err).Message), errs.As(err).Hint)
 	}
-	v.check(!workload.Named(c.Robot.Prefix), "robot.prefix", fmt.Sprintf("%q begins the names of workloads", c.Robot.Prefix), "choose another, such as robot~")
+	v.check(!workload.Named(strings.ToLower(c.Robot.Prefix)), "robot.prefix", fmt.Sprintf("%q begins the names of workloads", c.Robot.Prefix), "choose another, such as robot~")
 	v.check(c.Robot.Duration == -1 || c.Robot.Duration >= 1 && c.Robot.Duration <= 36500, "robot.duration", fmt.Sprintf("%d is no number of days", c.Robot.Duration), "use 1 to 36500, or -1 for robots that do not end")
 	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")

@@ -51,8 +51,12 @@ func TestPersonalTokens(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]string{
-		{"name", "everything", "access", "all", "days", "30"}, {"name", "", "access", "all", "days", "30"}, {"name", "x", "access", "root", "days", "30"},
-		{"name", "x", "access", "all", "days", "9999"}, {"name", "x", "access", "all", "days", ""}, {"name", "x", "access", "all", "project", "team", "days", "30"},
+		{"name", "everything", "access", "all", "days", "30"},
+		{"name", "", "access", "all", "days", "30"},
+		{"name", "x", "access", "root", "days", "30"},
+		{"name", "x", "access", "all", "days", "9999"},
+		{"name", "x", "access", "all", "days", ""},
+		{"name", "x", "access", "all", "project", "team", "days", "30"},
 		{"name", "x", "access", "pull", "project", "../team", "days", "30"},
 	} {
 		a := b.post("/account/tokens", bad...)

@@ -23,7 +23,7 @@ func newDeviceWorld(t *testing.T) (*world, *devices) {
 	w := newWorld(t, false, func(deps *web.Deps) {
 		deps.Pages = append(deps.Pages, web.DevicePages(d)...)
 	})
-	trail := audit.NewBatcher(w.store, 64) //nolint:contextcheck // it lives until Close
+	trail := audit.NewBatcher(w.store, 64)
 	t.Cleanup(trail.Close)
 	issuer := auth.NewIssuer(auth.IssuerConfig{Services: []auth.Service{{Name: "sealock"}, {Name: auth.APIService}}}, auth.IssuerDeps{
 		RefreshTokens: w.store, Trail: trail, Now: w.now,

@@ -80,11 +80,11 @@ func (p *Portal) serve(w http.ResponseWriter, r *http.Request, methods map[strin
 	page, ok := methods[method]
 	if !ok {
 		w.Header().Set("Allow", allowed(methods))
-		p.write(v, Answer{}, errs.New(errs.Invalid, "the method %s is not allowed here", r.Method).WithCode("UNSUPPORTED"))
+		p.write(r.Context(), v, Answer{}, errs.New(errs.Invalid, "the method %s is not allowed here", r.Method).WithCode("UNSUPPORTED"))
 		return
 	}
 	answer, err := p.visit(r.Context(), v, page)
-	p.write(v, answer, err)
+	p.write(r.Context(), v, answer, err)
 }
 
 func allowed(methods map[string]Page) string {

@@ -52,7 +52,7 @@ func hostCookie(name string, secure bool) string {
 func (v *Visit) secure() bool { return v.Origin.Scheme == "https" }
 
 func (v *Visit) setCookie(name, value string, maxAge int) {
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // Secure wherever the pages are
 		Name: hostCookie(name, v.secure()), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
 	})

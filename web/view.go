@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ type shown struct {
 type problem struct{ Message, Hint, RequestID string }
 
 // write sends what a page gave back, or a page that says what went wrong.
-func (p *Portal) write(v *Visit, a Answer, err error) {
+func (p *Portal) write(ctx context.Context, v *Visit, a Answer, err error) {
 	if err != nil {
 		a = Answer{Page: "problem", Problem: err}
 	}
@@ -98,7 +99,7 @@ func (p *Portal) write(v *Visit, a Answer, err error) {
 	status := a.Status
 	var wrong *problem
 	if a.Problem != nil {
-		wrong, status = p.problem(v, a.Problem)
+		wrong, status = p.problem(ctx, v, a.Problem)
 		if err != nil {
 			a.Title = http.StatusText(status)
 		}
@@ -133,7 +134,7 @@ func (p *Portal) render(v *Visit, a Answer, wrong *problem) ([]byte, error) {
 }
 
 // problem says what may be said of an error, and logs the rest.
-func (p *Portal) problem(v *Visit, err error) (*problem, int) {
+func (p *Portal) problem(ctx context.Context, v *Visit, err error) (*problem, int) {
 	e, status := errs.As(err), httpx.Status(err)
 	if status == http.StatusUnauthorized {
 		status = http.StatusForbidden // 401 wants a challenge, which a browser would ask a password for
@@ -146,8 +147,8 @@ func (p *Portal) problem(v *Visit, err error) (*problem, int) {
 			level = slog.LevelWarn
 		}
 	}
-	if e.Err != nil && !errors.Is(e.Err, v.Request.Context().Err()) {
-		p.Log.Log(v.Request.Context(), level, "page failed", "request_id", v.RequestID, "method", v.Request.Method,
+	if e.Err != nil && !errors.Is(e.Err, ctx.Err()) {
+		p.Log.Log(ctx, level, "page failed", "request_id", v.RequestID, "method", v.Request.Method,
 			"path", v.Request.URL.Path, "status", status, "message", e.Message, "cause", e.Err)
 	}
 	if e.Kind == errs.TooMany || e.Kind == errs.Unavailable {

@@ -46,7 +46,8 @@ func TestSignIn(t *testing.T) {
 		if a := b.get("/sign-in?next=/account?x=1"); a.location != "/account?x=1" {
 			t.Errorf("sign-in page of somebody signed in leads to %q, want /account?x=1", a.location)
 		}
-		for s := range w.store.ListSessions(t.Context(), store.Filter{}) {
+		for s, err := range w.store.ListSessions(t.Context(), store.Filter{}) {
+			must(s, err)
 			if strings.Contains(c.Value, s.ID) || strings.Contains(s.ID, c.Value) || s.UserID != w.alice.ID || s.Method != "password" {
 				t.Errorf("session = %+v, want alice's, and nothing of the cookie %q", s, c.Value)
 			}
@@ -241,7 +242,8 @@ func TestOwnSessionsCanBeEnded(t *testing.T) {
 	must(w.store.CreateUser(t.Context(), store.User{Name: "bob", PasswordHash: hash}))
 	bob := w.browser()
 	bob.signIn("bob", password, "")
-	for s := range w.store.ListSessions(t.Context(), store.Filter{MemberID: w.alice.ID}) {
+	for s, err := range w.store.ListSessions(t.Context(), store.Filter{MemberID: w.alice.ID}) {
+		must(s, err)
 		bob.post("/account/sessions/end", "id", s.ID)
 	}
 	if !one.signedIn() {

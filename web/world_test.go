@@ -60,7 +60,7 @@ func newWorld(t *testing.T, tls bool, change func(*web.Deps)) *world {
 	if w.alice, err = w.store.CreateUser(t.Context(), store.User{Name: "alice", PasswordHash: hash}); err != nil {
 		t.Fatal(err)
 	}
-	trail := audit.NewBatcher(w.store, 64) //nolint:contextcheck // it lives until Close
+	trail := audit.NewBatcher(w.store, 64)
 	t.Cleanup(trail.Close)
 	var portal *web.Portal
 	handler := httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -687,11 +687,15 @@ type SigningKey struct {
 
 // UserCreationReq defines model for UserCreationReq.
 type UserCreationReq struct {
-	Comment  *string `json:"comment,omitempty"`
-	Email    *string `json:"email,omitempty"`
-	Password string  `json:"password"`
+	Comment *string `json:"comment,omitempty"`
+	Email   *string `json:"email,omitempty"`
+
+	// Password Of a user of the database, who needs one.
+	Password *string `json:"password,omitempty"`
 	Realname *string `json:"realname,omitempty"`
-	Username string  `json:"username"`
+
+	// Username A user of another source is called NAME@SOURCE.
+	Username string `json:"username"`
 }
 
 // UserEntity A user, by name or by number.
@@ -1145,6 +1149,12 @@ type SearchUsersParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SignOutUserParams defines parameters for SignOutUser.
+type SignOutUserParams struct {
+	// RefreshTokens End the user's refresh tokens as well, which clients hold.
+	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
 // PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
@@ -1907,7 +1917,8 @@ type ClientInterface interface {
 
 	// CreateUserWithBody Create a user
 	//
-	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+	// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1916,7 +1927,8 @@ type ClientInterface interface {
 
 	// CreateUser Create a user
 	//
-	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+	// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2001,6 +2013,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
 	ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SignOutUser Sign a user out
+	//
+	// Of sealock's own. Ends all sessions of the user at the portal. The password and personal access tokens stay as they are.
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/sessions (the `SignOutUser` operationId).
+	SignOutUser(ctx context.Context, userID UserID, params *SignOutUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetSysAdminWithBody Make a user an administrator, or an ordinary user again
 	//
@@ -3458,7 +3477,8 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 
 // CreateUserWithBody Create a user
 //
-// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3477,7 +3497,8 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 
 // CreateUser Create a user
 //
-// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3663,6 +3684,23 @@ func (c *Client) SetPassword(ctx context.Context, userID UserID, body SetPasswor
 // Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
 func (c *Client) ResetSecondFactor(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResetSecondFactorRequest(c.Server, userID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SignOutUser Sign a user out
+//
+// Of sealock's own. Ends all sessions of the user at the portal. The password and personal access tokens stay as they are.
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/sessions (the `SignOutUser` operationId).
+func (c *Client) SignOutUser(ctx context.Context, userID UserID, params *SignOutUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSignOutUserRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7492,6 +7530,67 @@ func NewResetSecondFactorRequest(server string, userID UserID) (*http.Request, e
 	return req, nil
 }
 
+// NewSignOutUserRequest constructs an http.Request for the SignOutUser method
+func NewSignOutUserRequest(server string, userID UserID, params *SignOutUserParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RefreshTokens != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "refresh_tokens", *params.RefreshTokens, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSetSysAdminRequest calls the generic SetSysAdmin builder with application/json body
 func NewSetSysAdminRequest(server string, userID UserID, body SetSysAdminJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -8308,7 +8407,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithBodyWithResponse Create a user
 	//
-	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+	// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8317,7 +8417,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithResponse Create a user
 	//
-	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+	// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+	// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8414,6 +8515,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/users/{user_id}/second_factor (the `ResetSecondFactor` operationId).
 	ResetSecondFactorWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*ResetSecondFactorResponse, error)
+
+	// SignOutUserWithResponse Sign a user out
+	//
+	// Of sealock's own. Ends all sessions of the user at the portal. The password and personal access tokens stay as they are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/users/{user_id}/sessions (the `SignOutUser` operationId).
+	SignOutUserWithResponse(ctx context.Context, userID UserID, params *SignOutUserParams, reqEditors ...RequestEditorFn) (*SignOutUserResponse, error)
 
 	// SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
 	//
@@ -11611,6 +11721,8 @@ type SetPasswordResponse struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -11667,6 +11779,49 @@ func (r ResetSecondFactorResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r ResetSecondFactorResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SignOutUserResponse429Headers the declared response headers of an HTTP 429 response for SignOutUser
+type SignOutUserResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SignOutUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SignOutUserResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SignOutUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SignOutUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SignOutUserResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -12944,7 +13099,8 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 
 // CreateUserWithBodyWithResponse Create a user
 //
-// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12959,7 +13115,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 
 // CreateUserWithResponse Create a user
 //
-// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one.
+// A new user is never an administrator; `PUT /users/{user_id}/sysadmin` makes it one. A `username` of the form NAME@SOURCE,
+// without a `password`, makes the record of a user of that source before the first login (of sealock's own). The source is not asked.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13121,6 +13278,21 @@ func (c *ClientWithResponses) ResetSecondFactorWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseResetSecondFactorResponse(rsp)
+}
+
+// SignOutUserWithResponse Sign a user out
+//
+// Of sealock's own. Ends all sessions of the user at the portal. The password and personal access tokens stay as they are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/users/{user_id}/sessions (the `SignOutUser` operationId).
+func (c *ClientWithResponses) SignOutUserWithResponse(ctx context.Context, userID UserID, params *SignOutUserParams, reqEditors ...RequestEditorFn) (*SignOutUserResponse, error) {
+	rsp, err := c.SignOutUser(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSignOutUserResponse(rsp)
 }
 
 // SetSysAdminWithBodyWithResponse Make a user an administrator, or an ordinary user again
@@ -18287,6 +18459,13 @@ func ParseSetPasswordResponse(rsp *http.Response) (*SetPasswordResponse, error) 
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18350,6 +18529,76 @@ func ParseResetSecondFactorResponse(rsp *http.Response) (*ResetSecondFactorRespo
 		}
 		response.JSON404 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseSignOutUserResponse parses an HTTP response from a SignOutUserWithResponse call
+func ParseSignOutUserResponse(rsp *http.Response) (*SignOutUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SignOutUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SignOutUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil

@@ -682,11 +682,15 @@ type SigningKey struct {
 
 // UserCreationReq defines model for UserCreationReq.
 type UserCreationReq struct {
-	Comment  *string `json:"comment,omitempty"`
-	Email    *string `json:"email,omitempty"`
-	Password string  `json:"password"`
+	Comment *string `json:"comment,omitempty"`
+	Email   *string `json:"email,omitempty"`
+
+	// Password Of a user of the database, who needs one.
+	Password *string `json:"password,omitempty"`
 	Realname *string `json:"realname,omitempty"`
-	Username string  `json:"username"`
+
+	// Username A user of another source is called NAME@SOURCE.
+	Username string `json:"username"`
 }
 
 // UserEntity A user, by name or by number.
@@ -1142,6 +1146,12 @@ type SearchUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// SignOutUserParams defines parameters for SignOutUser.
+type SignOutUserParams struct {
+	// RefreshTokens End the user's refresh tokens as well, which clients hold.
+	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
+}
+
 // PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
 type PingLdapJSONRequestBody = LdapConf
 
@@ -1429,6 +1439,9 @@ type ServerInterface interface {
 	// ResetSecondFactor Take away another user's second factor
 	// (DELETE /api/v2.0/users/{user_id}/second_factor)
 	ResetSecondFactor(ctx echo.Context, userID UserID) error
+	// SignOutUser Sign a user out
+	// (DELETE /api/v2.0/users/{user_id}/sessions)
+	SignOutUser(ctx echo.Context, userID UserID, params SignOutUserParams) error
 	// SetSysAdmin Make a user an administrator, or an ordinary user again
 	// (PUT /api/v2.0/users/{user_id}/sysadmin)
 	SetSysAdmin(ctx echo.Context, userID UserID) error
@@ -3138,6 +3151,31 @@ func (w *ServerInterfaceWrapper) ResetSecondFactor(ctx echo.Context) error {
 	return err
 }
 
+// SignOutUser converts echo context to params.
+func (w *ServerInterfaceWrapper) SignOutUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SignOutUserParams
+	// ------------- Optional query parameter "refresh_tokens" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "refresh_tokens", ctx.QueryParams(), &params.RefreshTokens, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter refresh_tokens: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SignOutUser(ctx, userID, params)
+	return err
+}
+
 // SetSysAdmin converts echo context to params.
 func (w *ServerInterfaceWrapper) SetSysAdmin(ctx echo.Context) error {
 	var err error
@@ -3227,6 +3265,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/password", wrapper.SetPassword, options.OperationMiddlewares["setPassword"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/sysadmin", wrapper.SetSysAdmin, options.OperationMiddlewares["setSysAdmin"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/sessions", wrapper.SignOutUser, options.OperationMiddlewares["signOutUser"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/second_factor", wrapper.ResetSecondFactor, options.OperationMiddlewares["resetSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects", wrapper.ListProjects, options.OperationMiddlewares["listProjects"]...)
 	router.HEAD(options.BaseURL+"/api/v2.0/projects", wrapper.HeadProject, options.OperationMiddlewares["headProject"]...)

@@ -135,15 +135,15 @@ func (o patOptions) scope() ([]client.Permission, error) {
 
 // parseExpires reads --expires; nothing is the server's default.
 func parseExpires(s string, now time.Time) (end *time.Time, never *bool, err error) {
-	switch {
-	case s == "":
+	switch s {
+	case "":
 		return nil, nil, nil
-	case s == "never":
+	case "never":
 		return nil, pointer(true), nil
 	}
 	if n, ok := strings.CutSuffix(s, "d"); ok {
 		if days, err := strconv.ParseUint(n, 10, 16); err == nil && days > 0 {
-			return pointer(now.UTC().AddDate(0, 0, int(days))), nil, nil //nolint:gosec // 16 bits
+			return pointer(now.UTC().AddDate(0, 0, int(days))), nil, nil
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {

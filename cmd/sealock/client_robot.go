@@ -267,7 +267,10 @@ func newRobotShowCommand(env *environment) *cobra.Command {
 			return err
 		}
 		t := table{head: []string{"NAME", r.Name}, rows: [][]string{
-			{"STATE", robotState(r)}, {"ENDS", robotEnd(r.ExpiresAt)}, {"LAST USED", robotUse(r)}, {"MADE", day(r.CreationTime) + " by " + r.Creator},
+			{"STATE", robotState(r)},
+			{"ENDS", robotEnd(r.ExpiresAt)},
+			{"LAST USED", robotUse(r)},
+			{"MADE", day(r.CreationTime) + " by " + r.Creator},
 			{"DESCRIPTION", r.Description},
 		}}
 		if r.OldSecretExpiresAt != nil {

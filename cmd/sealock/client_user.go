@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func newUserCommand(env *environment) *cobra.Command {
   sealock user list`,
 		newUserCreateCommand(env), newUserListCommand(env), newUserShowCommand(env), newUserDeleteCommand(env),
 		newUserPasswordCommand(env), newUserSetAdminCommand(env),
-		newUserResetFactorCommand(env))
+		newUserSignOutCommand(env), newUserResetFactorCommand(env))
 }
 
 func newUserCreateCommand(env *environment) *cobra.Command {
@@ -27,8 +28,12 @@ func newUserCreateCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a user",
-		Long:  "Create a user. The password is asked for on the terminal, or read from standard input.",
+		Long: `Create a user. The password is asked for on the terminal, or read from standard input.
+
+NAME@SOURCE is a user of another source of the server's settings, who gets a record here before the first login, to
+become a member or to be let in where a source lets in nobody else. There is no password: the source has it.`,
 		Example: `  sealock user create alice --email alice@example.com
+  sealock user create alice@sso
   sealock user create ci --password-stdin < password.txt`,
 		Args: usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -37,11 +42,14 @@ func newUserCreateCommand(env *environment) *cobra.Command {
 	cmd.Flags().StringVar(&comment, "comment", "", "anything worth knowing")
 	addPasswordFlag(cmd, &passwordStdin)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		password, err := askNewPassword(env, bufio.NewReader(env.Stdin), passwordStdin)
-		if err != nil {
-			return err
+		req.Username = args[0]
+		if passwordStdin || !strings.Contains(args[0], "@") {
+			password, err := askNewPassword(env, bufio.NewReader(env.Stdin), passwordStdin)
+			if err != nil {
+				return err
+			}
+			req.Password = &password
 		}
-		req.Username, req.Password = args[0], password
 		req.Email, req.Realname, req.Comment = optional(email), optional(realname), optional(comment)
 		if err := done(s.api.CreateUserWithResponse(ctx, req)); err != nil {
 			return err
@@ -99,7 +107,7 @@ func newUserShowCommand(env *environment) *cobra.Command {
   sealock user show alice --output json`,
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		name := s.login.Username
+		name := "" // oneself, who need not be called here as at the login: bob is bob@corp
 		if len(args) > 0 {
 			name = args[0]
 		}
@@ -207,6 +215,29 @@ func newUserSetAdminCommand(env *environment) *cobra.Command {
 			return s.out.say(u, "%s is an administrator now", u.Username)
 		}
 		return s.out.say(u, "%s is no administrator now", u.Username)
+	})
+}
+
+func newUserSignOutCommand(env *environment) *cobra.Command {
+	var refreshTokens bool
+	cmd := &cobra.Command{
+		Use: "sign-out NAME", Short: "End a user's sessions at the portal",
+		Long: `End all sessions of a user at the portal, yours or as an administrator another's. The user can sign in again: the
+password and personal access tokens stay as they are.`,
+		Example: `  sealock user sign-out alice
+  sealock user sign-out alice --refresh-tokens`,
+		Args: usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: completeArgs(env, userNames),
+	}
+	cmd.Flags().BoolVar(&refreshTokens, "refresh-tokens", false, "end what clients hold after docker login and sealock login, too")
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
+		u, err := s.user(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := done(s.api.SignOutUserWithResponse(ctx, u.UserID, &client.SignOutUserParams{RefreshTokens: &refreshTokens})); err != nil {
+			return err
+		}
+		return s.out.say(u, "signed out %s", u.Username)
 	})
 }
 

@@ -156,7 +156,7 @@ func (a *accounts) Import(ctx context.Context, name string) error {
 // record returns the user's record, which the first login or an import makes.
 func (a *accounts) record(ctx context.Context, user, comment string) (store.User, error) {
 	name := user + "@" + a.source
-	if err := userdb.CheckName(strings.ReplaceAll(user, "@", ".")); err != nil {
+	if err := userdb.CheckSourceUser(user); err != nil {
 		return store.User{}, err
 	}
 	u, err := a.users.UserByName(ctx, name)

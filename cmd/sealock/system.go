@@ -282,7 +282,7 @@ func (s *system) openHandler(context.Context) error {
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
 	}
-	portal, err := s.newPortal() //nolint:contextcheck // requests bring their own
+	portal, err := s.newPortal()
 	if err != nil {
 		return err
 	}

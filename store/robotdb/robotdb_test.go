@@ -3,7 +3,6 @@ package robotdb_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	w := &world{t: t, store: s, clock: clock.NewManual(time.Unix(1_900_000_000, 0)), hasher: userdb.NewHasher(2)}
-	w.Source = robotdb.New(robotdb.NewNames("bot^"), s, w.hasher, w.clock.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	w.Source = robotdb.New(robotdb.NewNames("bot^"), s, w.hasher, w.clock.Now, slog.New(slog.DiscardHandler))
 	return w
 }
 
@@ -236,7 +235,7 @@ func (down) TouchRobot(context.Context, int64, time.Time, string) error {
 
 func TestStoreDown(t *testing.T) {
 	w := newWorld(t)
-	s := robotdb.New(robotdb.NewNames(""), down{}, w.hasher, w.clock.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s := robotdb.New(robotdb.NewNames(""), down{}, w.hasher, w.clock.Now, slog.New(slog.DiscardHandler))
 	if _, err := s.Authenticate(t.Context(), auth.Credential{Name: "robot~ci", Secret: secret.New("x")}); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("Authenticate without a store = %v, want Unavailable", err)
 	}

@@ -250,8 +250,9 @@ func (s *Store) AddGroupMember(ctx context.Context, groupID, userID int64) error
 			return errs.New(errs.Conflict, "the user is in the group already").WithHint("there is nothing to do")
 		case faultReference:
 			return notFound("user", userID)
+		default:
+			return err
 		}
-		return err
 	})
 }
 

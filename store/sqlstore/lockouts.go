@@ -113,7 +113,7 @@ func (s *Store) LoginFailures(ctx context.Context, keys ...store.LockKey) ([]sto
 		return out, nil
 	}
 	var rows []lockRow
-	if err := s.read.NewSelect().Model(&rows).Where("id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&rows).Where("id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 		return nil, s.failed("reading failed logins", err)
 	}
 	for _, r := range rows {
@@ -193,7 +193,7 @@ func dropOldest(ctx context.Context, tx bun.Tx, account string) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	_, err = tx.NewDelete().Model((*knownRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx)
+	_, err = tx.NewDelete().Model((*knownRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 	return err
 }
 
@@ -230,7 +230,7 @@ func (s *Store) dropFewest(ctx context.Context, n int) (dropped int, err error) 
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		dropped, err = s.deleted(s.write.NewDelete().Model((*lockRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx))
+		dropped, err = s.deleted(s.write.NewDelete().Model((*lockRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx))
 		return err
 	})
 	return dropped, err

@@ -23,7 +23,7 @@ func failing(t *testing.T, s store.Store, until, at time.Time, keys ...store.Loc
 	t.Helper()
 	ok(t, "CountLoginFailure", s.CountLoginFailure(t.Context(), keys, func(f *store.LoginFailures) {
 		f.Failures++
-		f.Salt, f.Tags = []byte{0, 1, 0xff, '\''}, append(f.Tags, 0, byte(f.Failures))
+		f.Salt, f.Tags = []byte{0, 1, 0xff, '\''}, append(f.Tags, 0, byte(f.Failures&0xff))
 		f.LockedUntil, f.LastAt = until, at
 		if f.FirstAt.IsZero() {
 			f.FirstAt = at

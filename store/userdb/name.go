@@ -46,6 +46,10 @@ func CheckName(name string) error {
 	return nil
 }
 
+// CheckSourceUser refuses user names of another source that can't be kept. The rule is that of [CheckName], but they may
+// hold an @: many sources call people by their mail addresses.
+func CheckSourceUser(name string) error { return CheckName(strings.ReplaceAll(name, "@", ".")) }
+
 func badName(what string) error {
 	return errs.New(errs.Invalid, "the user name %s", what).WithHint("use letters, digits and . _ - + for example")
 }

@@ -35,7 +35,7 @@ func run(t *testing.T, home string, transport http.RoundTripper, stdin string, a
 // network answers requests by URL and notes what was asked. It stands in for networks that a test can't have.
 type network struct {
 	mu      sync.Mutex
-	answers map[string]func(*http.Request) *http.Response
+	answers map[string]answer
 	asked   []string
 	sent    string
 }
@@ -55,27 +55,40 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, fmt.Errorf("no route to %s", r.URL.Host)
 	}
-	return answer(r), nil
+	a := answer()
+	return &http.Response{
+		StatusCode: a.status, Status: http.StatusText(a.status), Header: a.header,
+		Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: r,
+	}, nil
 }
 
-func reply(status int, body string, header ...string) func(*http.Request) *http.Response {
-	return func(r *http.Request) *http.Response {
+// answer makes what the network says, anew for each request.
+type answer func() spoken
+
+type spoken struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func reply(status int, body string, header ...string) answer {
+	return func() spoken {
 		h := http.Header{"Content-Type": {"application/json"}}
 		for i := 0; i+1 < len(header); i += 2 {
 			h.Set(header[i], header[i+1])
 		}
-		return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}
+		return spoken{status, h, body}
 	}
 }
 
-func challenge(realm string) func(*http.Request) *http.Response {
+func challenge(realm string) answer {
 	return reply(401, "{}", "WWW-Authenticate", `Bearer realm="`+realm+`",service="svc"`)
 }
 
 // A password goes to the token server that the registry names, over TLS, and nowhere else.
 func TestPasswordsGoWhereNobodyListens(t *testing.T) {
 	const good = `{"access_token":"a.b.c","refresh_token":"rt"}`
-	type answers = map[string]func(*http.Request) *http.Response
+	type answers = map[string]answer
 	for _, tt := range []struct {
 		name    string
 		host    string
@@ -266,35 +279,35 @@ func TestConfigureFollowsLinks(t *testing.T) {
 // The device's side of RFC 8628: the pace that the server wants, and what ends it.
 func TestLoginPolls(t *testing.T) {
 	const base = "https://registry.example.com"
-	oauthError := func(status int, code string) func(*http.Request) *http.Response {
+	oauthError := func(status int, code string) answer {
 		return reply(status, `{"error":"`+code+`","errors":[{"message":"the server says `+code+`"}]}`)
 	}
 	for _, tt := range []struct {
 		name  string
-		polls []func(*http.Request) *http.Response
+		polls []answer
 		waits []time.Duration
 		want  string // of what is said, "" for success
 	}{
-		{"at once", []func(*http.Request) *http.Response{reply(200, `{"refresh_token":"rt"}`)}, []time.Duration{3 * time.Second}, ""},
+		{"at once", []answer{reply(200, `{"refresh_token":"rt"}`)}, []time.Duration{3 * time.Second}, ""},
 		{
-			"slower", []func(*http.Request) *http.Response{
+			"slower", []answer{
 				oauthError(400, "authorization_pending"), oauthError(400, "slow_down"), oauthError(503, "temporarily_unavailable"),
 				oauthError(400, "authorization_pending"), reply(200, `{"refresh_token":"rt"}`),
 			}, []time.Duration{3 * time.Second, 3 * time.Second, 8 * time.Second, 13 * time.Second, 13 * time.Second}, "",
 		},
-		{"denied", []func(*http.Request) *http.Response{oauthError(400, "access_denied")}, []time.Duration{3 * time.Second}, "the server says access_denied"},
-		{"expired", []func(*http.Request) *http.Response{oauthError(400, "expired_token")}, []time.Duration{3 * time.Second}, "the server says expired_token"},
-		{"without a refresh token", []func(*http.Request) *http.Response{reply(200, `{"access_token":"x"}`)}, []time.Duration{3 * time.Second}, "gives no refresh token"},
+		{"denied", []answer{oauthError(400, "access_denied")}, []time.Duration{3 * time.Second}, "the server says access_denied"},
+		{"expired", []answer{oauthError(400, "expired_token")}, []time.Duration{3 * time.Second}, "the server says expired_token"},
+		{"without a refresh token", []answer{reply(200, `{"access_token":"x"}`)}, []time.Duration{3 * time.Second}, "gives no refresh token"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			polls := 0
-			n := &network{answers: map[string]func(*http.Request) *http.Response{
+			n := &network{answers: map[string]answer{
 				base + "/v2/": challenge(base + "/service/token"),
 				base + "/.well-known/oauth-authorization-server": reply(200, `{"token_endpoint":"`+base+`/service/token","device_authorization_endpoint":"`+base+`/service/device_authorization"}`),
 				base + "/service/device_authorization":           reply(200, `{"device_code":"dc","user_code":"BCDF-GHJK","verification_uri":"`+base+`/device","expires_in":600,"interval":3}`),
-				base + "/service/token": func(r *http.Request) *http.Response {
+				base + "/service/token": func() spoken {
 					polls++
-					return tt.polls[polls-1](r)
+					return tt.polls[polls-1]()
 				},
 			}}
 			var out, said bytes.Buffer
@@ -322,7 +335,7 @@ func TestLoginPolls(t *testing.T) {
 // A token server's metadata can't send a login elsewhere.
 func TestLoginStaysAtTheServer(t *testing.T) {
 	const base = "https://registry.example.com"
-	n := &network{answers: map[string]func(*http.Request) *http.Response{
+	n := &network{answers: map[string]answer{
 		base + "/v2/": challenge(base + "/service/token"),
 		base + "/.well-known/oauth-authorization-server": reply(200, `{"token_endpoint":"https://evil.example/token","device_authorization_endpoint":"https://evil.example/device"}`),
 	}}

@@ -77,7 +77,7 @@ func ping(ctx context.Context, client *http.Client, base string) (string, error)
 		return "", err
 	}
 	req.Header.Set("User-Agent", remote.UserAgent)
-	resp, err := client.Do(req) //nolint:gosec // the registry is the one that the user names
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}

@@ -115,6 +115,13 @@ func (s *Session) StoreRefreshToken(user, token string) {
 	})
 }
 
+// StorePassword writes docker's config file as "docker login" leaves it behind when the server gave no refresh token:
+// with the password, be it right or not any more.
+func (s *Session) StorePassword(user, pass string) {
+	s.T.Helper()
+	s.storeAuth(map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))})
+}
+
 // storeToken leaves an access token in docker's config file, from where some clients
 // take it as it is.
 func storeToken(s *Session, token string) {
