@@ -23,6 +23,7 @@ type Deps struct {
 	Audit        AuditTrail
 	Keys         KeyRing
 	Policy       PolicyAdmin
+	History      PolicyHistory
 	Repositories RepositorySearch
 	Health       HealthCheck
 	ProviderPing ProviderPing

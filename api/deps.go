@@ -25,15 +25,65 @@ type KeyRing interface {
 	Rotate(ctx context.Context) (id string, err error)
 }
 
-// PolicyAdmin shows, reloads and checks the policy.
+// PolicyAdmin shows, changes, explains and checks the policy.
 type PolicyAdmin interface {
 	// Text returns the policy in force as it stands in its files.
 	Text(ctx context.Context) (PolicyText, error)
 	Status(ctx context.Context) (PolicyStatus, error)
 	// Reload puts the files as they are now in force. An error of the kind Invalid is the files' fault.
 	Reload(ctx context.Context) (PolicyStatus, error)
+	// Try says what Reload would find, and changes nothing.
+	Try(ctx context.Context) (PolicyStatus, error)
+	// Replace puts a policy in force and keeps it, if what is kept is what the caller has seen ("": whatever it is).
+	// Precondition: it is not. Conflict: it can't be written from here. Invalid: it has a fault.
+	Replace(ctx context.Context, by PolicyEdit, text PolicyText, seen string) (PolicyStatus, error)
+	// Explain says why the subject may do it, or may not.
+	Explain(ctx context.Context, sub auth.Subject, access auth.Access) (PolicyExplanation, error)
+	// Compare says who gains and loses what, of all that was asked for since then; an empty old one stands for the one in
+	// force. It returns how many decisions were tried.
+	Compare(ctx context.Context, before, after PolicyText, since time.Time) ([]PolicyDifference, int, error)
 	// Check looks for faults; an empty model stands for the one in force.
 	Check(ctx context.Context, text PolicyText) ([]PolicyFinding, error)
+}
+
+// PolicyHistory keeps what the policy was. A [store.Store] is one.
+type PolicyHistory interface {
+	PolicyRevision(ctx context.Context, id int64) (store.PolicyRevision, error)
+	ListPolicyRevisions(ctx context.Context, f store.Filter) iter.Seq2[store.PolicyRevision, error]
+	CountPolicyRevisions(ctx context.Context, f store.Filter) (int, error)
+}
+
+// PolicyEdit is who changes the policy, and why.
+type PolicyEdit struct{ Author, Comment string }
+
+// PolicyExplanation is a decision with all that led to it.
+type PolicyExplanation struct {
+	Allowed bool
+	Reason  string
+	Rule    string         // where the rule stands that decided
+	Roles   []PolicyOrigin // that the subject holds
+	Rules   []PolicyRule   // that were considered
+	More    int            // rules that are not listed
+	Change  PolicyChange   // the smallest one that would make it yes
+}
+
+// PolicyOrigin is a role, and where a subject has it from.
+type PolicyOrigin struct{ Role, From string }
+
+// PolicyRule is a rule, and what became of it.
+type PolicyRule struct{ At, Text, Outcome string }
+
+// PolicyChange is something that would turn a no into a yes.
+type PolicyChange struct {
+	Text, Role, Line string
+	Remove           []int
+}
+
+// PolicyDifference is what a subject may do under one policy and not under the other.
+type PolicyDifference struct {
+	Subject, Repository string
+	Gains, Loses        []auth.Action
+	Old, New            string // the reasons
 }
 
 // PolicyText is the text of the two files.

@@ -133,5 +133,7 @@ func (r *request) ctx() context.Context { return r.Request().Context() }
 
 // caller returns who asks.
 func (r *request) caller() Caller {
-	return Caller{Subject: r.who, Method: r.method, Remote: r.RealIP(), RequestID: httpx.RequestID(r.Response())}
+	who := r.who
+	who.Remote = r.RealIP()
+	return Caller{Subject: who, Method: r.method, Remote: r.RealIP(), RequestID: httpx.RequestID(r.Response())}
 }

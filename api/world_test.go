@@ -121,7 +121,12 @@ func (w *world) build() http.Handler {
 	_, err = policy.WriteDefault(dir)
 	must(t, dir, err)
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	engine, err := policy.Open(dir, membership{directory}, log)
+	engine, err := policy.Open(dir, membership{directory}, log, policy.WithLoaded(func(ctx context.Context, t policy.Text, by policy.Edit) {
+		_, err := w.store.AppendPolicyRevision(ctx, store.PolicyRevision{
+			Author: by.Author, Comment: by.Comment, Model: t.Model, Rules: t.Rules, Fingerprint: t.Fingerprint(),
+		})
+		must(w.t, w, err)
+	}))
 	must(t, engine, err)
 	trail := audit.NewBatcher(w.store, 16)
 	t.Cleanup(trail.Close)
@@ -138,7 +143,7 @@ func (w *world) build() http.Handler {
 	must(t, origins, err)
 	handler, err := api.New(api.Deps{
 		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe),
-		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
+		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
@@ -355,6 +360,31 @@ func (p policyAdmin) Reload(ctx context.Context) (api.PolicyStatus, error) {
 	return p.Status(ctx)
 }
 
+func (p policyAdmin) Try(ctx context.Context) (api.PolicyStatus, error) {
+	r, err := p.engine.Try(ctx)
+	return api.PolicyStatus{Rules: r.Rules}, err
+}
+
+func (p policyAdmin) Replace(ctx context.Context, by api.PolicyEdit, text api.PolicyText, seen string) (api.PolicyStatus, error) {
+	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit(by), seen); err != nil {
+		return api.PolicyStatus{}, err
+	}
+	return p.Status(ctx)
+}
+
+func (p policyAdmin) Explain(ctx context.Context, sub auth.Subject, access auth.Access) (api.PolicyExplanation, error) {
+	x, err := p.engine.Explain(ctx, sub, access)
+	out := api.PolicyExplanation{Allowed: x.Allowed, Reason: x.Reason, Rule: x.Rule, Change: api.PolicyChange{Text: x.Change.Text}}
+	for _, r := range x.Roles {
+		out.Roles = append(out.Roles, api.PolicyOrigin(r))
+	}
+	return out, err
+}
+
+func (p policyAdmin) Compare(context.Context, api.PolicyText, api.PolicyText, time.Time) ([]api.PolicyDifference, int, error) {
+	return []api.PolicyDifference{{Subject: dave, Repository: "team/app", Loses: []auth.Action{auth.ActionPush}, Old: "old", New: "new"}}, 7, nil
+}
+
 func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
 	if text.Model == "" {
 		text.Model = p.engine.Text().Model
@@ -405,6 +435,10 @@ type records struct{ grouped }
 
 func (r records) Holder(ctx context.Context, name, _ string) (auth.Subject, error) {
 	return r.Resolve(ctx, name)
+}
+
+func (m membership) Origins(context.Context, auth.Subject, string) ([]policy.Origin, error) {
+	return nil, nil
 }
 
 // pinged stands for a provider at one URL.

@@ -173,7 +173,7 @@ func (i *Issuer) issue(ctx context.Context, req TokenRequest, rec *audit.Record)
 	if err != nil {
 		return TokenAnswer{}, err
 	}
-	rec.Actor = sub.Name
+	rec.Actor, sub.Remote = sub.Name, req.Remote
 	if sub.How != "" && rec.Method != string(GrantRefresh) {
 		rec.Method = sub.How
 	}

@@ -18,6 +18,9 @@ type Subject struct {
 	Groups   []string // names of the groups it is in, as the source calls them
 	GroupIDs []int64  // the store's ids of the groups whose memberships it shares, in ascending order
 
+	// Remote is the address that it asks from, if that is known: rules can depend on it.
+	Remote string
+
 	// SecondFactor says that it has one, so that its password alone is not enough.
 	SecondFactor bool
 	// Kind says what it is, and decides what it is taken for: never its name.
@@ -153,9 +156,11 @@ type Authorizer interface {
 // Access is one question to the policy about something other than a token: may the subject do the action to a
 // resource of the type (Harbor's resource names: "member", "project", "user", …)? Project is "" at system level.
 type Access struct {
-	Resource string
-	Project  string
-	Action   string
+	Resource   string
+	Project    string
+	Repository string // the whole name, for what is in a repository; "" for what is in the project
+	Tag        string // for what is about one tag of the repository
+	Action     string
 }
 
 // Ruling is the answer to an [Access], with the rule that decided.

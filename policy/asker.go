@@ -23,6 +23,7 @@ type asker struct {
 	who      roleSet // what the subject is in the project
 
 	place string // what is asked about: the project, or SystemLevel
+	at    moment
 }
 
 // enter makes a project the one that is asked about, and reports whether it exists.
@@ -141,11 +142,11 @@ func (a *asker) allowed(k key, wanted []auth.Action, q auth.Question) ([]auth.Ac
 // rule answers one question, with the rule that decided and how the subject came to its role. What no rule is about,
 // the subject's own grants may allow; what is allowed, its bounds may take away.
 func (a *asker) rule(k key, q auth.Question) (auth.Ruling, error) {
-	v, err := a.gen.decide(k)
+	v, err := a.gen.decide(k, a.at)
 	if err != nil {
 		return auth.Ruling{}, err
 	}
-	ruling := auth.Ruling{Allowed: v.allowed, Reason: a.reason(v)}
+	ruling := auth.Ruling{Allowed: v.allowed, Reason: a.reason(k, v)}
 	if !ruling.Allowed && v.rule == nil && a.sub.Grants.Allow(q) {
 		ruling = auth.Ruling{Allowed: true, Reason: "permission of " + a.sub.Name}
 	}
@@ -155,22 +156,23 @@ func (a *asker) rule(k key, q auth.Question) (auth.Ruling, error) {
 	return ruling, nil
 }
 
-// reason returns the verdict's reason. It is ready made, except where a line of the policy file and not the project's
-// member list gave the role: askers with equal roles share verdicts, but not the lines that gave them.
-func (a *asker) reason(v *verdict) string {
-	if v.rule == nil || !v.rule.byMembership {
-		return v.reason
+// reason says which rule decided, and for a role in a project how the subject came to it.
+func (a *asker) reason(k key, v verdict) string {
+	if v.rule == nil {
+		return a.gen.unruled(k)
 	}
-	grants := a.gen.grants[a.sub.Name]
-	if len(grants) == 0 || a.place != SystemLevel && slices.Contains(a.standing.Roles, v.rule.who) {
-		return v.reason
+	if !v.rule.byMembership {
+		return v.rule.reason
 	}
-	for _, g := range grants {
-		if g.role == v.rule.who && g.projects.match(a.place) {
-			return v.rule.reason + " (" + g.at + ")"
+	if a.place == SystemLevel || !slices.Contains(a.standing.Roles, v.rule.who) {
+		for _, g := range a.gen.grants[a.sub.Name] {
+			if g.role == v.rule.who && g.projects.match(a.place) {
+				return v.rule.reason + " (" + g.at + ")"
+			}
 		}
 	}
-	return v.reason
+	project, _ := auth.Project(k.name)
+	return v.rule.reason + " (member of " + project + ")"
 }
 
 // joinReasons says for each group of actions why; a reason that all of them share is given once and alone.

@@ -15,8 +15,26 @@ func TestCheck(t *testing.T) {
 		{`p, developer, repository, "{a,b}/**", pull, allow`, ""},
 		{`p, "user:a ""b"", c", repository, **, pull, deny`, ""},
 		{"", "policy.csv: the file holds no rule: nobody could do anything"},
-		{"\n\np, developer, repository, **, pull", "policy.csv:3: a rule has 5 fields, not 6: write p, who"},
-		{"p, developer, repository, **, pull, allow, ", "policy.csv:1: a rule has 7 fields"},
+		{"\n\np, developer, repository, **, pull", "policy.csv:3: a rule has 5 fields, not 6 or 7: write p, who"},
+		{"p, developer, repository, **, pull, allow, ", "policy.csv:1: a rule ends with an empty condition"},
+		{"p, developer, repository, **, pull, allow, from=10.0.0.0/8, days=mon", "policy.csv:1: a rule has 8 fields"},
+		{"p, developer, repository, **, pull, allow, from=10.0.0.0/8|::1 days=mon-fri time=08:00-18:00|20:00-24:00 zone=Europe/Berlin", ""},
+		{"p, developer, repository, **, pull, allow, from=10.0.0.0/33", `the condition from can't be "10.0.0.0/33": write from=`},
+		{"p, developer, repository, **, pull, allow, form=10.0.0.0/8", `there is no condition "form"`},
+		{"p, developer, repository, **, pull, allow, days=mon-fry", `the condition days can't be "mon-fry"`},
+		{"p, developer, repository, **, pull, allow, time=8-18", `the condition time can't be "8-18"`},
+		{"p, developer, repository, **, pull, allow, time=08:00-08:00", `the condition time can't be`},
+		{"p, developer, repository, **, pull, allow, days=mon zone=Local", `the condition zone can't be "Local"`},
+		{"p, developer, repository, **, pull, allow, zone=UTC", "a zone alone says nothing"},
+		{"p, developer, repository, **, pull, allow, days=mon days=tue", `the condition "days" stands twice`},
+		{"p, developer, repository, **, pull, allow, office", `the condition "office" is not name=value`},
+		{"p, developer, repository, team/app:v*, push, allow", ""},
+		{"p, developer, repository, **:latest, push, deny", ""},
+		{"p, developer, repository, team/app:, push, allow", `the name pattern "team/app:" is not valid`},
+		{"p, developer, repository, team/app:[, push, allow", "is not valid"},
+		{"p, developer, repository, team:5000/app:v1, push, allow", "is not valid"},
+		{"p, developer, tag, team:v*, delete, allow", "only rules about the resource repository can"},
+		{"p, developer, repository, **, pull, allow\ng, user:a, developer, team:v1", `the project pattern "team:v1" is not valid`},
 		{"p, developer, repository, **, pull, allow # why", `policy.csv:1: the effect "allow # why" is neither allow nor deny: write allow or deny; comments`},
 		{"p, developer, repository, **, pull, Allow", `the effect "Allow" is neither`},
 		{"p, developer, repositroy, **, pull, allow", `there is no resource "repositroy": did you mean repository?`},
@@ -132,25 +150,27 @@ func TestCheckModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	const good = `[request_definition]
-r = who, resource, name, action
+r = who, resource, name, action, at
 [policy_definition]
-p = who, resource, name, actions, eft, line
+p = who, resource, name, actions, eft, when, line
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 [matchers]
-m = holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name)
+m = (p.resource == r.resource || p.resource == "*") && holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name, p.eft) && meets(r.at, p.when, p.eft)
 `
 	for _, tt := range []struct{ old, new, want string }{
 		{"", "", ""},
-		{"r = who, resource, name, action\n", "r = sub, obj, act\n", "model.conf:2: the definition lists other fields than sealock fills: write r = who, resource, name, action"},
+		{"r = who, resource, name, action, at\n", "r = sub, obj, act\n", "model.conf:2: the definition lists other fields than sealock fills: write r = who, resource, name, action, at"},
 		{", line", "", "model.conf:4: the definition lists other fields"},
 		{"!some(where (p.eft == deny))", "true", "model.conf:6: the effect is another one"},
 		{"named(", "nmaed(", "model.conf:8: the matcher can't be read"},
 		{"r.name", "r.nmae", `model.conf:8: the matcher names "r_nmae"`},
 		{"holds(r.who, p.who)", "eval(p.who)", "model.conf:8: the matcher can't be read"},
 		{"holds(r.who, p.who)", "g(r.who, p.who)", "model.conf:8: the matcher can't be read"},
-		{"holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name)", "true", "model.conf:8: the matcher does not look at the rules"},
+		{good[strings.Index(good, "m = ")+4 : len(good)-1], "true", "model.conf:8: the matcher does not look at the rules"},
+		{"does(r.action, p.actions) && ", "", "model.conf:8: warning: the matcher is another one than sealock's: each decision reads all rules"},
 		{"holds(r.who, p.who)", "holds(r.who)", "model.conf: asking the policy"},
+		{"named(r.name, p.name, p.eft)", "named(r.name, p.name)", "model.conf: asking the policy"},
 		{"[policy_effect]", "[role_definition]\ng = _, _\n[policy_effect]", "model.conf:6: a role definition is not supported"},
 		{"[matchers]", "[nothing]", "model.conf: the model can't be read"},
 		{"m = ", "", "model.conf: the model can't be read"},

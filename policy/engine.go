@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,16 +25,32 @@ type Standing struct {
 // that nothing is decided.
 type Membership interface {
 	Standing(ctx context.Context, sub auth.Subject, project string) (Standing, error)
+	// Origins says where the roles of a Standing come from. It is asked for explanations only.
+	Origins(ctx context.Context, sub auth.Subject, project string) ([]Origin, error)
 }
 
-// Engine answers what subjects may do by the policy in a directory. It is safe for concurrent use.
+// Source is where a policy is kept. A [Dir] is one.
+type Source interface {
+	// Read returns the policy as it is kept now. NotFound, Invalid: it is missing, or can't be read.
+	Read(ctx context.Context) (Text, error)
+	// Write replaces it. Conflict: it can't be written from here; the hint says how it is changed.
+	Write(ctx context.Context, t Text, by Edit) error
+	// String says where it is, for people.
+	String() string
+}
+
+// Edit is who changes a policy, and why.
+type Edit struct{ Author, Comment string }
+
+// Engine answers what subjects may do by the policy in a source. It is safe for concurrent use.
 type Engine struct {
-	dir      string
+	source   Source
 	members  Membership
 	log      *slog.Logger
 	poll     time.Duration
 	debounce time.Duration
-	cached   int
+	now      func() time.Time
+	loaded   func(context.Context, Text, Edit)
 
 	current atomic.Pointer[generation] // replaced as a whole by Reload
 
@@ -58,17 +75,28 @@ func WithPoll(d time.Duration) Option { return func(e *Engine) { e.poll = d } }
 // WithDebounce sets how long the files must stay as they are before a change is loaded. The default is 200 ms.
 func WithDebounce(d time.Duration) Option { return func(e *Engine) { e.debounce = d } }
 
-// WithCacheSize sets how many decisions are remembered. The default is 32,768; 0 remembers none.
-func WithCacheSize(n int) Option { return func(e *Engine) { e.cached = n } }
+// WithClock sets the clock that conditions on the time are held against. The default is the machine's.
+func WithClock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
 
-// Open loads the policy in dir (see [WriteDefault]). The error, of kind Invalid or NotFound, says which line is wrong
-// and what to do; a policy with a fault is never half in force.
+// WithLoaded sets what is told whenever a policy has come into force, and who put it there; the zero Edit is an edit of
+// the source. It is called before the load returns, and must not ask the engine.
+func WithLoaded(fn func(ctx context.Context, t Text, by Edit)) Option {
+	return func(e *Engine) { e.loaded = fn }
+}
+
+// Open loads the policy in a folder (see [WriteDefault]). See [OpenSource].
 func Open(dir string, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
-	e := &Engine{dir: dir, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, cached: 1 << 15}
+	return OpenSource(context.Background(), Dir(dir), members, log, opts...)
+}
+
+// OpenSource loads the policy. The error, of kind Invalid or NotFound, says which line is wrong
+// and what to do; a policy with a fault is never half in force.
+func OpenSource(ctx context.Context, src Source, members Membership, log *slog.Logger, opts ...Option) (*Engine, error) {
+	e := &Engine{source: src, members: members, log: log, poll: 10 * time.Second, debounce: 200 * time.Millisecond, now: time.Now, loaded: func(context.Context, Text, Edit) {}}
 	for _, opt := range opts {
 		opt(e)
 	}
-	if _, err := e.Reload(context.Background()); err != nil {
+	if _, err := e.Reload(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -99,17 +127,27 @@ func (e *Engine) Authorize(ctx context.Context, sub auth.Subject, requested auth
 // AnonymousAllowed reports whether any rule allows something to subjects that present no credential.
 func (e *Engine) AnonymousAllowed() bool { return e.current.Load().anonymous }
 
-// Decide answers a question of the REST API. In a project the rules' patterns are held against the project's name,
-// for the resource "repository", too; at system level against [SystemLevel].
+// Decide answers a question of the REST API or of the front door. In a project the rules' patterns are held against the
+// project's name or, where one is named, the repository's; at system level against [SystemLevel].
 func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Access) (auth.Ruling, error) {
-	a := e.asker(sub)
-	question := auth.Question{Project: access.Project, Resource: access.Resource, Action: access.Action}
+	return decide(ctx, e.asker(sub), access)
+}
+
+func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, error) {
+	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: permitted(access.Action)}
 	if access.Project == "" {
 		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
 	}
 	// SystemLevel is no project: a project's members must not reach what is above it by way of a name.
 	if access.Project == SystemLevel {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
+	}
+	name := access.Project
+	if access.Repository != "" {
+		if project, ok := auth.Project(access.Repository); !ok || project != access.Project || !auth.ValidRepository(access.Repository) {
+			return auth.Ruling{Reason: fmt.Sprintf("%q does not name a repository in project %q", access.Repository, access.Project)}, nil
+		}
+		name = access.Repository
 	}
 	exists, err := a.enter(ctx, access.Project)
 	if err != nil {
@@ -118,12 +156,30 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 	if !exists {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
 	}
-	return a.rule(key{who: a.who, resource: access.Resource, name: access.Project, action: access.Action}, question)
+	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: access.Action}, question)
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {
-	g := e.current.Load()
-	return asker{gen: g, members: e.members, sub: sub, base: g.roleSet(sub)}
+	d := Draft{e.current.Load()}
+	return d.asker(e.members, sub, e.now())
+}
+
+// permitted returns the action that permissions know: who is permitted to push is permitted to overwrite. To part the two
+// is for the rules.
+func permitted(action string) string {
+	if action == "overwrite" {
+		return string(auth.ActionPush)
+	}
+	return action
+}
+
+// addressOf reads an address; one that can't be read is not known.
+func addressOf(text string) netip.Addr {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
 }
 
 func noSuchProject(name string) string { return fmt.Sprintf("project %q does not exist", name) }

@@ -207,11 +207,11 @@ func TestStandingFails(t *testing.T) {
 }
 
 func TestMatcherIsFree(t *testing.T) {
-	w := open(t, "p, developer, repository, **, pull, allow\n", policy.WithCacheSize(0))
+	w := open(t, "p, developer, repository, **, pull, allow\n")
 	model := `[request_definition]
-r = who, resource, name, action
+r = who, resource, name, action, at
 [policy_definition]
-p = who, resource, name, actions, eft, line
+p = who, resource, name, actions, eft, when, line
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 [matchers]

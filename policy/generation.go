@@ -6,25 +6,30 @@ import (
 	"time"
 
 	"github.com/casbin/casbin/v2"
-	"github.com/maypok86/otter/v2"
 
 	"github.com/sealock/sealock/auth"
 )
 
-// generation is one loaded policy. It is never changed, except for its cache, and dropped as a whole.
+// generation is one loaded policy. It is never changed, and dropped as a whole.
 type generation struct {
-	enforcer    *casbin.Enforcer
-	rules       map[string]*rule    // by line number, as casbin hands it back
-	grants      map[string][]grant  // "g" lines by the user's name
-	roles       map[string]roleID   // every role that a rule names, and the built-in ones
-	memberRoles map[string]roleID   // those of them that a membership can give
-	roleNames   []string            // by id
-	users       map[string]uint32   // users whom a rule names, from 1
-	patterns    map[string]pattern  // every name pattern
-	actions     map[string][]string // every list of actions
+	list        []*rule            // in the order of the file
+	rules       map[string]*rule   // by line number, as casbin hands it back
+	grants      map[string][]grant // "g" lines by the user's name
+	roles       map[string]roleID  // every role that a rule names, and the built-in ones
+	memberRoles map[string]roleID  // those of them that a membership can give
+	roleNames   []string           // by id
+	users       map[string]uint32  // users whom a rule names, from 1
 	anonymous   bool
 
-	cache *otter.Cache[key, *verdict] // nil: none
+	// index answers in place of casbin. It is nil where model.conf has another matcher than the one that it is made for.
+	index *index
+	// enforcer is casbin over the same rules: what the index must agree with, and what answers without one.
+	enforcer func() (*casbin.Enforcer, error)
+
+	// What casbin's functions look up, by the texts that casbin hands to them: made with the enforcer.
+	patterns   map[string]pattern
+	actions    map[string][]string
+	conditions map[string]*condition
 
 	loadedAt time.Time
 	members  int
@@ -32,17 +37,17 @@ type generation struct {
 	sum      fingerprint
 }
 
-// key is one question. The cache knows nothing else about who asks.
+// key is one question, whoever asks.
 type key struct {
 	who                    roleSet
 	resource, name, action string
+	tag                    string // "" where the question is about no tag
 }
 
 // verdict is the answer to a key.
 type verdict struct {
 	allowed bool
-	rule    *rule  // the rule that decided; nil when none did
-	reason  string // as if the role, where one is needed, came from the project's member list
+	rule    *rule // the rule that decided; nil when none did
 }
 
 // roleSet returns what a subject is everywhere.
@@ -80,40 +85,36 @@ func (g *generation) addGrants(s roleSet, user, project string) roleSet {
 	return s
 }
 
-// decide answers a question from the cache, or else by casbin.
-func (g *generation) decide(k key) (*verdict, error) {
-	if g.cache == nil {
-		return g.enforce(k)
+// decide answers a question: from the index, or else by casbin.
+func (g *generation) decide(k key, at moment) (verdict, error) {
+	if g.index == nil {
+		return g.enforce(k, at)
 	}
-	if v, ok := g.cache.GetIfPresent(k); ok {
-		return v, nil
+	found := g.index.find(k, at)
+	if found.deny != nil {
+		return verdict{rule: found.deny}, nil
 	}
-	v, err := g.enforce(k)
-	if err != nil {
-		return nil, err
-	}
-	// Names are parts of what a client sent; kept as they are, each would keep the whole request in memory.
-	k.resource, k.name, k.action = strings.Clone(k.resource), strings.Clone(k.name), strings.Clone(k.action)
-	g.cache.Set(k, v)
-	return v, nil
+	return verdict{allowed: found.allow != nil, rule: found.allow}, nil
 }
 
-// enforce answers a question by casbin.
-func (g *generation) enforce(k key) (*verdict, error) {
-	ok, row, err := g.enforcer.EnforceEx(k.who, k.resource, k.name, k.action)
+// enforce answers a question by casbin, which reads all rules for it.
+func (g *generation) enforce(k key, at moment) (verdict, error) {
+	e, err := g.enforcer()
 	if err != nil {
-		return nil, fmt.Errorf("asking the policy for %s on %s %q: %w", k.action, k.resource, k.name, err)
+		return verdict{}, err
+	}
+	name := k.name
+	if k.tag != "" {
+		name += ":" + k.tag
+	}
+	ok, row, err := e.EnforceEx(k.who, k.resource, name, k.action, at)
+	if err != nil {
+		return verdict{}, fmt.Errorf("asking the policy for %s on %s %q: %w", k.action, k.resource, k.name, err)
 	}
 	if len(row) == 0 {
-		return &verdict{allowed: ok, reason: g.unruled(k)}, nil
+		return verdict{allowed: ok}, nil
 	}
-	r := g.rules[row[len(row)-1]]
-	v := &verdict{allowed: ok, rule: r, reason: r.reason}
-	if r.byMembership {
-		project, _ := auth.Project(k.name)
-		v.reason += " (member of " + project + ")"
-	}
-	return v, nil
+	return verdict{allowed: ok, rule: g.rules[row[len(row)-1]]}, nil
 }
 
 // unruled says that no rule gives an action to any of the roles that were asked for.

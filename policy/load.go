@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +12,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"github.com/casbin/casbin/v2"
 
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/pki"
 )
 
 // The files of a policy.
@@ -28,6 +32,49 @@ const maxFileSize = 128 << 20
 
 // fingerprint tells one content of the two files from another.
 type fingerprint [sha256.Size]byte
+
+// String returns as much of it as tells policies apart.
+func (f fingerprint) String() string { return hex.EncodeToString(f[:8]) }
+
+// Fingerprint tells the policy from others: it is the same wherever the same texts are in force.
+func (t Text) Fingerprint() string { return textSource(t).fingerprint().String() }
+
+// DefaultText returns the policy that a first start writes.
+func DefaultText() Text {
+	return Text{Model: string(embedded(ModelFile)), Rules: string(embedded(PolicyFile))}
+}
+
+// Dir is a folder with the two files of a policy.
+type Dir string
+
+// String returns the path.
+func (d Dir) String() string { return string(d) }
+
+// Read reads the files.
+func (d Dir) Read(context.Context) (Text, error) {
+	src, err := readSource(string(d))
+	return Text{Model: string(src.model), Rules: string(src.rules)}, err
+}
+
+// Write replaces the files whose text is another one, each in one step. Conflict: the folder can't be written, as when it
+// is a mounted ConfigMap.
+func (d Dir) Write(ctx context.Context, t Text, _ Edit) error {
+	kept, err := d.Read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, old, text string }{{ModelFile, kept.Model, t.Model}, {PolicyFile, kept.Rules, t.Rules}} {
+		if f.old == f.text {
+			continue
+		}
+		path := filepath.Join(string(d), f.name)
+		if err := pki.WriteFile(path, []byte(f.text), 0o600); err != nil {
+			return errs.New(errs.Conflict, "the policy is kept in %s, which can't be written from here", path).
+				WithHint("change it where it comes from (a ConfigMap, a repository), or make the folder writable for the user who runs sealock").Because(err)
+		}
+	}
+	return nil
+}
 
 // Text is a policy as it stands in its files.
 type Text struct {
@@ -86,45 +133,57 @@ func unreadable(path string, err error) error {
 }
 
 // compile makes a policy of its text. The findings say why it can't be, or what is doubtful about it.
-func compile(src source, cacheSize int) (*generation, []Finding, error) {
+func compile(src source) (*generation, []Finding, error) {
 	rules := readRules(src.file, src.rules)
-	g := index(rules)
+	g := number(rules)
 	m, findings := parseModel(ModelFile, src.model, g.functions())
 	findings = append(findings, rules.faults...)
 	if len(faults(findings)) > 0 {
 		return nil, findings, nil
 	}
-	var err error
-	if g.enforcer, err = newEnforcer(m, rules.rules, g.functions()); err != nil {
-		return nil, findings, err
-	}
-	if cacheSize > 0 {
-		if g.cache, err = otter.New(&otter.Options[key, *verdict]{MaximumSize: cacheSize}); err != nil {
-			return nil, findings, fmt.Errorf("making the decision cache: %w", err)
-		}
-	}
+	g.enforcer = sync.OnceValues(func() (*casbin.Enforcer, error) { return g.newEnforcer(m) })
 	g.loadedAt, g.text, g.sum = time.Now(), Text{Model: string(src.model), Rules: string(src.rules)}, src.fingerprint()
-	return g, findings, g.probe()
+	if ownMatcher(m) {
+		g.index = newIndex(g, g.list)
+		return g, findings, nil
+	}
+	if err := g.probe(); err != nil {
+		return g, findings, err
+	}
+	return g, append(findings, Finding{
+		File: ModelFile, Line: lineOf(src.model, "m"), What: "the matcher is another one than sealock's: each decision reads all rules", Warning: true,
+		Remedy: "put the default one back, unless you need what it can't do",
+	}), nil
 }
 
-// probe asks one question, so that a matcher that fails does so now and not on the first request.
+// probe asks what the first rule is about, so that a matcher that fails does so now and not on the first request.
 func (g *generation) probe() error {
-	_, err := g.enforce(key{who: roleSet{}.with(roleAnonymous), resource: "repository", name: "project/name", action: "pull"})
+	if len(g.list) == 0 {
+		return nil // nothing that a matcher could be asked about
+	}
+	r := g.list[0]
+	k := key{who: roleSet{}.with(roleAnonymous), resource: r.resource, name: r.pattern.name, action: r.list[0]}
+	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
+		k.who.user = g.users[user]
+	} else {
+		k.who = k.who.with(g.roles[r.who])
+	}
+	_, err := g.enforce(k, moment{now: g.loadedAt})
 	return err
 }
 
-// index numbers the roles and users of a ruleset and compiles its patterns.
-func index(s ruleset) *generation {
+// number gives the roles and users of a ruleset their numbers and collects its patterns.
+func number(s ruleset) *generation {
 	g := &generation{
 		rules: make(map[string]*rule, len(s.rules)), grants: map[string][]grant{},
 		roles: map[string]roleID{}, memberRoles: map[string]roleID{}, users: map[string]uint32{},
-		patterns: map[string]pattern{}, actions: map[string][]string{}, members: len(s.grants),
+		members: len(s.grants), list: s.rules,
 	}
 	for _, name := range builtinRoles() {
-		g.number(name)
+		g.numberRole(name)
 	}
 	for _, r := range s.rules {
-		g.indexRule(r)
+		g.numberRule(r)
 	}
 	for _, gr := range s.grants {
 		// A role that no rule names would only make keys differ.
@@ -136,26 +195,20 @@ func index(s ruleset) *generation {
 	return g
 }
 
-func (g *generation) indexRule(r *rule) {
+func (g *generation) numberRule(r *rule) {
 	g.rules[strconv.Itoa(r.line)] = r
 	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
 		if _, known := g.users[user]; !known {
 			g.users[user] = uint32(len(g.users) + 1) //nolint:gosec // a file of maxFileSize has fewer lines
 		}
-	} else if id := g.number(r.who); r.byMembership {
+	} else if id := g.numberRole(r.who); r.byMembership {
 		g.memberRoles[r.who] = id
-	}
-	if _, known := g.patterns[r.name]; !known {
-		g.patterns[r.name], _ = newPattern(r.name)
-	}
-	if _, known := g.actions[r.actions]; !known {
-		g.actions[r.actions] = strings.Split(r.actions, "|")
 	}
 	g.anonymous = g.anonymous || r.allow && (r.who == whoAnonymous || r.who == whoPublic)
 }
 
-// number returns a role's id, a new one where it has none.
-func (g *generation) number(name string) roleID {
+// numberRole returns a role's id, a new one where it has none.
+func (g *generation) numberRole(name string) roleID {
 	id, ok := g.roles[name]
 	if !ok {
 		id = roleID(len(g.roleNames)) //nolint:gosec // a file of maxFileSize has fewer lines
@@ -176,20 +229,20 @@ func Check(path string) []Finding {
 }
 
 // CheckText is [Check] for a policy that is in no file. An empty model stands for the default one.
-func CheckText(t Text) []Finding {
-	src := source{model: []byte(t.Model), rules: []byte(t.Rules), file: PolicyFile}
-	if t.Model == "" {
-		src.model = embedded(ModelFile)
-	}
-	return check(src)
-}
+func CheckText(t Text) []Finding { return check(textSource(t)) }
 
 func check(src source) []Finding {
-	_, findings, err := compile(src, 0)
+	_, findings, err := compile(src)
 	if err != nil {
 		findings = append(findings, Finding{File: ModelFile, What: err.Error(), Remedy: defaultRemedy})
 	}
 	return findings
+}
+
+// ReadText reads the policy in a folder, or one file of it with the default of the other.
+func ReadText(path string) (Text, error) {
+	src, err := sourceAt(path)
+	return Text{Model: string(src.model), Rules: string(src.rules)}, err
 }
 
 // sourceAt reads the policy in a folder, or one file of it with the default of the other.

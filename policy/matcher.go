@@ -2,12 +2,12 @@ package policy
 
 import "errors"
 
-var errArguments = errors.New("a matcher calls holds(r.who, p.who), does(r.action, p.actions) or named(r.name, p.name) with something else")
+var errArguments = errors.New("a matcher calls holds(r.who, p.who), does(r.action, p.actions), named(r.name, p.name, p.eft) or meets(r.at, p.when, p.eft) with something else")
 
-// functions are those of the matcher in model.conf. Whatever stands in a rule was looked up or compiled on loading, so
-// that one evaluation costs a map access.
+// functions are those of the matcher in model.conf, as casbin calls them. Whatever stands in a rule was looked up or
+// compiled on loading, so that one evaluation costs a map access.
 func (g *generation) functions() matcherFuncs {
-	return matcherFuncs{"holds": g.holds, "does": g.does, "named": g.named}
+	return matcherFuncs{"holds": g.holds, "does": g.does, "named": g.named, "meets": g.meets}
 }
 
 // holds reports whether the asker has a rule's role, or is its user.
@@ -28,36 +28,47 @@ func (g *generation) holds(args ...any) (any, error) {
 
 // does reports whether an action is in a rule's list.
 func (g *generation) does(args ...any) (any, error) {
-	action, list, err := twoStrings(args)
-	if err != nil {
-		return nil, err
+	s, ok := stringArgs(args, 2)
+	if !ok {
+		return nil, errArguments
 	}
-	for _, a := range g.actions[list] {
-		if a == action || a == "*" {
-			return true, nil
-		}
-	}
-	return false, nil
+	r := rule{list: g.actions[s[1]]}
+	return r.does(s[0]), nil
 }
 
-// named reports whether a name matches a rule's pattern.
+// named reports whether a name, with a tag or without, matches a rule's pattern.
 func (g *generation) named(args ...any) (any, error) {
-	name, text, err := twoStrings(args)
-	if err != nil {
-		return nil, err
+	s, ok := stringArgs(args, 3)
+	if !ok {
+		return nil, errArguments
 	}
-	p, ok := g.patterns[text]
-	return ok && p.match(name), nil
+	p, known := g.patterns[s[1]]
+	var k key
+	k.name, k.tag, _ = cutTag(s[0])
+	return known && p.match(k.name) && p.matchTag(k, s[2] == "allow"), nil
 }
 
-func twoStrings(args []any) (a, b string, err error) {
-	if len(args) != 2 {
-		return "", "", errArguments
+// meets reports whether a rule's condition is met.
+func (g *generation) meets(args ...any) (any, error) {
+	if len(args) != 3 {
+		return nil, errArguments
 	}
-	a, ok1 := args[0].(string)
-	b, ok2 := args[1].(string)
-	if !ok1 || !ok2 {
-		return "", "", errArguments
+	at, isMoment := args[0].(moment)
+	s, ok := stringArgs(args[1:], 2)
+	if !isMoment || !ok {
+		return nil, errArguments
 	}
-	return a, b, nil
+	c, known := g.conditions[s[0]]
+	return known && c.holds(at, s[1] == "allow"), nil
+}
+
+func stringArgs(args []any, n int) (out []string, ok bool) {
+	for _, a := range args {
+		s, isString := a.(string)
+		if !isString {
+			return nil, false
+		}
+		out = append(out, s)
+	}
+	return out, len(out) == n
 }

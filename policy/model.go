@@ -16,8 +16,8 @@ import (
 // What model.conf must say, in casbin's own spelling. The rest of sealock fills these fields and builds on the effect;
 // the matcher is free.
 const (
-	modelRequest = "r_who, r_resource, r_name, r_action"
-	modelPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_line"
+	modelRequest = "r_who, r_resource, r_name, r_action, r_at"
+	modelPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_when, p_line"
 )
 
 // defaultRemedy is for a model that nothing can be said about.
@@ -91,7 +91,7 @@ func checkMatcher(a *model.Assertion, funcs matcherFuncs) fault {
 	}
 	e, err := govaluate.NewEvaluableExpressionWithFunctions(a.Value, all)
 	if err != nil {
-		return fault{"the matcher can't be read: " + err.Error(), "use the functions holds, does and named, or casbin's own except eval and g"}
+		return fault{"the matcher can't be read: " + err.Error(), "use the functions holds, does, named and meets, or casbin's own except eval and g"}
 	}
 	known := strings.Split(modelRequest+", "+modelPolicy, ", ")
 	for _, v := range e.Vars() {
@@ -105,6 +105,15 @@ func checkMatcher(a *model.Assertion, funcs matcherFuncs) fault {
 	return fault{}
 }
 
+// ownMatcher reports whether the matcher is the one that the index is made for.
+func ownMatcher(m model.Model) bool {
+	own, err := casbinModel(string(embedded(ModelFile)))
+	return err == nil && squeezed(m["m"]["m"].Value) == squeezed(own["m"]["m"].Value)
+}
+
+// squeezed drops all that can differ without a difference.
+func squeezed(matcher string) string { return strings.Join(strings.Fields(matcher), "") }
+
 // lineOf returns the number of the line that defines a key, or 0.
 func lineOf(text []byte, key string) int {
 	sc := bufio.NewScanner(bytes.NewReader(text))
@@ -117,9 +126,11 @@ func lineOf(text []byte, key string) int {
 	return 0
 }
 
-// newEnforcer gives a model its rules and functions.
-func newEnforcer(m model.Model, rules []*rule, funcs matcherFuncs) (*casbin.Enforcer, error) {
-	for _, r := range rules {
+// newEnforcer gives a model its rules and functions, and what these look up.
+func (g *generation) newEnforcer(m model.Model) (*casbin.Enforcer, error) {
+	g.patterns, g.actions, g.conditions = map[string]pattern{}, map[string][]string{}, map[string]*condition{}
+	for _, r := range g.list {
+		g.patterns[r.name], g.actions[r.actions], g.conditions[r.condition] = r.pattern, r.list, r.when
 		if err := m.AddPolicy("p", "p", r.row()); err != nil {
 			return nil, fmt.Errorf("adding line %d: %w", r.line, err)
 		}
@@ -128,7 +139,7 @@ func newEnforcer(m model.Model, rules []*rule, funcs matcherFuncs) (*casbin.Enfo
 	if err != nil {
 		return nil, fmt.Errorf("making an enforcer: %w", err)
 	}
-	for name, f := range funcs {
+	for name, f := range g.functions() {
 		e.AddFunction(name, f)
 	}
 	return e, nil

@@ -37,11 +37,12 @@ func FuzzParseLines(f *testing.F) {
 // FuzzReadRules wants that whatever passes the check can be loaded and asked.
 func FuzzReadRules(f *testing.F) {
 	f.Add([]byte("p, developer, repository, team/**, pull|push, allow\ng, user:a, developer, t*\n"))
+	f.Add([]byte("p, authenticated, repository, a/b:v*, pull, allow, from=10.0.0.0/8 days=fri-mon time=22:00-06:00 zone=Europe/Berlin\n"))
 	f.Add([]byte("p, user:a, *, \"{a,b}/[a-z]?\", *, deny\np, x, registry, catalog, list, allow"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := defaultSource()
 		src.rules = data
-		g, findings, err := compile(src, 0)
+		g, findings, err := compile(src)
 		if err != nil {
 			t.Fatalf("compile(%q) = %v, want no error", data, err)
 		}
@@ -52,8 +53,11 @@ func FuzzReadRules(f *testing.F) {
 			return
 		}
 		who := g.roleSet(subjectNamed("a"))
-		if _, err := g.decide(key{who: who, resource: "repository", name: "a/b", action: "pull"}); err != nil {
-			t.Errorf("decide after compile(%q) = %v, want no error", data, err)
+		k := key{who: who, resource: "repository", name: "a/b", action: "pull"}
+		got, err := g.decide(k, moment{})
+		want, err2 := g.enforce(k, moment{})
+		if err != nil || err2 != nil || got.allowed != want.allowed {
+			t.Errorf("decide after compile(%q) = %v, %v, want casbin's %v, %v", data, got.allowed, err, want.allowed, err2)
 		}
 	})
 }

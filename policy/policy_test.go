@@ -32,6 +32,15 @@ func (w *town) Standing(_ context.Context, sub auth.Subject, project string) (po
 	return s, w.err
 }
 
+func (w *town) Origins(ctx context.Context, sub auth.Subject, project string) ([]policy.Origin, error) {
+	s, err := w.Standing(ctx, sub, project)
+	var origins []policy.Origin
+	for _, role := range s.Roles {
+		origins = append(origins, policy.Origin{Role: role, From: "member list"})
+	}
+	return origins, err
+}
+
 func (w *town) set(project, user string, roles ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/casbin/casbin/v2"
@@ -40,15 +41,55 @@ func newPlain(t *testing.T, dir string, rules [][]string) plain {
 		list := strings.Split(text(a[1]), "|")
 		return slices.Contains(list, "*") || slices.Contains(list, text(a[0])), nil
 	})
-	e.AddFunction("named", func(a ...any) (any, error) { return plainMatch(text(a[1]), text(a[0])) })
+	e.AddFunction("named", func(a ...any) (any, error) {
+		pattern, tags, tagged := strings.Cut(text(a[1]), ":")
+		name, tag, asked := strings.Cut(text(a[0]), ":")
+		match, err := plainMatch(pattern, name)
+		switch {
+		case err != nil || !match || !tagged:
+			return match, err
+		case !asked:
+			return text(a[2]) == "allow", nil
+		}
+		return doublestar.Match(tags, tag)
+	})
+	e.AddFunction("meets", func(a ...any) (any, error) { return plainMeets(a[0].(asked), text(a[1]), text(a[2]) == "allow"), nil })
 	for i, r := range rules {
 		if r[0] == "g" {
 			p.grants = append(p.grants, r)
-		} else if _, err := e.AddPolicy(append(slices.Clone(r[1:]), fmt.Sprint(i))); err != nil {
+			continue
+		}
+		when := ""
+		if len(r) > 6 {
+			when = r[6]
+		}
+		if _, err := e.AddPolicy(append(slices.Clone(r[1:6]), when, fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return p
+}
+
+// asked is from where and when something is asked.
+type asked struct {
+	from string
+	at   time.Time
+}
+
+// plainMeets knows the conditions that randomRules writes, by their texts.
+func plainMeets(a asked, when string, allow bool) bool {
+	day := a.at.Weekday()
+	switch when {
+	case "":
+		return true
+	case "from=10.0.0.0/8":
+		return strings.HasPrefix(a.from, "10.") || a.from == "" && !allow
+	case "days=sat|sun":
+		return day == time.Saturday || day == time.Sunday
+	case "time=08:00-18:00 days=mon-fri":
+		return day != time.Saturday && day != time.Sunday && a.at.Hour() >= 8 && a.at.Hour() < 18
+	}
+	panic("the reference does not know the condition " + when)
 }
 
 func plainMatch(pattern, name string) (bool, error) {
@@ -95,9 +136,22 @@ func randomRules(r *rand.Rand) [][]string {
 	}
 	for range 1 + r.IntN(12) {
 		who := pick(r, "anonymous", "public", "authenticated", "systemAdmin", "developer", "guest", "user:alice", "user:root", "user:*", custom(), custom())
-		name := pick(r, "**", "*", "team/**", "team/*", "team", "te?m/**", "{team,other}/**", "**/app", "other/app", "[a-m]*/**", "@system", "catalog", `t\eam/app`, "*/app/**")
+		name := pick(r, "**", "*", "team/**", "team/*", "team", "te?m/**", "{team,other}/**", "**/app", "other/app", "[a-m]*/**", "@system", "catalog", `t\eam/app`, "*/app/**", "team/a*", "team/app/**/**", "team/app{,/deep}")
 		effect := pick(r, "allow", "allow", "allow", "deny")
-		rules = append(rules, []string{"p", who, pick(r, "repository", "*"), name, pick(r, "pull", "push", "pull|push", "*", "delete|pull", "list|read"), effect})
+		resource := pick(r, "repository", "*")
+		if resource == "repository" && name != "@system" && r.IntN(3) == 0 {
+			name += pick(r, ":v*", ":latest", ":*")
+		}
+		rule := []string{"p", who, resource, name, pick(r, "pull", "push", "pull|push", "*", "delete|pull", "list|read"), effect}
+		if r.IntN(4) == 0 {
+			rule = append(rule, pick(r, "from=10.0.0.0/8", "days=sat|sun", "time=08:00-18:00 days=mon-fri"))
+		}
+		rules = append(rules, rule)
+	}
+	if r.IntN(3) == 0 { // so many that they are told apart by their stems
+		for i := range 30 {
+			rules = append(rules, []string{"p", pick(r, "developer", "user:alice"), "repository", fmt.Sprintf("team/%s%d*", pick(r, "app", "x"), i), "push", pick(r, "allow", "deny")})
+		}
 	}
 	for range r.IntN(4) {
 		rules = append(rules, []string{"g", pick(r, "user:alice", "user:bob", "user:*"), pick(r, "developer", "guest"), pick(r, "team", "**", "*", "t*", "@system", "{team,other}")})
@@ -119,13 +173,14 @@ func text(rules [][]string) string {
 	return b.String()
 }
 
-// TestCacheAgainstCasbin holds the engine, cache and all, against casbin alone on random policies, members and
-// requests. The same engine is asked while memberships and policies change under it.
-func TestCacheAgainstCasbin(t *testing.T) {
+// TestIndexAgainstCasbin holds the engine, index and all, against casbin alone on random policies, members and requests.
+// The same engine is asked while memberships and policies change under it.
+func TestIndexAgainstCasbin(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1)) // a test that can be repeated
-	w := open(t, "", policy.WithCacheSize(64+r.IntN(4096)))
-	rounds := 60
+	now := time.Date(2030, 1, 4, 7, 30, 0, 0, time.UTC)
+	w := open(t, "", policy.WithClock(func() time.Time { return now }))
+	rounds := 150
 	if testing.Short() {
 		rounds = 10
 	}
@@ -137,10 +192,11 @@ func TestCacheAgainstCasbin(t *testing.T) {
 		}
 		reference := newPlain(t, w.dir, rules)
 		for range 5 {
+			now = now.Add(7 * time.Hour)
 			w.town.set("team", "alice", pick(r, "developer", "guest", "role3", "role70", "role71"), pick(r, "guest", "role89", "role64"))
 			w.town.set("other", "bob", pick(r, "developer", "role70", "nothing"))
 			for range 60 {
-				compare(t, seed, r, w, reference)
+				compare(t, seed, r, w, reference, now)
 			}
 		}
 		if t.Failed() {
@@ -150,12 +206,13 @@ func TestCacheAgainstCasbin(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, seed uint64, r *rand.Rand, w world, reference plain) {
+func compare(t *testing.T, seed uint64, r *rand.Rand, w world, reference plain, now time.Time) {
 	t.Helper()
 	sub := subject(pick(r, "", "alice", "bob", "root", "*", "al*"))
+	sub.Remote = pick(r, "", "10.1.2.3", "192.0.2.1", "::ffff:10.1.2.3")
 	action := pick(r, "pull", "push", "delete", "list")
 	project := pick(r, "team", "other", "library", "gone", policy.SystemLevel)
-	name := project + pick(r, "", "/app", "/app/deep", "/x")
+	name := project + pick(r, "", "/app", "/app/deep", "/x", "/app7", "/x29y")
 	resource := "repository"
 
 	var got bool
@@ -168,19 +225,33 @@ func compare(t *testing.T, seed uint64, r *rand.Rand, w world, reference plain) 
 		if project == policy.SystemLevel {
 			access.Project = ""
 		}
-		var ruling auth.Ruling
-		ruling, err = w.Decide(t.Context(), sub, access)
-		got = ruling.Allowed
+		got, err = decided(t, w, sub, access)
+	case r.IntN(2) == 0: // what the front door asks, which knows the tag
+		access := auth.Access{Resource: resource, Project: project, Repository: name, Tag: pick(r, "", "v1", "latest"), Action: action}
+		got, err = decided(t, w, sub, access)
+		if access.Tag != "" {
+			name += ":" + access.Tag
+		}
 	default:
 		var d auth.Decision
 		d, err = w.Authorize(t.Context(), sub, auth.Scope{{Type: auth.TypeRepository, Name: name, Actions: []auth.Action{auth.Action(action)}}})
 		got = len(d.Granted) == 1
+		if action == "list" {
+			return // no action of a token
+		}
 	}
-	want, err2 := reference.Enforce(reference.roles(t, w.town, sub, project), resource, name, action)
-	if strings.Contains(name, "/") && action == "list" || project == "gone" {
-		want = false // no action of a token; no project
+	from := strings.TrimPrefix(sub.Remote, "::ffff:")
+	want, err2 := reference.Enforce(reference.roles(t, w.town, sub, project), resource, name, action, asked{from, now})
+	if project == "gone" {
+		want = false // no project
 	}
 	if err != nil || err2 != nil || got != want {
-		t.Errorf("seed %d: %q %s %s %q = %v, %v, want %v, %v", seed, sub.Name, action, resource, name, got, err, want, err2)
+		t.Errorf("seed %d: %q from %q at %s: %s %s %q = %v, %v, want %v, %v", seed, sub.Name, sub.Remote, now, action, resource, name, got, err, want, err2)
 	}
+}
+
+func decided(t *testing.T, w world, sub auth.Subject, access auth.Access) (bool, error) {
+	t.Helper()
+	ruling, err := w.Decide(t.Context(), sub, access)
+	return ruling.Allowed, err
 }

@@ -2,10 +2,11 @@ package policy
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/sealock/sealock/internal/errs"
 )
 
 // Report is what a reload found.
@@ -18,7 +19,7 @@ type Report struct {
 
 // Status is how the policy is doing.
 type Status struct {
-	Dir         string
+	Dir         string    // where it is kept
 	LoadedAt    time.Time // of the policy in force
 	Fingerprint string    // of the policy in force: the same on replicas that have the same policy
 	Rules       int
@@ -30,29 +31,83 @@ type Status struct {
 }
 
 // Reload loads the policy anew and puts it in force as a whole. On an error the old one stays in force; an error of
-// kind Invalid or NotFound is the files' fault, and the report's findings have all of it.
+// kind Invalid or NotFound is the policy's fault, and the report's findings have all of it.
 func (e *Engine) Reload(ctx context.Context) (Report, error) {
-	if err := ctx.Err(); err != nil {
-		return Report{}, fmt.Errorf("loading policy: %w", err)
-	}
 	e.reload.Lock()
 	defer e.reload.Unlock()
-	src, err := readSource(e.dir)
+	src, err := e.read(ctx)
 	if err != nil {
-		e.refused(nil, err) //nolint:contextcheck // a log line needs none
+		e.refused(nil, err)
 		return Report{}, fmt.Errorf("loading policy: %w", err)
 	}
-	return e.load(src) //nolint:contextcheck // a load is not broken off half-way
+	return e.load(ctx, src, Edit{})
+}
+
+// Try says what a reload would find, and changes nothing.
+func (e *Engine) Try(ctx context.Context) (Report, error) {
+	src, err := e.read(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("reading policy: %w", err)
+	}
+	g, findings, err := compile(src)
+	report := Report{Findings: findings}
+	if bad := faults(findings); err == nil && len(bad) > 0 {
+		err = refusal(bad)
+	}
+	if err != nil {
+		return report, fmt.Errorf("reading policy: %w", err)
+	}
+	report.Rules, report.Members, report.Changed = len(g.rules), g.members, g.sum != e.current.Load().sum
+	return report, nil
+}
+
+// Replace writes a policy to its source and puts it in force, if what is kept there has the fingerprint that the caller
+// has seen ("": whatever is there). Precondition: it has another one by now. Invalid: the policy has a fault, of which the
+// report has all. Conflict: the source can't be written.
+func (e *Engine) Replace(ctx context.Context, t Text, by Edit, seen string) (Report, error) {
+	e.reload.Lock()
+	defer e.reload.Unlock()
+	kept, err := e.read(ctx)
+	if seen != "" && (err != nil || kept.fingerprint().String() != seen) {
+		return Report{}, errs.New(errs.Precondition, "the policy was changed since you read it").WithHint("read it again, and make your change to what is there now").Because(err)
+	}
+	if t.Model == "" {
+		t.Model = e.current.Load().text.Model
+	}
+	src := textSource(t)
+	_, findings, err := compile(src)
+	if bad := faults(findings); err == nil && len(bad) > 0 {
+		err = refusal(bad)
+	}
+	if err != nil {
+		return Report{Findings: findings}, fmt.Errorf("reading policy: %w", err)
+	}
+	if err := e.source.Write(ctx, t, by); err != nil {
+		return Report{}, err
+	}
+	return e.load(ctx, src, by)
+}
+
+// read reads the source.
+func (e *Engine) read(ctx context.Context) (source, error) {
+	if err := ctx.Err(); err != nil {
+		return source{}, err
+	}
+	t, err := e.source.Read(ctx)
+	if err != nil {
+		return source{}, err
+	}
+	return source{model: []byte(t.Model), rules: []byte(t.Rules), file: PolicyFile}, nil
 }
 
 // load puts a policy in force. The caller holds e.reload.
-func (e *Engine) load(src source) (Report, error) {
+func (e *Engine) load(ctx context.Context, src source, by Edit) (Report, error) {
 	sum := src.fingerprint()
 	e.mu.Lock()
 	e.tried = sum
 	e.mu.Unlock()
 
-	g, findings, err := compile(src, e.cached)
+	g, findings, err := compile(src)
 	report := Report{Findings: findings}
 	if bad := faults(findings); err == nil && len(bad) > 0 {
 		err = refusal(bad)
@@ -65,6 +120,7 @@ func (e *Engine) load(src source) (Report, error) {
 	old := e.current.Swap(g)
 	report.Changed = old == nil || old.sum != sum
 	e.accepted(g, findings)
+	e.loaded(ctx, g.text, by)
 	return report, nil
 }
 
@@ -76,18 +132,18 @@ func (e *Engine) refused(findings []Finding, err error) {
 	if e.current.Load() == nil {
 		return // Open returns the error, and nothing else is in force
 	}
-	e.log.Error("policy refused, the one before stays in force", "dir", e.dir, "error", err)
+	e.log.Error("policy refused, the one before stays in force", "source", e.source.String(), "error", err)
 	e.logFindings(slog.LevelError, faults(findings))
 }
 
 func (e *Engine) accepted(g *generation, findings []Finding) {
 	e.mu.Lock()
 	e.status = Status{
-		Dir: e.dir, LoadedAt: g.loadedAt, Fingerprint: hex.EncodeToString(g.sum[:8]),
+		Dir: e.source.String(), LoadedAt: g.loadedAt, Fingerprint: g.sum.String(),
 		Rules: len(g.rules), Members: g.members, Findings: findings,
 	}
 	e.mu.Unlock()
-	e.log.Info("policy loaded", "dir", e.dir, "rules", len(g.rules), "members", g.members)
+	e.log.Info("policy loaded", "source", e.source.String(), "rules", len(g.rules), "members", g.members)
 	e.logFindings(slog.LevelWarn, findings)
 }
 

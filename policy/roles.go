@@ -74,6 +74,9 @@ func (s roleSet) find(code string) int {
 	return i
 }
 
+// idOf is the inverse of code.
+func idOf(code string) roleID { return roleID(binary.BigEndian.Uint32([]byte(code))) }
+
 // code returns the id in four bytes that sort as the number does.
 func (id roleID) code() string {
 	return string(binary.BigEndian.AppendUint32(nil, uint32(id)))

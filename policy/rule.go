@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,20 +17,32 @@ type rule struct {
 	line         int
 	who          string
 	resource     string
-	name         string
+	name         string // as it stands in the line
+	pattern      pattern
 	actions      string
+	list         []string // actions, parted
 	allow        bool
-	byMembership bool   // who is a role that a membership gives
-	reason       string // "policy.csv:14 developer"
+	condition    string
+	when         *condition // nil: always
+	byMembership bool       // who is a role that a membership gives
+	reason       string     // "policy.csv:14 developer"
 }
 
 // row returns the rule as casbin gets it: the fields of policy_definition in model.conf.
 func (r *rule) row() []string {
-	effect := "deny"
+	return []string{r.who, r.resource, r.name, r.actions, r.effect(), r.condition, strconv.Itoa(r.line)}
+}
+
+func (r *rule) effect() string {
 	if r.allow {
-		effect = "allow"
+		return "allow"
 	}
-	return []string{r.who, r.resource, r.name, r.actions, effect, strconv.Itoa(r.line)}
+	return "deny"
+}
+
+// does reports whether an action is in the rule's list.
+func (r *rule) does(action string) bool {
+	return slices.ContainsFunc(r.list, func(a string) bool { return a == action || a == "*" })
 }
 
 // grant is a "g" line.
@@ -42,11 +55,15 @@ type grant struct {
 	at       string // "policy.csv:80"
 }
 
-// pattern is a name pattern, sorted on loading by how it can be matched.
+// pattern is a name pattern, sorted on loading by how it can be matched, and a pattern for tags behind it, if there is one:
+// team/app:v*.
 type pattern struct {
-	text string
-	kind patternKind
-	stem string // of prefixed: the pattern without the trailing "/**"
+	text   string // as it stands in the line
+	name   string // without the tag
+	kind   patternKind
+	stem   string // of prefixed: the pattern without the trailing "/**"
+	tag    string
+	tagged bool
 }
 
 type patternKind uint8
@@ -61,16 +78,25 @@ const (
 // newPattern sorts a pattern, and reports whether it is a valid one.
 func newPattern(text string) (pattern, bool) {
 	p := pattern{text: text, kind: globbed}
-	stem, below := strings.CutSuffix(text, "/**")
+	p.name, p.tag, p.tagged = cutTag(text)
+	stem, below := strings.CutSuffix(p.name, "/**")
 	switch {
-	case text == "**":
+	case p.name == "**":
 		p.kind = everything
-	case plain(text):
+	case plain(p.name):
 		p.kind = literal
 	case below && plain(stem):
 		p.kind, p.stem = prefixed, stem
 	}
-	return p, text != "" && len(text) <= maxPattern && strings.Count(text, "{") <= maxAlternatives && doublestar.ValidatePattern(text) && soundClasses(text)
+	return p, len(text) <= maxPattern && sound(p.name) && (!p.tagged || sound(p.tag))
+}
+
+// cutTag parts a pattern at its colon, which no name of a repository in a project holds.
+func cutTag(text string) (name, tag string, tagged bool) { return strings.Cut(text, ":") }
+
+func sound(text string) bool {
+	return text != "" && strings.Count(text, "{") <= maxAlternatives && !strings.Contains(text, ":") &&
+		doublestar.ValidatePattern(text) && soundClasses(text)
 }
 
 // Limits of a pattern: each {a,b} doubles what a match can cost.
@@ -106,19 +132,34 @@ func soundClasses(text string) bool {
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 // plain reports whether no character of s is special in a pattern.
-func plain(s string) bool { return s != "" && !strings.ContainsAny(s, `*?[]{}\`) }
+func plain(s string) bool { return s != "" && !strings.ContainsAny(s, specialCharacters) }
+
+const specialCharacters = `*?[]{}\`
 
 // match reports whether a name matches. [SystemLevel] matches itself only.
 func (p pattern) match(name string) bool {
 	switch {
 	case name == SystemLevel || p.kind == literal:
-		return p.text == name
+		return p.name == name
 	case p.kind == everything:
 		return true
 	case p.kind == prefixed:
 		rest, ok := strings.CutPrefix(name, p.stem)
 		return ok && (rest == "" || rest[0] == '/')
 	default:
-		return doublestar.MatchUnvalidated(p.text, name)
+		return doublestar.MatchUnvalidated(p.name, name)
+	}
+}
+
+// matchTag reports whether a question is about one of the pattern's tags. A question that names no tag, as a token's can't,
+// is about some tag: an allowance for some of them answers it, a denial for some does not.
+func (p pattern) matchTag(k key, allow bool) bool {
+	switch {
+	case !p.tagged:
+		return true
+	case k.tag == "":
+		return allow
+	default:
+		return doublestar.MatchUnvalidated(p.tag, k.tag)
 	}
 }

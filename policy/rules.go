@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/sealock/sealock/auth"
 )
 
 // ruleset is what a policy file says.
@@ -14,13 +16,14 @@ type ruleset struct {
 	rules  []*rule
 	grants []grant
 	named  map[string]bool // who stands in rules, faulty ones included
-	faults []Finding       // and doubts
+	when   map[string]*condition
+	faults []Finding // and doubts
 }
 
 // readRules reads a policy file, completely, so that all its faults are told at once.
 func readRules(file string, data []byte) ruleset {
 	lines, findings := parseLines(file, data)
-	s := ruleset{file: file, faults: findings, named: map[string]bool{}}
+	s := ruleset{file: file, faults: findings, named: map[string]bool{}, when: map[string]*condition{}}
 	words := vocabulary()
 	for _, l := range lines {
 		switch l.fields[0] {
@@ -36,6 +39,7 @@ func readRules(file string, data []byte) ruleset {
 		s.fault(0, "the file holds no rule", "nobody could do anything: write a rule, or move the file away and start sealock again: it writes the default where a file is missing")
 	}
 	s.checkRoles()
+	s.doubtCovered()
 	slices.SortStableFunc(s.faults, func(a, b Finding) int { return a.Line - b.Line })
 	return s
 }
@@ -49,20 +53,24 @@ func (s *ruleset) doubt(line int, what, remedy string) {
 }
 
 func (s *ruleset) addRule(words map[string]resourceWord, l fieldLine) {
-	if len(l.fields) != 6 {
-		s.fault(l.number, fmt.Sprintf("a rule has %d fields, not 6", len(l.fields)), "write p, who, resource, name pattern, actions, allow or deny")
+	if len(l.fields) != 6 && len(l.fields) != 7 {
+		s.fault(l.number, fmt.Sprintf("a rule has %d fields, not 6 or 7", len(l.fields)), "write p, who, resource, name pattern, actions, allow or deny, and a condition if there is one")
 		return
 	}
 	r := &rule{line: l.number, who: l.fields[1], resource: l.fields[2], name: l.fields[3], actions: l.fields[4], allow: l.fields[5] == "allow"}
+	r.list = strings.Split(r.actions, "|")
 	r.byMembership = !strings.HasPrefix(r.who, userPrefix) && !slices.Contains(builtinRoles(), r.who)
 	r.reason = place(s.file, r.line) + " " + r.who
 	if !r.allow {
 		r.reason = place(s.file, r.line) + " denies " + r.who
 	}
 	s.named[r.who] = true
-	checks := []fault{checkWho(r.who), checkResource(words, r.resource), checkPattern(r.name), checkEffect(l.fields[5])}
+	checks := []fault{checkWho(r.who), checkResource(words, r.resource), r.readPattern(), checkEffect(l.fields[5])}
 	if checks[1].what == "" {
 		checks = append(checks, checkActions(words, r.resource, r.actions))
+	}
+	if len(l.fields) == 7 {
+		checks = append(checks, s.readCondition(r, l.fields[6]))
 	}
 	sound := true
 	for _, f := range checks {
@@ -75,6 +83,38 @@ func (s *ruleset) addRule(words map[string]resourceWord, l fieldLine) {
 		s.rules = append(s.rules, r)
 		s.doubtRule(words, r)
 	}
+}
+
+// readPattern compiles the rule's name pattern and returns what is wrong with it.
+func (r *rule) readPattern() fault {
+	var valid bool
+	r.pattern, valid = newPattern(r.name)
+	switch {
+	case r.name == "":
+		return fault{"a rule has no name pattern", "write ** for all, or " + SystemLevel + " for what is in no project"}
+	case !valid:
+		return fault{quote("the name pattern %q is not valid", r.name), "close each [ and {, put only letters, digits, and ._- between [ and ], and write several lines in place of more than four {}; what follows a colon is a pattern for tags"}
+	case r.pattern.tagged && r.resource != string(auth.TypeRepository):
+		return fault{quote("the name pattern %q has a pattern for tags", r.name), "only rules about the resource repository can"}
+	}
+	return fault{}
+}
+
+// readCondition compiles a rule's condition, once for all rules that have it, and returns what is wrong with it.
+func (s *ruleset) readCondition(r *rule, text string) fault {
+	if text == "" {
+		return fault{"a rule ends with an empty condition", "leave the last comma away, or " + conditionRemedy}
+	}
+	r.condition = text
+	if c, known := s.when[text]; known {
+		r.when = c
+		return fault{}
+	}
+	c, f := parseCondition(text)
+	if f.what == "" {
+		r.when, s.when[text] = &c, &c
+	}
+	return f
 }
 
 func (s *ruleset) addGrant(l fieldLine) {
@@ -92,7 +132,7 @@ func (s *ruleset) addGrant(l fieldLine) {
 		s.fault(l.number, quote("role %q can't be given", role), "it follows from what the subject is; give another role, or make the user a system administrator in the user list")
 	case checkWho(role).what != "" || strings.HasPrefix(role, userPrefix):
 		s.fault(l.number, quote("%q is not a role", role), "write letters, digits, - and _ only")
-	case !valid:
+	case !valid || p.tagged:
 		s.fault(l.number, quote("the project pattern %q is not valid", p.text), "write a project's name, a pattern such as team-*, ** or "+SystemLevel)
 	default:
 		s.grants = append(s.grants, grant{line: l.number, user: user, role: role, projects: p, at: place(s.file, l.number)})
@@ -114,16 +154,6 @@ func checkWho(who string) fault {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
 			return fault{quote("%q is not a role", who), "write letters, digits, - and _ only, or user:alice; for everybody write anonymous or authenticated"}
 		}
-	}
-	return fault{}
-}
-
-func checkPattern(text string) fault {
-	if text == "" {
-		return fault{"a rule has no name pattern", "write ** for all, or " + SystemLevel + " for what is in no project"}
-	}
-	if p, ok := newPattern(text); !ok {
-		return fault{quote("the name pattern %q is not valid", p.text), "close each [ and {, put only letters, digits, and ._- between [ and ], and write several lines in place of more than four {}"}
 	}
 	return fault{}
 }
@@ -170,7 +200,7 @@ func (s *ruleset) doubtRule(words map[string]resourceWord, r *rule) {
 		s.doubt(r.line, "this matches nothing: resource "+r.resource+" is always in a project", "write ** or a project's name in place of "+SystemLevel)
 	case !system && !w.project && r.resource != "registry":
 		s.doubt(r.line, "this matches nothing: resource "+r.resource+" is in no project", "write "+SystemLevel+" in place of "+r.name)
-	case r.resource == "repository" && !strings.Contains(r.name, "/") && !strings.Contains(r.name, "**") && tokenAction(r.actions):
+	case r.resource == "repository" && !strings.Contains(r.pattern.name, "/") && !strings.Contains(r.pattern.name, "**") && tokenAction(r.actions):
 		s.doubt(r.line, quote("the pattern %q matches no repository", r.name), "repositories have a slash in their names: write "+r.name+"/**")
 	}
 }

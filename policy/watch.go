@@ -8,7 +8,7 @@ import (
 )
 
 // Run loads the policy anew whenever its files change, until ctx ends. It belongs to whoever opened the engine, who
-// calls it once, in a goroutine of its own.
+// calls it once, in a goroutine of its own. A source that is no folder is looked at on the beat alone.
 //
 // What the operating system reports about the folder is a hint only: a folder that is itself replaced, a file system
 // that reports nothing and a full queue of reports all pass it by, so the files are compared on a slow beat as well.
@@ -26,39 +26,39 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-w.events:
 			settle.Reset(e.debounce)
 		case err := <-w.errors:
-			e.log.Warn("policy folder is watched with gaps", "dir", e.dir, "error", err)
+			e.log.Warn("policy folder is watched with gaps", "source", e.source.String(), "error", err)
 			settle.Reset(e.debounce)
 		case <-beat.C:
 			w.renew()
-			if sum, _ := e.look(); sum != e.lastTried() {
+			if sum, _ := e.look(ctx); sum != e.lastTried() {
 				settle.Reset(e.debounce)
 			}
 		case <-settle.C:
-			seen = e.settle(seen, settle) //nolint:contextcheck // a load is not broken off half-way
+			seen = e.settle(ctx, seen, settle)
 		}
 	}
 }
 
 // settle loads the files if they are as they were one debounce ago, and otherwise waits once more: an editor or a copy
 // may be in the middle of them. It returns what it saw.
-func (e *Engine) settle(before fingerprint, again *time.Timer) fingerprint {
-	now, ok := e.look()
+func (e *Engine) settle(ctx context.Context, before fingerprint, again *time.Timer) fingerprint {
+	now, ok := e.look(ctx)
 	switch {
 	case now == e.lastTried():
 	case now != before:
 		again.Reset(e.debounce)
 	case ok:
-		e.reloadSettled(now)
+		e.reloadSettled(ctx, now)
 	default:
-		e.missing(now)
+		e.missing(ctx, now)
 	}
 	return now
 }
 
 // look returns the fingerprint of the files as they are, and whether they can be read. Files that can't be have one,
 // too, so that they are reported once and not at each beat.
-func (e *Engine) look() (fingerprint, bool) {
-	src, err := readSource(e.dir)
+func (e *Engine) look(ctx context.Context) (fingerprint, bool) {
+	src, err := e.read(ctx)
 	if err != nil {
 		return source{model: []byte(err.Error())}.fingerprint(), false
 	}
@@ -72,21 +72,21 @@ func (e *Engine) lastTried() fingerprint {
 }
 
 // reloadSettled loads the files, unless a reload that was asked for came first. The result is in the log and in Status.
-func (e *Engine) reloadSettled(now fingerprint) {
+func (e *Engine) reloadSettled(ctx context.Context, now fingerprint) {
 	e.reload.Lock()
 	defer e.reload.Unlock()
-	src, err := readSource(e.dir)
+	src, err := e.read(ctx)
 	if err != nil || src.fingerprint() != now {
 		return // they change again; the next report or beat brings us back
 	}
-	_, _ = e.load(src) // noted and logged by load
+	_, _ = e.load(ctx, src, Edit{}) // noted and logged by load
 }
 
 // missing notes that the files can't be read; the policy in force stays.
-func (e *Engine) missing(now fingerprint) {
+func (e *Engine) missing(ctx context.Context, now fingerprint) {
 	e.reload.Lock()
 	defer e.reload.Unlock()
-	_, err := readSource(e.dir)
+	_, err := e.read(ctx)
 	if err == nil {
 		return
 	}
@@ -105,18 +105,22 @@ type watch struct {
 }
 
 func (e *Engine) newWatch() *watch {
+	dir, isDir := e.source.(Dir)
+	if !isDir {
+		return &watch{}
+	}
 	w, err := fsnotify.NewWatcher()
 	if err == nil {
 		// The folder and not the files: an editor puts a new file in the old one's place, which ends a file's watch.
-		err = w.Add(e.dir)
+		err = w.Add(string(dir))
 	}
 	if err != nil {
-		e.log.Warn("policy folder can't be watched, changes are noticed more slowly", "dir", e.dir, "every", e.poll, "error", err)
+		e.log.Warn("policy folder can't be watched, changes are noticed more slowly", "dir", string(dir), "every", e.poll, "error", err)
 	}
 	if w == nil {
 		return &watch{}
 	}
-	return &watch{dir: e.dir, w: w, events: w.Events, errors: w.Errors}
+	return &watch{dir: string(dir), w: w, events: w.Events, errors: w.Errors}
 }
 
 // renew watches the folder again if its watch has ended, as it does when the folder is replaced.

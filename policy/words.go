@@ -28,7 +28,7 @@ func vocabulary() map[string]resourceWord {
 	const crudl = "create|read|update|delete|list"
 	return map[string]resourceWord{
 		// Tokens and repositories.
-		"repository": {actions: "pull|push|delete|create|read|update|list|scanner-pull", project: true},
+		"repository": {actions: "pull|push|overwrite|delete|create|read|update|list|scanner-pull", project: true},
 		// The catalog in tokens, and Harbor's registries that are replicated with.
 		"registry": {actions: crudl, system: true},
 

@@ -27,6 +27,7 @@ type Standing struct {
 type Memberships interface {
 	ProjectByName(ctx context.Context, name string) (store.Project, error)
 	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error)
+	Group(ctx context.Context, id int64) (store.Group, error)
 	Subscribe(fn func(store.Change)) (cancel func())
 }
 
@@ -152,6 +153,49 @@ func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) 
 	}
 	s.Roles = d.names(roles)
 	return s, nil
+}
+
+// Origin is a role in a project, and where a subject has it from.
+type Origin struct{ Role, From string }
+
+// Origins says where the roles of a subject in a project come from: the member list itself, or groups in it. It asks the
+// store anew, and is for explanations only.
+func (d *Directory) Origins(ctx context.Context, sub auth.Subject, project string) ([]Origin, error) {
+	p, err := d.store.ProjectByName(ctx, project)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	own, err := d.store.MemberRoles(ctx, p.ID, sub.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	origins := d.originsOf(own, "member list")
+	for _, id := range sub.GroupIDs {
+		roles, err := d.store.MemberRoles(ctx, p.ID, 0, []int64{id})
+		if err != nil || len(roles) == 0 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		group, err := d.store.Group(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		origins = append(origins, d.originsOf(roles, "group "+group.Name)...)
+	}
+	return origins, nil
+}
+
+func (d *Directory) originsOf(roles []store.Role, from string) []Origin {
+	var origins []Origin
+	for _, name := range d.names(roles) {
+		origins = append(origins, Origin{name, from})
+	}
+	return origins
 }
 
 // names returns the names of roles. Most have one role or none, and share its list.

@@ -113,6 +113,8 @@ func (l list) DropRepositories(context.Context, string) error { return nil }
 
 func (l list) HasTags(context.Context, string) (bool, error) { return true, nil }
 
+func (l list) TagDigest(context.Context, string, string) (string, error) { return "", nil }
+
 func (l list) CatalogPage(_ context.Context, last string, n int) ([]string, bool, error) {
 	if l.asked != nil {
 		*l.asked++

@@ -24,6 +24,7 @@ type Config struct {
 	Verifier   auth.Verifier
 	Holders    auth.Holders
 	Authorizer auth.Authorizer
+	Decider    auth.Decider // for what a token can't say
 	Recorder   audit.Recorder
 	Upstream   Upstream
 	Errors     httpx.Errors
@@ -90,12 +91,20 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		return g.serveCatalog(ctx, v)
 	case KindTags, KindManifest, KindBlob, KindUploads, KindUpload, KindReferrers:
 	}
-	if err := g.admit(ctx, v); err != nil {
+	sub, err := g.admit(ctx, v)
+	if err != nil {
+		return err
+	}
+	if err := g.admitTag(ctx, v, sub); err != nil {
 		return err
 	}
 	out := g.outbound(v)
 	if v.Kind == KindManifest && v.Method == http.MethodPut {
-		if err := inspect(out); err != nil {
+		digest, err := inspect(out)
+		if err != nil {
+			return err
+		}
+		if err := g.admitOverwrite(ctx, v, sub, digest); err != nil {
 			return err
 		}
 	}
@@ -150,20 +159,20 @@ func (g *Gate) challenge(v *visit, scope auth.Scope, code string) {
 
 // admit lets the request in if the token covers it and the policy still allows it: a member may have been removed since
 // the token was issued, and a project may be another one of the same name.
-func (g *Gate) admit(ctx context.Context, v *visit) error {
+func (g *Gate) admit(ctx context.Context, v *visit) (auth.Subject, error) {
 	sub, err := g.subject(ctx, v)
 	if err != nil {
-		return err
+		return auth.Subject{}, err
 	}
 	if v.claims.Access.Covers(v.Access()) {
 		if ok, err := g.grants(ctx, sub, v.Access()); ok || err != nil {
-			return err
+			return sub, err
 		}
 	}
 	if v.From != "" {
-		return g.admitMount(ctx, v, sub)
+		return sub, g.admitMount(ctx, v, sub)
 	}
-	return g.refuse(ctx, v, sub, v.Access())
+	return sub, g.refuse(ctx, v, sub, v.Access())
 }
 
 // subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.
@@ -173,6 +182,7 @@ func (g *Gate) subject(ctx context.Context, v *visit) (auth.Subject, error) {
 		g.challenge(v, v.Access(), "invalid_token")
 		return auth.Subject{}, auth.ErrInvalidToken.Because(err)
 	}
+	sub.Remote = g.Trusted.ClientIP(v.r)
 	return sub, err
 }
 

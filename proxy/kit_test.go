@@ -40,6 +40,7 @@ type rights map[string]map[string]string
 type policy struct {
 	mu    sync.Mutex
 	table rights
+	tags  []string // what is refused about tags: "alice push v1", or * for any tag
 	fail  error
 	asked int
 }
@@ -83,6 +84,12 @@ func (p *policy) granted(sub auth.Subject, r auth.ResourceActions) auth.Resource
 		}
 	}
 	return g
+}
+
+// Decide refuses what stands in tags.
+func (p *policy) Decide(_ context.Context, sub auth.Subject, a auth.Access) (auth.Ruling, error) {
+	refused := slices.Contains(p.tags, sub.Name+" "+a.Action+" "+a.Tag) || slices.Contains(p.tags, sub.Name+" "+a.Action+" *")
+	return auth.Ruling{Allowed: !refused, Reason: "table"}, p.fail
 }
 
 func (p *policy) AnonymousAllowed() bool { return len(p.table[""]) > 0 }
@@ -193,7 +200,7 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	origins, err := httpx.NewOrigins([]string{"http://" + d.srv.Listener.Addr().String()}, nil)
 	must(tb, err)
 	d.config = proxy.Config{
-		Service: service, Origins: origins, Verifier: m.tokens, Holders: d.people, Authorizer: d.policy, Recorder: d.trail,
+		Service: service, Origins: origins, Verifier: m.tokens, Holders: d.people, Authorizer: d.policy, Decider: d.policy, Recorder: d.trail,
 		Upstream: up, Errors: httpx.Errors{Log: quiet()}, Now: time.Now,
 	}
 	for _, o := range options {

@@ -100,23 +100,23 @@ func knownManifest(mediaType string) bool {
 }
 
 // inspect reads the manifest of a PUT, so that a fault in it is told in words before the registry shrugs, and puts the
-// same bytes back for the registry.
-func inspect(r *http.Request) error {
+// same bytes back for the registry. It returns the manifest's digest, or "" where it leaves the manifest to the registry.
+func inspect(r *http.Request) (string, error) {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !knownManifest(strings.ToLower(mediaType)) {
-		return nil //nolint:nilerr // what is no media type is the registry's to judge
+		return "", nil //nolint:nilerr // what is no media type is the registry's to judge
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxManifest+1))
 	if err != nil {
-		return errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("MANIFEST_INVALID").Because(err)
+		return "", errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("MANIFEST_INVALID").Because(err)
 	}
 	if len(body) > maxManifest {
-		return errs.New(errs.Invalid, "the manifest is longer than %d bytes", maxManifest).WithHint("split it, or push what it holds as a blob").WithCode("MANIFEST_INVALID")
+		return "", errs.New(errs.Invalid, "the manifest is longer than %d bytes", maxManifest).WithHint("split it, or push what it holds as a blob").WithCode("MANIFEST_INVALID")
 	}
 	if _, err := ReadManifest(mediaType, body); err != nil {
-		return err
+		return "", err
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.TransferEncoding = nil
-	return nil
+	return digest.FromBytes(body).String(), nil
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -32,13 +31,7 @@ func (g *Gate) refuse(ctx context.Context, v *visit, sub auth.Subject, want auth
 	if err != nil {
 		return err
 	}
-	if err := g.recordRefusal(ctx, v, sub, want, d.Reason, denial); err != nil {
-		return err
-	}
-	if v.Method == http.MethodHead {
-		return unseen(v, denial)
-	}
-	return denial
+	return g.deny(ctx, v, sub, d.Reason, denial, want)
 }
 
 // unseen is the form of a refusal that has no body to say why. Clients ask with HEAD before they push, and give up on a

@@ -61,12 +61,12 @@ func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Re
 	if last != "" {
 		query.Set("last", last)
 	}
-	return s.get(ctx, Request{Kind: KindCatalog}, query)
+	return s.ask(ctx, Request{Kind: KindCatalog, Method: http.MethodGet}, query, nil)
 }
 
 // HasTags implements [Catalog].
 func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error) {
-	resp, err := s.get(ctx, Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}, nil)
+	resp, err := s.ask(ctx, Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}, nil, nil)
 	if err != nil {
 		return false, errUpstream(err)
 	}
@@ -87,21 +87,49 @@ func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error)
 	return len(list.Tags) > 0, nil
 }
 
+// TagDigest implements [Catalog].
+func (s *Separate) TagDigest(ctx context.Context, repository, tag string) (string, error) {
+	what := Request{Kind: KindManifest, Method: http.MethodHead, Repository: repository, Reference: tag}
+	// Without these, a registry would turn what it has into something older, with another digest.
+	accept := []string{
+		"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
+	}
+	resp, err := s.ask(ctx, what, nil, accept)
+	if err != nil {
+		return "", errUpstream(err)
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+		if found := resp.Header.Get("Docker-Content-Digest"); found != "" {
+			return found, nil
+		}
+		return "", errUpstream(fmt.Errorf("looking for tag %s of %s: no digest", tag, repository))
+	case http.StatusNotFound:
+		return "", nil
+	}
+	return "", errUpstream(fmt.Errorf("looking for tag %s of %s: status %s", tag, repository, resp.Status))
+}
+
 // DropRepositories implements [Catalog]: a stock registry forgets no repository while it runs.
 func (s *Separate) DropRepositories(context.Context, string) error { return nil }
 
-// get sends a request of sealock's own, with a token for what it needs.
-func (s *Separate) get(ctx context.Context, what Request, query url.Values) (*http.Response, error) {
+// ask sends a request of sealock's own, with a token for what it needs.
+func (s *Separate) ask(ctx context.Context, what Request, query url.Values, accept []string) (*http.Response, error) {
 	token, err := s.minter.Mint(ctx, what.Access())
 	if err != nil {
 		return nil, fmt.Errorf("minting a token: %w", err)
 	}
 	u := *s.base
 	u.Path, u.RawQuery = what.Path(), query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody) //nolint:gosec // the host is the operator's registry.url
+	req, err := http.NewRequestWithContext(ctx, what.Method, u.String(), http.NoBody) //nolint:gosec // the host is the operator's registry.url
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if len(accept) > 0 {
+		req.Header["Accept"] = accept
+	}
 	return s.transport.RoundTrip(req)
 }

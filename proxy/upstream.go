@@ -21,6 +21,8 @@ type Catalog interface {
 	CatalogPage(ctx context.Context, last string, n int) (names []string, more bool, err error)
 	// HasTags reports whether the repository has any tag. One that does not exist has none.
 	HasTags(ctx context.Context, repository string) (bool, error)
+	// TagDigest returns the digest that a tag of the repository stands for, or "" if there is no such tag.
+	TagDigest(ctx context.Context, repository, tag string) (string, error)
 	// DropRepositories forgets the repositories of a project, where the upstream can: a stock registry has no way to.
 	DropRepositories(ctx context.Context, project string) error
 }

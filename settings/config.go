@@ -103,6 +103,7 @@ type Lockout struct {
 
 // Policy says where the rules are.
 type Policy struct {
+	In  string `koanf:"in" doc:"Where the policy is kept: file (in dir) or store (in the database, one for all replicas, edited by the API and sealock policy edit)."`
 	Dir string `koanf:"dir" doc:"Folder with model.conf and policy.csv, watched for changes. Default: policy in data_dir, made on first start."`
 }
 
@@ -111,6 +112,12 @@ type Portal struct {
 	SessionIdle     time.Duration `koanf:"session_idle" doc:"Who does nothing for so long has to sign in again."`
 	SessionAbsolute time.Duration `koanf:"session_absolute" doc:"Everybody has to sign in again after so long."`
 }
+
+// Where a policy is kept.
+const (
+	PolicyInFile  = "file"
+	PolicyInStore = "store"
+)
 
 // Log says what is logged.
 type Log struct {
@@ -139,6 +146,7 @@ func Default() Config {
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
+		Policy:  Policy{In: PolicyInFile},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

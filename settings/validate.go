@@ -132,6 +132,7 @@ func (c *Config) validate() Faults {
 	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	c.validateLockout(&v)
+	v.check(slices.Contains([]string{PolicyInFile, PolicyInStore}, c.Policy.In), "policy.in", fmt.Sprintf("%q is unknown", c.Policy.In), "use file or store")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults

@@ -449,6 +449,7 @@ type Store interface {
 	Sessions
 	Lockouts
 	Identities
+	PolicyRevisions
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -270,6 +270,75 @@ type Policy struct {
 	Status PolicyStatus `json:"status"`
 }
 
+// PolicyChange defines model for PolicyChange.
+type PolicyChange struct {
+	// Line A line to add to policy.csv.
+	Line *string `json:"line,omitempty"`
+
+	// Remove Lines to delete from policy.csv.
+	Remove []int   `json:"remove,omitempty"`
+	Role   *string `json:"role,omitempty"`
+
+	// Text The smallest change that would make it yes.
+	Text string `json:"text"`
+}
+
+// PolicyDiff defines model for PolicyDiff.
+type PolicyDiff struct {
+	// Decisions How many recorded decisions were tried.
+	Decisions   int                `json:"decisions"`
+	Differences []PolicyDifference `json:"differences"`
+}
+
+// PolicyDiffReq defines model for PolicyDiffReq.
+type PolicyDiffReq struct {
+	// Days How many days back; 7 when it is left out.
+	Days *int        `json:"days,omitempty"`
+	New  PolicyText  `json:"new"`
+	Old  *PolicyText `json:"old,omitempty"`
+}
+
+// PolicyDifference defines model for PolicyDifference.
+type PolicyDifference struct {
+	Gains []string `json:"gains"`
+	Loses []string `json:"loses"`
+
+	// New The reason then.
+	New string `json:"new"`
+
+	// Old The reason before.
+	Old        string `json:"old"`
+	Repository string `json:"repository"`
+
+	// Subject Empty for anonymous.
+	Subject string `json:"subject"`
+}
+
+// PolicyEdit defines model for PolicyEdit.
+type PolicyEdit struct {
+	// Comment Why, for the history.
+	Comment *string `json:"comment,omitempty"`
+
+	// Model The model in force is taken when it is left out.
+	Model  *string `json:"model,omitempty"`
+	Policy string  `json:"policy"`
+}
+
+// PolicyExplanation defines model for PolicyExplanation.
+type PolicyExplanation struct {
+	Allowed bool          `json:"allowed"`
+	Change  *PolicyChange `json:"change,omitempty"`
+
+	// More How many rules are not listed.
+	More   *int         `json:"more,omitempty"`
+	Reason string       `json:"reason"`
+	Roles  []PolicyRole `json:"roles"`
+
+	// Rule Where the rule stands that decided.
+	Rule  *string      `json:"rule,omitempty"`
+	Rules []PolicyRule `json:"rules"`
+}
+
 // PolicyFinding defines model for PolicyFinding.
 type PolicyFinding struct {
 	// File The name of the file.
@@ -287,6 +356,52 @@ type PolicyFinding struct {
 // PolicyFindings defines model for PolicyFindings.
 type PolicyFindings struct {
 	Findings []PolicyFinding `json:"findings"`
+}
+
+// PolicyQuestion defines model for PolicyQuestion.
+type PolicyQuestion struct {
+	// Action pull, push, create, …
+	Action string `json:"action"`
+
+	// Name A repository with its tag or without, or for other resources the project; left out or empty at system level.
+	Name *string `json:"name,omitempty"`
+
+	// Remote From which address.
+	Remote *string `json:"remote,omitempty"`
+
+	// Resource What of the project or of the system, such as member; repository when it is left out.
+	Resource *string `json:"resource,omitempty"`
+
+	// Username Who; oneself when it is left out, `anonymous` for nobody.
+	Username *string `json:"username,omitempty"`
+}
+
+// PolicyRevision defines model for PolicyRevision.
+type PolicyRevision struct {
+	// Author Who changed it; empty for an edit of the files by hand.
+	Author      string    `json:"author"`
+	Comment     string    `json:"comment"`
+	Fingerprint string    `json:"fingerprint"`
+	ID          int64     `json:"id"`
+	Model       *string   `json:"model,omitempty"`
+	Policy      *string   `json:"policy,omitempty"`
+	Time        time.Time `json:"time"`
+}
+
+// PolicyRole defines model for PolicyRole.
+type PolicyRole struct {
+	// From Where it is held from.
+	From string `json:"from"`
+	Role string `json:"role"`
+}
+
+// PolicyRule defines model for PolicyRule.
+type PolicyRule struct {
+	At string `json:"at"`
+
+	// Outcome What became of it.
+	Outcome string `json:"outcome"`
+	Text    string `json:"text"`
 }
 
 // PolicyStatus defines model for PolicyStatus.
@@ -665,6 +780,9 @@ type ProjectRef = string
 // Query defines model for Query.
 type Query = string
 
+// RevisionID defines model for RevisionID.
+type RevisionID = int64
+
 // RobotID defines model for RobotID.
 type RobotID = int64
 
@@ -780,6 +898,27 @@ type ListPersonalAccessTokensParams struct {
 
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ReplacePolicyParams defines parameters for ReplacePolicy.
+type ReplacePolicyParams struct {
+	// IfMatch The ETag that was read.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListPolicyRevisionsParams defines parameters for ListPolicyRevisions.
+type ListPolicyRevisionsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ReloadPolicyParams defines parameters for ReloadPolicy.
+type ReloadPolicyParams struct {
+	// DryRun Only say what would be found.
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // ListProjectsParams defines parameters for ListProjects.
@@ -1027,8 +1166,17 @@ type ImportLdapUserJSONRequestBody = LdapImportUsers
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
 
+// ReplacePolicyJSONRequestBody defines body for ReplacePolicy for application/json ContentType.
+type ReplacePolicyJSONRequestBody = PolicyEdit
+
 // CheckPolicyJSONRequestBody defines body for CheckPolicy for application/json ContentType.
 type CheckPolicyJSONRequestBody = PolicyText
+
+// DiffPolicyJSONRequestBody defines body for DiffPolicy for application/json ContentType.
+type DiffPolicyJSONRequestBody = PolicyDiffReq
+
+// ExplainPolicyJSONRequestBody defines body for ExplainPolicy for application/json ContentType.
+type ExplainPolicyJSONRequestBody = PolicyQuestion
 
 // CreateProjectJSONRequestBody defines body for CreateProject for application/json ContentType.
 type CreateProjectJSONRequestBody = ProjectReq
@@ -1298,6 +1446,28 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/policy (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReplacePolicyWithBody Replace the policy and put it in force
+	//
+	// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+	// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+	// says how it is changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+	ReplacePolicyWithBody(ctx context.Context, params *ReplacePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplacePolicy Replace the policy and put it in force
+	//
+	// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+	// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+	// says how it is changed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+	ReplacePolicy(ctx context.Context, params *ReplacePolicyParams, body ReplacePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CheckPolicyWithBody Look for faults in a policy without putting it in force
 	//
 	// Takes any type of body and a specified content type.
@@ -1312,12 +1482,63 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v2.0/policy/check (the `CheckPolicy` operationId).
 	CheckPolicy(ctx context.Context, body CheckPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DiffPolicyWithBody Say who would gain and lose what under another policy
+	//
+	// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+	DiffPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DiffPolicy Say who would gain and lose what under another policy
+	//
+	// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+	DiffPolicy(ctx context.Context, body DiffPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainPolicyWithBody Say why somebody may do something, or may not
+	//
+	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+	ExplainPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainPolicy Say why somebody may do something, or may not
+	//
+	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+	ExplainPolicy(ctx context.Context, body ExplainPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPolicyRevisions List what the policy was, the newest first
+	//
+	// Corresponds with GET /api/v2.0/policy/history (the `ListPolicyRevisions` operationId).
+	ListPolicyRevisions(ctx context.Context, params *ListPolicyRevisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPolicyRevision Show what the policy was
+	//
+	// Corresponds with GET /api/v2.0/policy/history/{revision_id} (the `GetPolicyRevision` operationId).
+	GetPolicyRevision(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollBackPolicy Put the policy in force that a revision was
+	//
+	// Corresponds with POST /api/v2.0/policy/history/{revision_id}/rollback (the `RollBackPolicy` operationId).
+	RollBackPolicy(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReloadPolicy Read the policy files again
 	//
 	// When a file has a fault, the policy in force stays and the answer is 400 with the fault.
 	//
 	// Corresponds with POST /api/v2.0/policy/reload (the `ReloadPolicy` operationId).
-	ReloadPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ReloadPolicy(ctx context.Context, params *ReloadPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProjects List projects
 	//
@@ -2165,6 +2386,48 @@ func (c *Client) GetPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// ReplacePolicyWithBody Replace the policy and put it in force
+//
+// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+// says how it is changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+func (c *Client) ReplacePolicyWithBody(ctx context.Context, params *ReplacePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplacePolicyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplacePolicy Replace the policy and put it in force
+//
+// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+// says how it is changed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+func (c *Client) ReplacePolicy(ctx context.Context, params *ReplacePolicyParams, body ReplacePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplacePolicyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CheckPolicyWithBody Look for faults in a policy without putting it in force
 //
 // Takes any type of body and a specified content type.
@@ -2199,13 +2462,134 @@ func (c *Client) CheckPolicy(ctx context.Context, body CheckPolicyJSONRequestBod
 	return c.Client.Do(req)
 }
 
+// DiffPolicyWithBody Say who would gain and lose what under another policy
+//
+// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+func (c *Client) DiffPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiffPolicyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DiffPolicy Say who would gain and lose what under another policy
+//
+// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+func (c *Client) DiffPolicy(ctx context.Context, body DiffPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiffPolicyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainPolicyWithBody Say why somebody may do something, or may not
+//
+// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+func (c *Client) ExplainPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainPolicyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainPolicy Say why somebody may do something, or may not
+//
+// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+func (c *Client) ExplainPolicy(ctx context.Context, body ExplainPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainPolicyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPolicyRevisions List what the policy was, the newest first
+//
+// Corresponds with GET /api/v2.0/policy/history (the `ListPolicyRevisions` operationId).
+func (c *Client) ListPolicyRevisions(ctx context.Context, params *ListPolicyRevisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPolicyRevisionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPolicyRevision Show what the policy was
+//
+// Corresponds with GET /api/v2.0/policy/history/{revision_id} (the `GetPolicyRevision` operationId).
+func (c *Client) GetPolicyRevision(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPolicyRevisionRequest(c.Server, revisionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollBackPolicy Put the policy in force that a revision was
+//
+// Corresponds with POST /api/v2.0/policy/history/{revision_id}/rollback (the `RollBackPolicy` operationId).
+func (c *Client) RollBackPolicy(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollBackPolicyRequest(c.Server, revisionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReloadPolicy Read the policy files again
 //
 // When a file has a fault, the policy in force stays and the answer is 400 with the fault.
 //
 // Corresponds with POST /api/v2.0/policy/reload (the `ReloadPolicy` operationId).
-func (c *Client) ReloadPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReloadPolicyRequest(c.Server)
+func (c *Client) ReloadPolicy(ctx context.Context, params *ReloadPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReloadPolicyRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4235,6 +4619,61 @@ func NewGetPolicyRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewReplacePolicyRequest calls the generic ReplacePolicy builder with application/json body
+func NewReplacePolicyRequest(server string, params *ReplacePolicyParams, body ReplacePolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplacePolicyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewReplacePolicyRequestWithBody constructs an http.Request for the ReplacePolicy method, with any body, and a specified content type
+func NewReplacePolicyRequestWithBody(server string, params *ReplacePolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewCheckPolicyRequest calls the generic CheckPolicy builder with application/json body
 func NewCheckPolicyRequest(server string, body CheckPolicyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4275,8 +4714,222 @@ func NewCheckPolicyRequestWithBody(server string, contentType string, body io.Re
 	return req, nil
 }
 
+// NewDiffPolicyRequest calls the generic DiffPolicy builder with application/json body
+func NewDiffPolicyRequest(server string, body DiffPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDiffPolicyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewDiffPolicyRequestWithBody constructs an http.Request for the DiffPolicy method, with any body, and a specified content type
+func NewDiffPolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy/diff")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainPolicyRequest calls the generic ExplainPolicy builder with application/json body
+func NewExplainPolicyRequest(server string, body ExplainPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExplainPolicyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExplainPolicyRequestWithBody constructs an http.Request for the ExplainPolicy method, with any body, and a specified content type
+func NewExplainPolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy/explain")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPolicyRevisionsRequest constructs an http.Request for the ListPolicyRevisions method
+func NewListPolicyRevisionsRequest(server string, params *ListPolicyRevisionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy/history")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPolicyRevisionRequest constructs an http.Request for the GetPolicyRevision method
+func NewGetPolicyRevisionRequest(server string, revisionID RevisionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "revision_id", revisionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy/history/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRollBackPolicyRequest constructs an http.Request for the RollBackPolicy method
+func NewRollBackPolicyRequest(server string, revisionID RevisionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "revision_id", revisionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/policy/history/%s/rollback", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReloadPolicyRequest constructs an http.Request for the ReloadPolicy method
-func NewReloadPolicyRequest(server string) (*http.Request, error) {
+func NewReloadPolicyRequest(server string, params *ReloadPolicyParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4292,6 +4945,33 @@ func NewReloadPolicyRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
@@ -7200,6 +7880,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/policy (the `GetPolicy` operationId).
 	GetPolicyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPolicyResponse, error)
 
+	// ReplacePolicyWithBodyWithResponse Replace the policy and put it in force
+	//
+	// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+	// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+	// says how it is changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+	ReplacePolicyWithBodyWithResponse(ctx context.Context, params *ReplacePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplacePolicyResponse, error)
+
+	// ReplacePolicyWithResponse Replace the policy and put it in force
+	//
+	// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+	// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+	// says how it is changed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+	ReplacePolicyWithResponse(ctx context.Context, params *ReplacePolicyParams, body ReplacePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplacePolicyResponse, error)
+
 	// CheckPolicyWithBodyWithResponse Look for faults in a policy without putting it in force
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7214,6 +7916,63 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v2.0/policy/check (the `CheckPolicy` operationId).
 	CheckPolicyWithResponse(ctx context.Context, body CheckPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckPolicyResponse, error)
 
+	// DiffPolicyWithBodyWithResponse Say who would gain and lose what under another policy
+	//
+	// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+	DiffPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DiffPolicyResponse, error)
+
+	// DiffPolicyWithResponse Say who would gain and lose what under another policy
+	//
+	// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+	DiffPolicyWithResponse(ctx context.Context, body DiffPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*DiffPolicyResponse, error)
+
+	// ExplainPolicyWithBodyWithResponse Say why somebody may do something, or may not
+	//
+	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+	ExplainPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainPolicyResponse, error)
+
+	// ExplainPolicyWithResponse Say why somebody may do something, or may not
+	//
+	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+	ExplainPolicyWithResponse(ctx context.Context, body ExplainPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainPolicyResponse, error)
+
+	// ListPolicyRevisionsWithResponse List what the policy was, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/policy/history (the `ListPolicyRevisions` operationId).
+	ListPolicyRevisionsWithResponse(ctx context.Context, params *ListPolicyRevisionsParams, reqEditors ...RequestEditorFn) (*ListPolicyRevisionsResponse, error)
+
+	// GetPolicyRevisionWithResponse Show what the policy was
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/policy/history/{revision_id} (the `GetPolicyRevision` operationId).
+	GetPolicyRevisionWithResponse(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*GetPolicyRevisionResponse, error)
+
+	// RollBackPolicyWithResponse Put the policy in force that a revision was
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/policy/history/{revision_id}/rollback (the `RollBackPolicy` operationId).
+	RollBackPolicyWithResponse(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*RollBackPolicyResponse, error)
+
 	// ReloadPolicyWithResponse Read the policy files again
 	//
 	// When a file has a fault, the policy in force stays and the answer is 400 with the fault.
@@ -7221,7 +7980,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/policy/reload (the `ReloadPolicy` operationId).
-	ReloadPolicyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReloadPolicyResponse, error)
+	ReloadPolicyWithResponse(ctx context.Context, params *ReloadPolicyParams, reqEditors ...RequestEditorFn) (*ReloadPolicyResponse, error)
 
 	// ListProjectsWithResponse List projects
 	//
@@ -8493,6 +9252,11 @@ func (r PingResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetPolicyResponse200Headers the declared response headers of an HTTP 200 response for GetPolicy
+type GetPolicyResponse200Headers struct {
+	ETag *string
+}
+
 // GetPolicyResponse429Headers the declared response headers of an HTTP 429 response for GetPolicy
 type GetPolicyResponse429Headers struct {
 	RetryAfter *int
@@ -8509,6 +9273,8 @@ type GetPolicyResponse struct {
 	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetPolicyResponse200Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetPolicyResponse429Headers
 }
@@ -8531,6 +9297,60 @@ func (r GetPolicyResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r GetPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ReplacePolicyResponse200Headers the declared response headers of an HTTP 200 response for ReplacePolicy
+type ReplacePolicyResponse200Headers struct {
+	ETag *string
+}
+
+// ReplacePolicyResponse429Headers the declared response headers of an HTTP 429 response for ReplacePolicy
+type ReplacePolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ReplacePolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyStatus
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReplacePolicyResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplacePolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplacePolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplacePolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ReplacePolicyResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -8574,6 +9394,237 @@ func (r CheckPolicyResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r CheckPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DiffPolicyResponse429Headers the declared response headers of an HTTP 429 response for DiffPolicy
+type DiffPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DiffPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyDiff
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DiffPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DiffPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DiffPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DiffPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ExplainPolicyResponse429Headers the declared response headers of an HTTP 429 response for ExplainPolicy
+type ExplainPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ExplainPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyExplanation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExplainPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ExplainPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPolicyRevisionsResponse200Headers the declared response headers of an HTTP 200 response for ListPolicyRevisions
+type ListPolicyRevisionsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPolicyRevisionsResponse429Headers the declared response headers of an HTTP 429 response for ListPolicyRevisions
+type ListPolicyRevisionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPolicyRevisionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]PolicyRevision
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPolicyRevisionsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPolicyRevisionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPolicyRevisionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPolicyRevisionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPolicyRevisionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPolicyRevisionResponse429Headers the declared response headers of an HTTP 429 response for GetPolicyRevision
+type GetPolicyRevisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPolicyRevisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyRevision
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPolicyRevisionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPolicyRevisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPolicyRevisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPolicyRevisionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RollBackPolicyResponse429Headers the declared response headers of an HTTP 429 response for RollBackPolicy
+type RollBackPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RollBackPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyStatus
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RollBackPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RollBackPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RollBackPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RollBackPolicyResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -11149,6 +12200,40 @@ func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, reqEdit
 	return ParseGetPolicyResponse(rsp)
 }
 
+// ReplacePolicyWithBodyWithResponse Replace the policy and put it in force
+//
+// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+// says how it is changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+func (c *ClientWithResponses) ReplacePolicyWithBodyWithResponse(ctx context.Context, params *ReplacePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplacePolicyResponse, error) {
+	rsp, err := c.ReplacePolicyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplacePolicyResponse(rsp)
+}
+
+// ReplacePolicyWithResponse Replace the policy and put it in force
+//
+// It is checked first; with a fault nothing is changed, and the answer is 400 with the first one. With `If-Match` it is
+// replaced only where it is what was read. A policy that is kept in files which sealock may not write answers 409 and
+// says how it is changed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/policy (the `ReplacePolicy` operationId).
+func (c *ClientWithResponses) ReplacePolicyWithResponse(ctx context.Context, params *ReplacePolicyParams, body ReplacePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplacePolicyResponse, error) {
+	rsp, err := c.ReplacePolicy(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplacePolicyResponse(rsp)
+}
+
 // CheckPolicyWithBodyWithResponse Look for faults in a policy without putting it in force
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11175,6 +12260,105 @@ func (c *ClientWithResponses) CheckPolicyWithResponse(ctx context.Context, body 
 	return ParseCheckPolicyResponse(rsp)
 }
 
+// DiffPolicyWithBodyWithResponse Say who would gain and lose what under another policy
+//
+// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+func (c *ClientWithResponses) DiffPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DiffPolicyResponse, error) {
+	rsp, err := c.DiffPolicyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiffPolicyResponse(rsp)
+}
+
+// DiffPolicyWithResponse Say who would gain and lose what under another policy
+//
+// Of all that was asked for in tokens in the last days, as the audit trail has it, with the memberships of today.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/policy/diff (the `DiffPolicy` operationId).
+func (c *ClientWithResponses) DiffPolicyWithResponse(ctx context.Context, body DiffPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*DiffPolicyResponse, error) {
+	rsp, err := c.DiffPolicy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiffPolicyResponse(rsp)
+}
+
+// ExplainPolicyWithBodyWithResponse Say why somebody may do something, or may not
+//
+// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+func (c *ClientWithResponses) ExplainPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainPolicyResponse, error) {
+	rsp, err := c.ExplainPolicyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainPolicyResponse(rsp)
+}
+
+// ExplainPolicyWithResponse Say why somebody may do something, or may not
+//
+// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/policy/explain (the `ExplainPolicy` operationId).
+func (c *ClientWithResponses) ExplainPolicyWithResponse(ctx context.Context, body ExplainPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainPolicyResponse, error) {
+	rsp, err := c.ExplainPolicy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainPolicyResponse(rsp)
+}
+
+// ListPolicyRevisionsWithResponse List what the policy was, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/policy/history (the `ListPolicyRevisions` operationId).
+func (c *ClientWithResponses) ListPolicyRevisionsWithResponse(ctx context.Context, params *ListPolicyRevisionsParams, reqEditors ...RequestEditorFn) (*ListPolicyRevisionsResponse, error) {
+	rsp, err := c.ListPolicyRevisions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPolicyRevisionsResponse(rsp)
+}
+
+// GetPolicyRevisionWithResponse Show what the policy was
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/policy/history/{revision_id} (the `GetPolicyRevision` operationId).
+func (c *ClientWithResponses) GetPolicyRevisionWithResponse(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*GetPolicyRevisionResponse, error) {
+	rsp, err := c.GetPolicyRevision(ctx, revisionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPolicyRevisionResponse(rsp)
+}
+
+// RollBackPolicyWithResponse Put the policy in force that a revision was
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/policy/history/{revision_id}/rollback (the `RollBackPolicy` operationId).
+func (c *ClientWithResponses) RollBackPolicyWithResponse(ctx context.Context, revisionID RevisionID, reqEditors ...RequestEditorFn) (*RollBackPolicyResponse, error) {
+	rsp, err := c.RollBackPolicy(ctx, revisionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollBackPolicyResponse(rsp)
+}
+
 // ReloadPolicyWithResponse Read the policy files again
 //
 // When a file has a fault, the policy in force stays and the answer is 400 with the fault.
@@ -11182,8 +12366,8 @@ func (c *ClientWithResponses) CheckPolicyWithResponse(ctx context.Context, body 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/policy/reload (the `ReloadPolicy` operationId).
-func (c *ClientWithResponses) ReloadPolicyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReloadPolicyResponse, error) {
-	rsp, err := c.ReloadPolicy(ctx, reqEditors...)
+func (c *ClientWithResponses) ReloadPolicyWithResponse(ctx context.Context, params *ReloadPolicyParams, reqEditors ...RequestEditorFn) (*ReloadPolicyResponse, error) {
+	rsp, err := c.ReloadPolicy(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13283,8 +14467,109 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetPolicyResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplacePolicyResponse parses an HTTP response from a ReplacePolicyWithResponse call
+func ParseReplacePolicyResponse(rsp *http.Response) (*ReplacePolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplacePolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReplacePolicyResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReplacePolicyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -13352,6 +14637,386 @@ func ParseCheckPolicyResponse(rsp *http.Response) (*CheckPolicyResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers CheckPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDiffPolicyResponse parses an HTTP response from a DiffPolicyWithResponse call
+func ParseDiffPolicyResponse(rsp *http.Response) (*DiffPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DiffPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyDiff
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DiffPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExplainPolicyResponse parses an HTTP response from a ExplainPolicyWithResponse call
+func ParseExplainPolicyResponse(rsp *http.Response) (*ExplainPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyExplanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ExplainPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPolicyRevisionsResponse parses an HTTP response from a ListPolicyRevisionsWithResponse call
+func ParseListPolicyRevisionsResponse(rsp *http.Response) (*ListPolicyRevisionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPolicyRevisionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []PolicyRevision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPolicyRevisionsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPolicyRevisionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPolicyRevisionResponse parses an HTTP response from a GetPolicyRevisionWithResponse call
+func ParseGetPolicyRevisionResponse(rsp *http.Response) (*GetPolicyRevisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPolicyRevisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyRevision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPolicyRevisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRollBackPolicyResponse parses an HTTP response from a RollBackPolicyWithResponse call
+func ParseRollBackPolicyResponse(rsp *http.Response) (*RollBackPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RollBackPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RollBackPolicyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

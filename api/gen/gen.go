@@ -265,6 +265,75 @@ type Policy struct {
 	Status PolicyStatus `json:"status"`
 }
 
+// PolicyChange defines model for PolicyChange.
+type PolicyChange struct {
+	// Line A line to add to policy.csv.
+	Line *string `json:"line,omitempty"`
+
+	// Remove Lines to delete from policy.csv.
+	Remove []int   `json:"remove,omitempty"`
+	Role   *string `json:"role,omitempty"`
+
+	// Text The smallest change that would make it yes.
+	Text string `json:"text"`
+}
+
+// PolicyDiff defines model for PolicyDiff.
+type PolicyDiff struct {
+	// Decisions How many recorded decisions were tried.
+	Decisions   int                `json:"decisions"`
+	Differences []PolicyDifference `json:"differences"`
+}
+
+// PolicyDiffReq defines model for PolicyDiffReq.
+type PolicyDiffReq struct {
+	// Days How many days back; 7 when it is left out.
+	Days *int        `json:"days,omitempty"`
+	New  PolicyText  `json:"new"`
+	Old  *PolicyText `json:"old,omitempty"`
+}
+
+// PolicyDifference defines model for PolicyDifference.
+type PolicyDifference struct {
+	Gains []string `json:"gains"`
+	Loses []string `json:"loses"`
+
+	// New The reason then.
+	New string `json:"new"`
+
+	// Old The reason before.
+	Old        string `json:"old"`
+	Repository string `json:"repository"`
+
+	// Subject Empty for anonymous.
+	Subject string `json:"subject"`
+}
+
+// PolicyEdit defines model for PolicyEdit.
+type PolicyEdit struct {
+	// Comment Why, for the history.
+	Comment *string `json:"comment,omitempty"`
+
+	// Model The model in force is taken when it is left out.
+	Model  *string `json:"model,omitempty"`
+	Policy string  `json:"policy"`
+}
+
+// PolicyExplanation defines model for PolicyExplanation.
+type PolicyExplanation struct {
+	Allowed bool          `json:"allowed"`
+	Change  *PolicyChange `json:"change,omitempty"`
+
+	// More How many rules are not listed.
+	More   *int         `json:"more,omitempty"`
+	Reason string       `json:"reason"`
+	Roles  []PolicyRole `json:"roles"`
+
+	// Rule Where the rule stands that decided.
+	Rule  *string      `json:"rule,omitempty"`
+	Rules []PolicyRule `json:"rules"`
+}
+
 // PolicyFinding defines model for PolicyFinding.
 type PolicyFinding struct {
 	// File The name of the file.
@@ -282,6 +351,52 @@ type PolicyFinding struct {
 // PolicyFindings defines model for PolicyFindings.
 type PolicyFindings struct {
 	Findings []PolicyFinding `json:"findings"`
+}
+
+// PolicyQuestion defines model for PolicyQuestion.
+type PolicyQuestion struct {
+	// Action pull, push, create, …
+	Action string `json:"action"`
+
+	// Name A repository with its tag or without, or for other resources the project; left out or empty at system level.
+	Name *string `json:"name,omitempty"`
+
+	// Remote From which address.
+	Remote *string `json:"remote,omitempty"`
+
+	// Resource What of the project or of the system, such as member; repository when it is left out.
+	Resource *string `json:"resource,omitempty"`
+
+	// Username Who; oneself when it is left out, `anonymous` for nobody.
+	Username *string `json:"username,omitempty"`
+}
+
+// PolicyRevision defines model for PolicyRevision.
+type PolicyRevision struct {
+	// Author Who changed it; empty for an edit of the files by hand.
+	Author      string    `json:"author"`
+	Comment     string    `json:"comment"`
+	Fingerprint string    `json:"fingerprint"`
+	ID          int64     `json:"id"`
+	Model       *string   `json:"model,omitempty"`
+	Policy      *string   `json:"policy,omitempty"`
+	Time        time.Time `json:"time"`
+}
+
+// PolicyRole defines model for PolicyRole.
+type PolicyRole struct {
+	// From Where it is held from.
+	From string `json:"from"`
+	Role string `json:"role"`
+}
+
+// PolicyRule defines model for PolicyRule.
+type PolicyRule struct {
+	At string `json:"at"`
+
+	// Outcome What became of it.
+	Outcome string `json:"outcome"`
+	Text    string `json:"text"`
 }
 
 // PolicyStatus defines model for PolicyStatus.
@@ -660,6 +775,9 @@ type ProjectRef = string
 // Query defines model for Query.
 type Query = string
 
+// RevisionID defines model for RevisionID.
+type RevisionID = int64
+
 // RobotID defines model for RobotID.
 type RobotID = int64
 
@@ -775,6 +893,27 @@ type ListPersonalAccessTokensParams struct {
 
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ReplacePolicyParams defines parameters for ReplacePolicy.
+type ReplacePolicyParams struct {
+	// IfMatch The ETag that was read.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListPolicyRevisionsParams defines parameters for ListPolicyRevisions.
+type ListPolicyRevisionsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ReloadPolicyParams defines parameters for ReloadPolicy.
+type ReloadPolicyParams struct {
+	// DryRun Only say what would be found.
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // ListProjectsParams defines parameters for ListProjects.
@@ -1022,8 +1161,17 @@ type ImportLdapUserJSONRequestBody = LdapImportUsers
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
 
+// ReplacePolicyJSONRequestBody defines body for ReplacePolicy for application/json ContentType.
+type ReplacePolicyJSONRequestBody = PolicyEdit
+
 // CheckPolicyJSONRequestBody defines body for CheckPolicy for application/json ContentType.
 type CheckPolicyJSONRequestBody = PolicyText
+
+// DiffPolicyJSONRequestBody defines body for DiffPolicy for application/json ContentType.
+type DiffPolicyJSONRequestBody = PolicyDiffReq
+
+// ExplainPolicyJSONRequestBody defines body for ExplainPolicy for application/json ContentType.
+type ExplainPolicyJSONRequestBody = PolicyQuestion
 
 // CreateProjectJSONRequestBody defines body for CreateProject for application/json ContentType.
 type CreateProjectJSONRequestBody = ProjectReq
@@ -1129,12 +1277,30 @@ type ServerInterface interface {
 	// GetPolicy Show the policy in force
 	// (GET /api/v2.0/policy)
 	GetPolicy(ctx echo.Context) error
+	// ReplacePolicy Replace the policy and put it in force
+	// (PUT /api/v2.0/policy)
+	ReplacePolicy(ctx echo.Context, params ReplacePolicyParams) error
 	// CheckPolicy Look for faults in a policy without putting it in force
 	// (POST /api/v2.0/policy/check)
 	CheckPolicy(ctx echo.Context) error
+	// DiffPolicy Say who would gain and lose what under another policy
+	// (POST /api/v2.0/policy/diff)
+	DiffPolicy(ctx echo.Context) error
+	// ExplainPolicy Say why somebody may do something, or may not
+	// (POST /api/v2.0/policy/explain)
+	ExplainPolicy(ctx echo.Context) error
+	// ListPolicyRevisions List what the policy was, the newest first
+	// (GET /api/v2.0/policy/history)
+	ListPolicyRevisions(ctx echo.Context, params ListPolicyRevisionsParams) error
+	// GetPolicyRevision Show what the policy was
+	// (GET /api/v2.0/policy/history/{revision_id})
+	GetPolicyRevision(ctx echo.Context, revisionID RevisionID) error
+	// RollBackPolicy Put the policy in force that a revision was
+	// (POST /api/v2.0/policy/history/{revision_id}/rollback)
+	RollBackPolicy(ctx echo.Context, revisionID RevisionID) error
 	// ReloadPolicy Read the policy files again
 	// (POST /api/v2.0/policy/reload)
-	ReloadPolicy(ctx echo.Context) error
+	ReloadPolicy(ctx echo.Context, params ReloadPolicyParams) error
 	// ListProjects List projects
 	// (GET /api/v2.0/projects)
 	ListProjects(ctx echo.Context, params ListProjectsParams) error
@@ -1610,6 +1776,35 @@ func (w *ServerInterfaceWrapper) GetPolicy(ctx echo.Context) error {
 	return err
 }
 
+// ReplacePolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplacePolicy(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplacePolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplacePolicy(ctx, params)
+	return err
+}
+
 // CheckPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) CheckPolicy(ctx echo.Context) error {
 	var err error
@@ -1619,12 +1814,96 @@ func (w *ServerInterfaceWrapper) CheckPolicy(ctx echo.Context) error {
 	return err
 }
 
+// DiffPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DiffPolicy(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DiffPolicy(ctx)
+	return err
+}
+
+// ExplainPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) ExplainPolicy(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExplainPolicy(ctx)
+	return err
+}
+
+// ListPolicyRevisions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPolicyRevisions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPolicyRevisionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPolicyRevisions(ctx, params)
+	return err
+}
+
+// GetPolicyRevision converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPolicyRevision(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "revision_id" -------------
+	var revisionID RevisionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "revision_id", ctx.Param("revision_id"), &revisionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revision_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPolicyRevision(ctx, revisionID)
+	return err
+}
+
+// RollBackPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) RollBackPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "revision_id" -------------
+	var revisionID RevisionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "revision_id", ctx.Param("revision_id"), &revisionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revision_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RollBackPolicy(ctx, revisionID)
+	return err
+}
+
 // ReloadPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) ReloadPolicy(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReloadPolicyParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ReloadPolicy(ctx)
+	err = w.Handler.ReloadPolicy(ctx, params)
 	return err
 }
 
@@ -3034,6 +3313,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/api/v2.0/keys/rotate", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/v2.0/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/policy", wrapper.ReplacePolicy, options.OperationMiddlewares["replacePolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/policy/history", wrapper.ListPolicyRevisions, options.OperationMiddlewares["listPolicyRevisions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/policy/history/:revision_id", wrapper.GetPolicyRevision, options.OperationMiddlewares["getPolicyRevision"]...)
+	router.POST(options.BaseURL+"/api/v2.0/policy/history/:revision_id/rollback", wrapper.RollBackPolicy, options.OperationMiddlewares["rollBackPolicy"]...)
+	router.POST(options.BaseURL+"/api/v2.0/policy/explain", wrapper.ExplainPolicy, options.OperationMiddlewares["explainPolicy"]...)
+	router.POST(options.BaseURL+"/api/v2.0/policy/diff", wrapper.DiffPolicy, options.OperationMiddlewares["diffPolicy"]...)
 	router.POST(options.BaseURL+"/api/v2.0/policy/reload", wrapper.ReloadPolicy, options.OperationMiddlewares["reloadPolicy"]...)
 	router.POST(options.BaseURL+"/api/v2.0/policy/check", wrapper.CheckPolicy, options.OperationMiddlewares["checkPolicy"]...)
 	router.GET(options.BaseURL+"/api/v2.0/audit-logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)

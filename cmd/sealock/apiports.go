@@ -22,7 +22,8 @@ func (s *system) newAPI() (http.Handler, error) {
 		Service:      service,
 		Audit:        s.store,
 		Keys:         s.ring,
-		Policy:       policyAdmin{s.policy},
+		Policy:       policyAdmin{s.policy, membership{s.directory}, s.holders, s.store, s.existing},
+		History:      s.store,
 		Repositories: repositorySearch{s.gate},
 		Health:       healthCheck{s},
 		ProviderPing: oidc.Ping,
@@ -37,44 +38,6 @@ func (s *system) newAPI() (http.Handler, error) {
 		Proxies:      s.trusted,
 		Now:          time.Now,
 	})
-}
-
-// policyAdmin lets the API speak to the policy engine.
-type policyAdmin struct{ engine *policy.Engine }
-
-func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
-	t := p.engine.Text()
-	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
-}
-
-func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
-	st := p.engine.Status()
-	return api.PolicyStatus{
-		Dir: st.Dir, LoadedAt: st.LoadedAt, Fingerprint: st.Fingerprint, Rules: st.Rules, Members: st.Members,
-		LastError: st.LastError, LastErrorAt: st.LastErrorAt, Findings: apiFindings(st.Findings),
-	}, nil
-}
-
-func (p policyAdmin) Reload(ctx context.Context) (api.PolicyStatus, error) {
-	if _, err := p.engine.Reload(ctx); err != nil {
-		return api.PolicyStatus{}, err
-	}
-	return p.Status(ctx)
-}
-
-func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
-	if text.Model == "" {
-		text.Model = p.engine.Text().Model
-	}
-	return apiFindings(policy.CheckText(policy.Text{Model: text.Model, Rules: text.Policy})), nil
-}
-
-func apiFindings(found []policy.Finding) []api.PolicyFinding {
-	list := make([]api.PolicyFinding, len(found))
-	for i, f := range found {
-		list[i] = api.PolicyFinding{File: f.File, Line: f.Line, What: f.What, Remedy: f.Remedy, Warning: f.Warning}
-	}
-	return list
 }
 
 // checkPolicyText is what 'sealock policy check FILE' and 'sealock check' run without a server.

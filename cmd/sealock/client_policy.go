@@ -14,9 +14,11 @@ import (
 )
 
 func newPolicyCommand(env *environment) *cobra.Command {
-	return groupCommand("policy", "Show, check and reload the policy", `  sealock policy show
-  sealock policy check policy.csv`,
-		newPolicyShowCommand(env), newPolicyInitCommand(env), newPolicyCheckCommand(env), newPolicyReloadCommand(env))
+	return groupCommand("policy", "Show, try, explain and change the policy", `  sealock policy show
+  sealock policy check policy.csv
+  sealock policy explain alice push team/app:v1`,
+		newPolicyShowCommand(env), newPolicyInitCommand(env), newPolicyCheckCommand(env), newPolicyTestCommand(env), newPolicyDiffCommand(env),
+		newPolicyExplainCommand(env), newPolicyReloadCommand(env), newPolicyApplyCommand(env), newPolicyHistoryCommand(env), newPolicyRollbackCommand(env))
 }
 
 func newPolicyShowCommand(env *environment) *cobra.Command {
@@ -53,16 +55,22 @@ func newPolicyShowCommand(env *environment) *cobra.Command {
 }
 
 func newPolicyReloadCommand(env *environment) *cobra.Command {
+	var dry bool
 	cmd := &cobra.Command{
 		Use: "reload", Short: "Read the policy files again",
-		Long:    "Make the server read its policy files again. A file with a fault is refused, and the policy in force stays.",
-		Example: "  sealock policy reload",
-		Args:    usageArgs(cobra.NoArgs),
+		Long: "Make the server read its policy files again. A file with a fault is refused, and the policy in force stays. With --dry-run the server only says what it would find.",
+		Example: `  sealock policy reload --dry-run
+  sealock policy reload`,
+		Args: usageArgs(cobra.NoArgs),
 	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be found")
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
-		status, err := decode[client.PolicyStatus](s.api.ReloadPolicyWithResponse(ctx))
+		status, err := decode[client.PolicyStatus](s.api.ReloadPolicyWithResponse(ctx, &client.ReloadPolicyParams{DryRun: optional(dry)}))
 		if err != nil {
 			return err
+		}
+		if dry {
+			return s.out.say(status, "a reload would bring %d rules into force", status.Rules)
 		}
 		return s.out.say(status, "reloaded: %d rules are in force", status.Rules)
 	})

@@ -86,9 +86,19 @@ func runScripts(t *testing.T, files []string, variables map[string]string) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
 		"serve": serveCmd, "servetls": serveTLSCmd, "stop": stopCmd, "accesstoken": accessTokenCmd, "guess": guessCmd,
+		"appendfile": appendFileCmd,
 	}
 	maps.Copy(all, helperCommands())
 	return all
+}
+
+// appendFileCmd is cat FROM >>TO.
+func appendFileCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: appendfile TO FROM")
+	}
+	content := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(content), 0o600))
 }
 
 // server is a sealock that a script started.

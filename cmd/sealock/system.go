@@ -196,11 +196,18 @@ func (s *system) openUsers(ctx context.Context) error {
 	return nil
 }
 
-func (s *system) openPolicy(context.Context) (err error) {
-	if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
+// policyPoll is how often a policy in the store is looked at: another replica's change counts within five seconds.
+const policyPoll = 2 * time.Second
+
+func (s *system) openPolicy(ctx context.Context) (err error) {
+	history := policyHistory{s.store, s.log}
+	src, options := policy.Source(policy.Dir(s.cfg.Policy.Dir)), []policy.Option{policy.WithLoaded(history.keep)}
+	if s.cfg.Policy.In == settings.PolicyInStore {
+		src, options = policyStore{s.store}, append(options, policy.WithPoll(policyPoll))
+	} else if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
 		return err
 	}
-	if s.policy, err = policy.Open(s.cfg.Policy.Dir, membership{s.directory}, s.log); err != nil { //nolint:contextcheck // a load is not broken off
+	if s.policy, err = policy.OpenSource(ctx, src, membership{s.directory}, s.log, options...); err != nil {
 		return err
 	}
 	s.service = project.New(s.store, s.policy, s.trail, s.hasher, clock.System{}).
@@ -246,7 +253,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	}
 	s.gate = proxy.New(proxy.Config{
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
-		Authorizer: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
 	})
 	return nil
 }
@@ -405,4 +412,16 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 		return policy.Standing{}, fmt.Errorf("looking up members of %s: %w", name, err)
 	}
 	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles}, nil
+}
+
+func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {
+	found, err := m.directory.Origins(ctx, sub, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking up members of %s: %w", name, err)
+	}
+	origins := make([]policy.Origin, len(found))
+	for i, o := range found {
+		origins[i] = policy.Origin{Role: o.Role, From: o.From}
+	}
+	return origins, nil
 }

@@ -62,6 +62,18 @@ func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error)
 	return len(tags) > 0, nil
 }
 
+// TagDigest implements proxy.Catalog.
+func (r *Registry) TagDigest(ctx context.Context, repository, tag string) (string, error) {
+	link, err := r.disk.GetContent(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags/"+tag+"/current/link")
+	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
+		return "", nil
+	}
+	if err != nil {
+		return "", errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+	}
+	return strings.TrimSpace(string(link)), nil
+}
+
 // DropRepositories implements proxy.Catalog. Blobs stay until they are collected; without a repository nobody reaches them.
 func (r *Registry) DropRepositories(ctx context.Context, project string) error {
 	if !auth.ValidRepository(project) { // it becomes a path

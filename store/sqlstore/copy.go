@@ -39,6 +39,7 @@ func copied() []tableKey {
 		{"external_identities", "id", true},
 		{"login_failures", "id", false},
 		{"known_logins", "id", false},
+		{"policy_revisions", "id", true},
 		{"audit_log", "id", true},
 	}
 }

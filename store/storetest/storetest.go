@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"known logins", knownLogins},
 		{"lockout lists", lockoutLists},
 		{"dropped lockouts", droppedLockouts},
+		{"policy revisions", policyRevisions},
 		{"audit", auditTrail},
 		{"hostile audit records", hostileAudit},
 		{"paging users", pagingUsers},
