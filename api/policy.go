@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -142,9 +143,34 @@ func (h *handlers) ExplainPolicy(c echo.Context) error {
 		if err != nil {
 			return gen.PolicyExplanation{}, err
 		}
-		x, err := h.Policy.Explain(ctx, sub, askedFor(body))
+		access := askedFor(body)
+		x, err := h.Policy.Explain(ctx, sub, access)
+		if err != nil {
+			return gen.PolicyExplanation{}, err
+		}
+		ruling, err := h.Decider.Decide(ctx, who.Subject, auth.Access{Resource: "policy", Action: "read"})
+		if err == nil && !ruling.Allowed {
+			x, err = h.shortened(ctx, who, access, x)
+		}
 		return explanationOf(x), err
 	})
+}
+
+// shortened leaves of an explanation what somebody may know who may not read the policy: what it says of others is left
+// out, and whether there is a project that they can't see.
+func (h *handlers) shortened(ctx context.Context, who Caller, access auth.Access, x PolicyExplanation) (PolicyExplanation, error) {
+	x.Rules, x.More = nil, 0
+	if x.Allowed || access.Project == "" {
+		return x, nil
+	}
+	_, err := h.Service.Project(ctx, who, project.Ref{Name: access.Project})
+	if !errs.Is(err, errs.NotFound) {
+		return x, err
+	}
+	return PolicyExplanation{
+		Reason: fmt.Sprintf("project %q does not exist or is not visible to you", access.Project),
+		Change: PolicyChange{Text: "ask its administrator to add you"},
+	}, nil
 }
 
 // explained returns whom a question is about.

@@ -63,6 +63,8 @@ func TestExplainPolicy(t *testing.T) {
 		{gwen, `{"action":"pull","name":"team/app:v1"}`, 200, `"allowed":true`},
 		{gwen, `{"action":"push","name":"team/app:v1"}`, 200, "member add team gwen --role"},
 		{gwen, `{"username":"gwen","action":"push","name":"team/app"}`, 200, `"allowed":false`},
+		{bob, `{"action":"pull","name":"team/app"}`, 200, `"reason":"project \"team\" does not exist or is not visible to you"`},
+		{bob, `{"action":"pull","name":"nothing-there/app"}`, 200, `"reason":"project \"nothing-there\" does not exist or is not visible to you"`},
 		{gwen, `{"username":"alice","action":"push","name":"team/app"}`, 403, ""},
 		{gwen, `{"username":"nobody-there","action":"push","name":"team/app"}`, 403, ""},
 		{admin, `{"username":"alice","action":"push","name":"team/app"}`, 200, `"allowed":true`},

@@ -97,7 +97,7 @@ func Compare(ctx context.Context, members Membership, before, after *Draft, aske
 func compareOne(ctx context.Context, members Membership, before, after *Draft, sub auth.Subject, repository string, at time.Time) (Difference, error) {
 	d := Difference{Subject: sub.Name, Repository: repository}
 	project, _ := auth.Project(repository)
-	for _, action := range []auth.Action{auth.ActionPull, auth.ActionPush, "overwrite", auth.ActionDelete} {
+	for _, action := range []auth.Action{auth.ActionPull, auth.ActionPush, actionOverwrite, auth.ActionDelete} {
 		access := auth.Access{Resource: string(auth.TypeRepository), Project: project, Repository: repository, Action: string(action)}
 		old, err := before.Decide(ctx, members, sub, access, at)
 		if err != nil {

@@ -136,7 +136,7 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, error) {
 	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: permitted(access.Action)}
 	if access.Project == "" {
-		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: access.Action}, question)
+		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: a.gen.meaning(access.Action)}, question)
 	}
 	// SystemLevel is no project: a project's members must not reach what is above it by way of a name.
 	if access.Project == SystemLevel {
@@ -156,7 +156,7 @@ func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, erro
 	if !exists {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
 	}
-	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: access.Action}, question)
+	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: a.gen.meaning(access.Action)}, question)
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {
@@ -164,10 +164,13 @@ func (e *Engine) asker(sub auth.Subject) asker {
 	return d.asker(e.members, sub, e.now())
 }
 
+// actionOverwrite is to push to a tag that is there already. The front door asks for it; no token says it.
+const actionOverwrite = "overwrite"
+
 // permitted returns the action that permissions know: who is permitted to push is permitted to overwrite. To part the two
 // is for the rules.
 func permitted(action string) string {
-	if action == "overwrite" {
+	if action == actionOverwrite {
 		return string(auth.ActionPush)
 	}
 	return action

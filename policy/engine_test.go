@@ -224,3 +224,41 @@ m = holds(r.who, p.who) && r.resource == p.resource && r.name == "team/app"
 	w.allow(t, "alice", "delete", "team/app")
 	w.deny(t, "alice", "pull", "team/other")
 }
+
+// A folder that an earlier sealock made goes on to work, with all that rules can say now.
+func TestFirstDefaultModel(t *testing.T) {
+	w := open(t, "p, developer, repository, **, pull, allow\n")
+	write(t, w.dir, policy.ModelFile, `[request_definition]
+r = who, resource, name, action
+[policy_definition]
+p = who, resource, name, actions, eft, line
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+[matchers]
+m = (p.resource == r.resource || p.resource == "*") && holds(r.who, p.who) && does(r.action, p.actions) && named(r.name, p.name)
+`)
+	write(t, w.dir, policy.PolicyFile, "p, developer, repository, **, pull, allow\np, developer, repository, team/app, push, allow, from=192.0.2.0/24\n")
+	if findings, err := w.Reload(t.Context()); err != nil || len(findings.Findings) != 0 {
+		t.Fatalf("Reload() = %v, %v, want neither findings nor an error", findings, err)
+	}
+	w.allow(t, "alice", "pull", "team/app")
+	w.deny(t, "alice", "push", "team/app")
+}
+
+// Files from before overwriting could be parted from pushing mean what they meant.
+func TestOverwriteIsPartOfPushUntilParted(t *testing.T) {
+	w := open(t, "p, developer, repository, **, pull|push, allow\n")
+	ask := func(want bool) {
+		t.Helper()
+		access := auth.Access{Resource: "repository", Project: "team", Repository: "team/app", Tag: "v1", Action: "overwrite"}
+		if r, err := w.Decide(t.Context(), subject("alice"), access); err != nil || r.Allowed != want {
+			t.Errorf("Decide(alice, %+v) = %+v, %v, want %v", access, r, err, want)
+		}
+	}
+	ask(true)
+	write(t, w.dir, policy.PolicyFile, "p, developer, repository, **, pull|push, allow\np, maintainer, repository, **, overwrite, allow\n")
+	if _, err := w.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask(false)
+}

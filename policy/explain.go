@@ -71,7 +71,7 @@ type explaining struct {
 }
 
 func (x *explaining) run(ctx context.Context) error {
-	x.key = key{resource: x.access.Resource, tag: x.access.Tag, action: x.access.Action}
+	x.key = key{resource: x.access.Resource, tag: x.access.Tag, action: x.gen.meaning(x.access.Action)}
 	switch {
 	case x.access.Project == "":
 		x.key.who, x.key.name, x.exists = x.atSystem(), SystemLevel, true

@@ -20,6 +20,7 @@ type generation struct {
 	roleNames   []string           // by id
 	users       map[string]uint32  // users whom a rule names, from 1
 	anonymous   bool
+	overwriting bool // a rule names overwrite
 
 	// index answers in place of casbin. It is nil where model.conf has another matcher than the one that it is made for.
 	index *index
@@ -35,6 +36,15 @@ type generation struct {
 	members  int
 	text     Text
 	sum      fingerprint
+}
+
+// meaning returns the action that the rules are asked about. Where none of them parts overwriting from pushing, as in files
+// from before it could be, who may push may overwrite.
+func (g *generation) meaning(action string) string {
+	if !g.overwriting {
+		return permitted(action)
+	}
+	return action
 }
 
 // key is one question, whoever asks.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,6 +143,7 @@ func compile(src source) (*generation, []Finding, error) {
 		return nil, findings, nil
 	}
 	g.enforcer = sync.OnceValues(func() (*casbin.Enforcer, error) { return g.newEnforcer(m) })
+	g.overwriting = slices.ContainsFunc(g.list, func(r *rule) bool { return slices.Contains(r.list, actionOverwrite) })
 	g.loadedAt, g.text, g.sum = time.Now(), Text{Model: string(src.model), Rules: string(src.rules)}, src.fingerprint()
 	if ownMatcher(m) {
 		g.index = newIndex(g, g.list)

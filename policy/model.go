@@ -20,6 +20,20 @@ const (
 	modelPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_when, p_line"
 )
 
+// What the first sealocks wrote into model.conf, before rules had conditions and patterns for tags. Folders with that file
+// go on to work: it stands for the default of today.
+const (
+	firstRequest = "r_who, r_resource, r_name, r_action"
+	firstPolicy  = "p_who, p_resource, p_name, p_actions, p_eft, p_line"
+	firstMatcher = `(p_resource==r_resource||p_resource=="*")&&holds(r_who,p_who)&&does(r_action,p_actions)&&named(r_name,p_name)`
+)
+
+func isFirstDefault(m model.Model) bool {
+	r, p, matcher := m["r"]["r"], m["p"]["p"], m["m"]["m"]
+	return r != nil && p != nil && matcher != nil && strings.Join(r.Tokens, ", ") == firstRequest &&
+		strings.Join(p.Tokens, ", ") == firstPolicy && squeezed(matcher.Value) == firstMatcher
+}
+
 // defaultRemedy is for a model that nothing can be said about.
 const defaultRemedy = "move model.conf away and start sealock again: it writes the default where a file is missing"
 
@@ -31,6 +45,11 @@ func parseModel(file string, text []byte, funcs matcherFuncs) (model.Model, []Fi
 	m, err := casbinModel(string(text))
 	if err != nil {
 		return nil, []Finding{{File: file, What: "the model can't be read: " + err.Error(), Remedy: defaultRemedy}}
+	}
+	if isFirstDefault(m) {
+		if m, err = casbinModel(string(embedded(ModelFile))); err != nil {
+			return nil, []Finding{{File: file, What: err.Error(), Remedy: defaultRemedy}}
+		}
 	}
 	var findings []Finding
 	add := func(key string, f fault) {

@@ -1502,7 +1502,8 @@ type ClientInterface interface {
 
 	// ExplainPolicyWithBody Say why somebody may do something, or may not
 	//
-	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+	// were considered nor whether there is a project that they can't see. What is asked for is never done.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1511,7 +1512,8 @@ type ClientInterface interface {
 
 	// ExplainPolicy Say why somebody may do something, or may not
 	//
-	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+	// were considered nor whether there is a project that they can't see. What is asked for is never done.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2502,7 +2504,8 @@ func (c *Client) DiffPolicy(ctx context.Context, body DiffPolicyJSONRequestBody,
 
 // ExplainPolicyWithBody Say why somebody may do something, or may not
 //
-// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+// were considered nor whether there is a project that they can't see. What is asked for is never done.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2521,7 +2524,8 @@ func (c *Client) ExplainPolicyWithBody(ctx context.Context, contentType string, 
 
 // ExplainPolicy Say why somebody may do something, or may not
 //
-// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+// were considered nor whether there is a project that they can't see. What is asked for is never done.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7936,7 +7940,8 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainPolicyWithBodyWithResponse Say why somebody may do something, or may not
 	//
-	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+	// were considered nor whether there is a project that they can't see. What is asked for is never done.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7945,7 +7950,8 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainPolicyWithResponse Say why somebody may do something, or may not
 	//
-	// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+	// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+	// were considered nor whether there is a project that they can't see. What is asked for is never done.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12292,7 +12298,8 @@ func (c *ClientWithResponses) DiffPolicyWithResponse(ctx context.Context, body D
 
 // ExplainPolicyWithBodyWithResponse Say why somebody may do something, or may not
 //
-// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+// were considered nor whether there is a project that they can't see. What is asked for is never done.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12307,7 +12314,8 @@ func (c *ClientWithResponses) ExplainPolicyWithBodyWithResponse(ctx context.Cont
 
 // ExplainPolicyWithResponse Say why somebody may do something, or may not
 //
-// About oneself, everybody may ask; about others, whoever may read the policy. What is asked for is never done.
+// About oneself, everybody may ask; about others, whoever may read the policy. Who may not is told neither the rules that
+// were considered nor whether there is a project that they can't see. What is asked for is never done.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
