@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -45,21 +46,17 @@ const Prefix = "/api/"
 //go:embed openapi.yaml
 var document []byte
 
-// New returns the API, to be mounted at [Prefix]. An error means that the document in this program is broken.
-func New(d Deps) (http.Handler, error) {
-	text, err := documentJSON(document)
-	if err != nil {
-		return nil, err
-	}
+// New returns the API, to be mounted at [Prefix].
+func New(d Deps) http.Handler {
 	e := echo.New()
 	// echo v4 would otherwise believe any client's X-Forwarded-For.
 	e.IPExtractor = d.Proxies.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
 	e.Use(answerHeaders, ownSite(d), authenticate(d), wholePath)
 	r := &router{EchoRouter: e, gets: map[string]echo.HandlerFunc{}}
-	gen.RegisterHandlers(r, &handlers{Deps: d, document: text})
+	gen.RegisterHandlers(r, &handlers{Deps: d, document: sync.OnceValues(documentJSON)})
 	r.addHeads(e)
-	return e, nil
+	return e
 }
 
 // router notes which paths can be got, so that HEAD can be answered there too: RFC 9110 section 9.1 wants it, and

@@ -16,7 +16,7 @@ const spoken = "v2.15.0"
 // handlers implements the generated interface.
 type handlers struct {
 	Deps
-	document []byte
+	document func() ([]byte, error)
 }
 
 // That every operation of the document has its handler is for the compiler to see.
@@ -27,7 +27,11 @@ func (h *handlers) GetAPIVersion(c echo.Context) error {
 }
 
 func (h *handlers) GetDocument(c echo.Context) error {
-	return c.JSONBlob(http.StatusOK, h.document)
+	text, err := h.document()
+	if err != nil {
+		return err
+	}
+	return c.JSONBlob(http.StatusOK, text)
 }
 
 func (h *handlers) Ping(c echo.Context) error { return c.String(http.StatusOK, "Pong") }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -112,7 +113,9 @@ func must[T any](t testing.TB, v T, err error) T {
 func (w *world) build() http.Handler {
 	t, ctx := w.t, context.Background()
 	dir := t.TempDir()
-	var err error
+	content, err := empty()
+	must(t, content, err)
+	must(t, dir, os.WriteFile(filepath.Join(dir, "sealock.db"), content, 0o600))
 	w.store, err = sqlstore.Open(ctx, filepath.Join(dir, "sealock.db"), sqlstore.Options{})
 	must(t, w.store, err)
 	t.Cleanup(func() { _ = w.store.Close() })
@@ -141,15 +144,32 @@ func (w *world) build() http.Handler {
 	w.tokens = auth.NewTokens(ring, "test", time.Now)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
-	handler, err := api.New(api.Deps{
+	return api.New(api.Deps{
 		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
-	return must(t, handler, err)
 }
+
+// empty makes the file of a new database once: migrations take longer than most tests.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "sealock-api-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "sealock.db")
+	s, err := sqlstore.Open(context.Background(), path, sqlstore.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(path)
+	return content, errors.Join(err, os.RemoveAll(dir))
+})
 
 // lockout counts as sealock serve does, and never locks an address: all of a test comes from one.
 func (w *world) lockout(passwords *auth.CredentialCache, log *slog.Logger) *auth.Lockout {

@@ -13,7 +13,7 @@ import (
 )
 
 // newAPI puts the REST API together.
-func (s *system) newAPI() (http.Handler, error) {
+func (s *system) newAPI() http.Handler {
 	service := s.service
 	if s.gate != nil {
 		service = service.WithContents(s.gate)

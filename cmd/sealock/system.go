@@ -270,11 +270,7 @@ func (s *system) openHandler(context.Context) error {
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
 	}
-	rest, err := s.newAPI() //nolint:contextcheck // requests bring their own
-	if err != nil {
-		return err
-	}
-	e.Any("/api/*", echo.WrapHandler(rest))
+	e.Any("/api/*", echo.WrapHandler(s.newAPI()))
 	if s.gate != nil {
 		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
 			e.Any(path, echo.WrapHandler(s.gate))
