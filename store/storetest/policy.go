@@ -17,7 +17,7 @@ func policyRevisions(t *testing.T, s store.Store) {
 	kind(t, "LatestPolicyRevision of none", err, errs.NotFound)
 	keep := func(author, rules string) store.PolicyRevision {
 		return must[store.PolicyRevision](t, "AppendPolicyRevision")(s.AppendPolicyRevision(ctx, store.PolicyRevision{
-			Author: author, Comment: "why: " + author, Model: "[model]\n", Rules: rules, Fingerprint: "f-" + rules,
+			Author: author, Comment: "why: " + author, Model: "[model]\n", Rules: rules, Fingerprint: "f-" + author,
 		}))
 	}
 	long := strings.Repeat("p, user:ü, repository, **, pull, allow\n", 50_000)
