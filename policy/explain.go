@@ -72,10 +72,9 @@ type explaining struct {
 
 func (x *explaining) run(ctx context.Context) error {
 	x.key = key{resource: x.access.Resource, tag: x.access.Tag, action: x.gen.meaning(x.access.Action)}
-	switch {
-	case x.access.Project == "":
+	if x.access.Project == "" {
 		x.key.who, x.key.name, x.exists = x.atSystem(), SystemLevel, true
-	default:
+	} else {
 		var err error
 		if x.exists, err = x.enter(ctx, x.access.Project); err != nil {
 			return err

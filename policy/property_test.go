@@ -53,7 +53,10 @@ func newPlain(t *testing.T, dir string, rules [][]string) plain {
 		}
 		return doublestar.Match(tags, tag)
 	})
-	e.AddFunction("meets", func(a ...any) (any, error) { return plainMeets(a[0].(asked), text(a[1]), text(a[2]) == "allow"), nil })
+	e.AddFunction("meets", func(a ...any) (any, error) {
+		at, ok := a[0].(asked)
+		return ok && plainMeets(at, text(a[1]), text(a[2]) == "allow"), nil
+	})
 	for i, r := range rules {
 		if r[0] == "g" {
 			p.grants = append(p.grants, r)

@@ -37,7 +37,7 @@ func (e *Engine) Reload(ctx context.Context) (Report, error) {
 	defer e.reload.Unlock()
 	src, err := e.read(ctx)
 	if err != nil {
-		e.refused(nil, err)
+		e.refused(ctx, nil, err)
 		return Report{}, fmt.Errorf("loading policy: %w", err)
 	}
 	return e.load(ctx, src, Edit{})
@@ -113,19 +113,19 @@ func (e *Engine) load(ctx context.Context, src source, by Edit) (Report, error) 
 		err = refusal(bad)
 	}
 	if err != nil {
-		e.refused(findings, err)
+		e.refused(ctx, findings, err)
 		return report, fmt.Errorf("loading policy: %w", err)
 	}
 	report.Rules, report.Members = len(g.rules), g.members
 	old := e.current.Swap(g)
 	report.Changed = old == nil || old.sum != sum
-	e.accepted(g, findings)
+	e.accepted(ctx, g, findings)
 	e.loaded(ctx, g.text, by)
 	return report, nil
 }
 
 // refused notes and logs why a policy is not put in force.
-func (e *Engine) refused(findings []Finding, err error) {
+func (e *Engine) refused(ctx context.Context, findings []Finding, err error) {
 	e.mu.Lock()
 	e.status.LastError, e.status.LastErrorAt, e.status.Findings = err.Error(), time.Now(), findings
 	e.mu.Unlock()
@@ -133,10 +133,10 @@ func (e *Engine) refused(findings []Finding, err error) {
 		return // Open returns the error, and nothing else is in force
 	}
 	e.log.Error("policy refused, the one before stays in force", "source", e.source.String(), "error", err)
-	e.logFindings(slog.LevelError, faults(findings))
+	e.logFindings(ctx, slog.LevelError, faults(findings))
 }
 
-func (e *Engine) accepted(g *generation, findings []Finding) {
+func (e *Engine) accepted(ctx context.Context, g *generation, findings []Finding) {
 	e.mu.Lock()
 	e.status = Status{
 		Dir: e.source.String(), LoadedAt: g.loadedAt, Fingerprint: g.sum.String(),
@@ -144,18 +144,18 @@ func (e *Engine) accepted(g *generation, findings []Finding) {
 	}
 	e.mu.Unlock()
 	e.log.Info("policy loaded", "source", e.source.String(), "rules", len(g.rules), "members", g.members)
-	e.logFindings(slog.LevelWarn, findings)
+	e.logFindings(ctx, slog.LevelWarn, findings)
 }
 
 // logFindings logs the first of the findings: a file that was made by a program may have a hundred thousand.
-func (e *Engine) logFindings(level slog.Level, findings []Finding) {
+func (e *Engine) logFindings(ctx context.Context, level slog.Level, findings []Finding) {
 	const most = 10
 	for i, f := range findings {
 		if i == most {
-			e.log.Log(context.Background(), level, "policy has more findings, sealock policy check lists them", "more", len(findings)-most)
+			e.log.Log(ctx, level, "policy has more findings, sealock policy check lists them", "more", len(findings)-most)
 			return
 		}
-		e.log.Log(context.Background(), level, "policy finding", "at", f.At(), "what", f.What, "remedy", f.Remedy)
+		e.log.Log(ctx, level, "policy finding", "at", f.At(), "what", f.What, "remedy", f.Remedy)
 	}
 }
 

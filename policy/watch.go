@@ -93,7 +93,7 @@ func (e *Engine) missing(ctx context.Context, now fingerprint) {
 	e.mu.Lock()
 	e.tried = now
 	e.mu.Unlock()
-	e.refused(nil, err)
+	e.refused(ctx, nil, err)
 }
 
 // watch is what the operating system reports about the folder. Where it can't, both channels stay silent.

@@ -180,7 +180,7 @@ func (p policyAdmin) subject(ctx context.Context, name string) (*auth.Subject, e
 	}
 	sub, err := p.holders.Holder(ctx, name, "")
 	if errs.Is(err, errs.Unauthenticated) || errs.Is(err, errs.Unavailable) {
-		return nil, nil //nolint:nilnil,nilerr // nobody is an answer
+		return nil, nil // nobody is an answer
 	}
 	return &sub, err
 }

@@ -270,7 +270,7 @@ func (s *system) openHandler(context.Context) error {
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
 	}
-	e.Any("/api/*", echo.WrapHandler(s.newAPI()))
+	e.Any("/api/*", echo.WrapHandler(s.newAPI())) //nolint:contextcheck // requests bring their own
 	if s.gate != nil {
 		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
 			e.Any(path, echo.WrapHandler(s.gate))
