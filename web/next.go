@@ -16,7 +16,7 @@ const maxNext = 2000
 // this server: browsers take \ for /, drop tabs and line ends, and proxies may decode what is encoded.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || len(next) > maxNext || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || u.Fragment != "" {
+	if err != nil || len(next) > maxNext || !strings.HasPrefix(next, "/") || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || u.Fragment != "" {
 		return home
 	}
 	decoded := u.Path
@@ -39,7 +39,7 @@ func localPath(next string) string {
 // ownPath reports whether a path is one of a server's own, written in the one way in which nobody reads a host into it.
 func ownPath(p string) bool {
 	clean := path.Clean(p)
-	return strings.HasPrefix(p, "/") && (p == clean || p == clean+"/") && !strings.ContainsFunc(p, unfit)
+	return strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "//") && (p == clean || p == clean+"/") && !strings.ContainsFunc(p, unfit)
 }
 
 func unfit(c rune) bool { return c == '\\' || c <= ' ' || c >= 0x7f }

@@ -25,7 +25,7 @@ func TestLocalPath(t *testing.T) {
 
 // FuzzLocalPath holds that what comes out leads to this server however a browser or a proxy reads it.
 func FuzzLocalPath(f *testing.F) {
-	for _, s := range []string{"/account", "//evil", `/\evil`, "/%2f%2fevil", "https://evil", "/a?b=c", "/%255c", "\t//x", "/%25"} {
+	for _, s := range []string{"/account", "//evil", `/\evil`, "/%2f%2fevil", "https://evil", "/a?b=c", "/%255c", "\t//x", "/%25", "//", "%2f%2f", "/%2f"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
