@@ -46,8 +46,10 @@ func readMessage(r io.Reader) (m message, host string, err error) {
 	case m.Secret == "":
 		return message{}, "", errors.New("no credentials secret")
 	}
-	host, err = hostOf(m.ServerURL)
-	return m, host, err
+	if host, err = hostOf(m.ServerURL); err != nil {
+		return message{}, "", err
+	}
+	return m, host, nil
 }
 
 // readServer reads what get and erase are given: the server alone.
