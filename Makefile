@@ -39,7 +39,8 @@ build: ## Build bin/sealock and bin/docker-credential-sealock, static binaries
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(HELPER) ./cmd/docker-credential-sealock
 
 .PHONY: test
-test: unit fuzz-short e2e ## Run all tests, with everything they need installed first
+test: unit ## Run all tests, with everything they need installed first
+	@$(MAKE) -j2 -Oline fuzz-short e2e # whole programs wait a lot, fuzzing does not
 
 # Sessions and tables that do one thing after the other, for minutes if the race detector watches.
 INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix)$$
