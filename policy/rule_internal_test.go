@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -9,7 +10,7 @@ import (
 
 // FuzzPattern holds the short cuts of pattern.match against the library that says what patterns mean.
 func FuzzPattern(f *testing.F) {
-	for _, p := range []string{"**", "*", "team", "team/**", "team/*", "te?m/**", "{a,b}/**", "[a-m]*", `t\eam`, "a/**/b", "**/**", "/**", "team/**/", "[!a-c]*/x", `[a\]b]`} {
+	for _, p := range []string{"**", "*", "team", "team/**", "team/*", "te?m/**", "{a,b}/**", "[a-m]*", `t\eam`, "a/**/b", "**/**", "/**", "team/**/", "[!a-c]*/x", `[a\]b]`, "team/*:v*"} {
 		for _, name := range []string{"team", "teams", "teams/app", "team/app", "team/a/b", "a", "a/b", "t", ""} {
 			f.Add(p, name)
 		}
@@ -22,9 +23,10 @@ func FuzzPattern(f *testing.F) {
 		if !valid {
 			return
 		}
-		want, err := doublestar.Match(text, name)
+		repository, _, _ := strings.Cut(text, ":") // the rest is for tags
+		want, err := doublestar.Match(repository, name)
 		if name == SystemLevel {
-			want = text == SystemLevel
+			want = repository == SystemLevel
 		}
 		if got := p.match(name); err != nil || got != want {
 			t.Errorf("pattern %q match(%q) = %v, want %v, %v", text, name, got, want, err)
