@@ -36,7 +36,7 @@ g, user:rita, releaser, team
 	must(t, push("v1", "one")) // no change
 	mustFail(t, push("v1", "another"), "is there already")
 	must(t, push("v2", "another"))
-	mustFail(t, push("latest", "one"), "you may not push tag")
+	mustFail(t, push("latest", "one"), "you may not push to tag")
 	mustFail(t, rita.push("team/app"), "denied")
 
 	server.CLI(t, "policy", "rollback", "1")
