@@ -33,6 +33,7 @@ const password = "wonderland-1"
 type world struct {
 	t     *testing.T
 	url   string
+	wire  http.RoundTripper
 	store *sqlstore.Store
 	alice store.User
 	now   func() time.Time
@@ -98,6 +99,7 @@ func newWorld(t *testing.T, tls bool, change func(*web.Deps)) *world {
 		srv.Start()
 	}
 	t.Cleanup(srv.Close)
+	w.wire = srv.Client().Transport // it trusts the server's certificate
 	return w
 }
 
@@ -121,7 +123,7 @@ func (w *world) browser() *browser {
 		w.t.Fatal(err)
 	}
 	return &browser{w: w, origin: w.url, client: &http.Client{
-		Jar: jar, Transport: insecure(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Jar: jar, Transport: w.wire, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
