@@ -18,6 +18,9 @@ type Subject struct {
 	Groups   []string // names of the groups it is in, as the source calls them
 	GroupIDs []int64  // the store's ids of the groups whose memberships it shares, in ascending order
 
+	// LocalGroups are the names of the groups that are kept here and that it is in, whatever its source.
+	LocalGroups []string
+
 	// Remote is the address that it asks from, if that is known: rules can depend on it.
 	Remote string
 

@@ -15,6 +15,7 @@ type asker struct {
 	members Membership
 	sub     auth.Subject
 	base    roleSet // what the subject is everywhere
+	given   []grant // the "g" lines that are about it
 
 	// The project entered last: a push that mounts blobs names one project several times.
 	entered  bool
@@ -49,14 +50,14 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 			a.who = a.gen.addMember(a.who, r.Role)
 		}
 	}
-	a.who = a.gen.addGrants(a.who, a.sub.Name, project)
+	a.who = a.gen.addGrants(a.who, a.given, project)
 	return s.Exists, nil
 }
 
 // atSystem returns what the subject is at system level.
 func (a *asker) atSystem() roleSet {
 	a.place = SystemLevel
-	return a.gen.addGrants(a.base, a.sub.Name, SystemLevel)
+	return a.gen.addGrants(a.base, a.given, SystemLevel)
 }
 
 // grant returns the actions on one requested resource that the policy allows, and why.
@@ -165,7 +166,7 @@ func (a *asker) reason(k key, v verdict) string {
 		return v.rule.reason
 	}
 	if a.place == SystemLevel || !slices.Contains(a.standing.Roles, v.rule.who) {
-		for _, g := range a.gen.grants[a.sub.Name] {
+		for _, g := range a.given {
 			if g.role == v.rule.who && g.projects.match(a.place) {
 				return v.rule.reason + " (" + g.at + ")"
 			}

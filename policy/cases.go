@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type Cases struct {
 	// Projects are those that exist, with who has which role in them.
 	Projects map[string]CaseProject `yaml:"projects"`
 	Admins   []string               `yaml:"admins"` // system administrators
+	// Groups are who is in which group, each called as in a "g" line: ops, or ops@corp.
+	Groups map[string][]string `yaml:"groups"`
 	// Allow and Deny hold one question each: "alice push team/app:v1", "alice pull,push team/app from 10.0.0.1 at
 	// 2030-01-07T09:00:00Z", "alice list member in team", "alice create user".
 	Allow []string `yaml:"allow"`
@@ -71,7 +74,7 @@ func ParseCases(text []byte) (Cases, error) {
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Cases{}, errs.New(errs.Invalid, "the table can't be read: %s", strings.TrimPrefix(err.Error(), "yaml: ")).
-			WithHint("it has projects, admins, allow and deny, see docs/policy.md")
+			WithHint("it has projects, admins, groups, allow and deny, see docs/policy.md")
 	}
 	if len(c.Allow)+len(c.Deny) == 0 {
 		return Cases{}, errs.New(errs.Invalid, "the table has no cases").WithHint("write what must be allowed below allow: and what must not below deny:")
@@ -82,7 +85,7 @@ func ParseCases(text []byte) (Cases, error) {
 		}
 	}
 	c.lines = caseLines(text)
-	return c, nil
+	return c, c.oneSource()
 }
 
 // caseLines finds where each question stands.
@@ -136,7 +139,7 @@ func (c Cases) ask(ctx context.Context, d *Draft, text string, now time.Time) ([
 	if !q.at.IsZero() {
 		now = q.at
 	}
-	sub := auth.Subject{Name: q.who, SysAdmin: slices.Contains(c.Admins, q.who), Remote: q.from}
+	sub := c.subject(q)
 	var results []CaseResult
 	for _, action := range q.actions {
 		access := q.access
@@ -152,6 +155,37 @@ func (c Cases) ask(ctx context.Context, d *Draft, text string, now time.Time) ([
 		results = append(results, CaseResult{Line: c.lines[text], Text: one, Got: ruling.Allowed, Reason: ruling.Reason})
 	}
 	return results, nil
+}
+
+// subject returns who asks, in the groups of the table.
+func (c Cases) subject(q question) auth.Subject {
+	sub := auth.Subject{Name: q.who, SysAdmin: slices.Contains(c.Admins, q.who), Remote: q.from}
+	for text, members := range c.Groups {
+		if q.who == "" || !slices.Contains(members, q.who) {
+			continue
+		}
+		if g := newGroupName(text); g.source == "" {
+			sub.LocalGroups = append(sub.LocalGroups, g.name)
+		} else {
+			sub.Source, sub.Groups = g.source, append(sub.Groups, g.name)
+		}
+	}
+	return sub
+}
+
+// oneSource finds somebody in groups of two sources, whom there can't be.
+func (c Cases) oneSource() error {
+	of := map[string]string{}
+	for _, text := range slices.Sorted(maps.Keys(c.Groups)) {
+		source := newGroupName(text).source
+		for _, who := range c.Groups[text] {
+			if other := of[who]; source != "" && other != "" && other != source {
+				return errs.New(errs.Invalid, "%q is in groups of the sources %q and %q", who, other, source).WithHint("a user is of one source: give the other one another name")
+			}
+			of[who] = cmp.Or(source, of[who])
+		}
+	}
+	return nil
 }
 
 // Standing implements [Membership] with the table's own projects.

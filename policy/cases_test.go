@@ -15,6 +15,10 @@ projects:
   team:
     members: {alice: developer, gwen: guest, rita: [guest, releaser]}
   library: {public: true}
+groups:
+  ops: [alice, oscar]
+  "cn=ops,dc=corp@ldap": [lea]
+  "*": [eve]
 admins: [root]
 allow:
 - alice pull,push team/app
@@ -22,6 +26,9 @@ allow:
 - anonymous pull library/hello
 - root delete team/app
 - root create user
+- oscar push team/nightly
+- lea push team/nightly
+- oscar list audit-log
 - alice list member in team
 - gwen push team/nightly from 10.1.2.3 at 2030-01-07T09:00:00Z
 deny:
@@ -32,6 +39,9 @@ deny:
 - gwen push team/nightly from 192.0.2.1 at 2030-01-07T09:00:00Z
 - gwen push team/nightly from 10.1.2.3 at 2030-01-06T09:00:00Z
 - alice pull nowhere/app
+- oscar push other/nightly
+- eve push team/nightly
+- lea list audit-log
 `
 
 const caseRules = `p, developer, repository, **, pull|push, allow
@@ -40,6 +50,11 @@ p, guest, repository, **, pull, allow
 p, guest, repository, team/nightly, push, allow, from=10.0.0.0/8 days=mon-fri
 p, releaser, repository, team/release/**:v*, push, allow
 p, public, repository, **, pull, allow
+p, nightly, repository, */nightly, push, allow
+p, auditor, audit-log, @system, list, allow
+g, group:ops, nightly, team
+g, group:ops, auditor, @system
+g, "group:cn=ops,dc=corp@ldap", nightly, te*
 p, systemAdmin, *, **, *, allow
 p, systemAdmin, *, @system, *, allow
 `
@@ -64,8 +79,8 @@ func runCases(t *testing.T, rules, table string) []policy.CaseResult {
 func TestCases(t *testing.T) {
 	t.Parallel()
 	results := runCases(t, caseRules, cases)
-	if len(results) != 15 {
-		t.Errorf("%d questions were asked, want 15", len(results))
+	if len(results) != 21 {
+		t.Errorf("%d questions were asked, want 21", len(results))
 	}
 	for _, r := range results {
 		if !r.OK() {
@@ -75,7 +90,7 @@ func TestCases(t *testing.T) {
 	// Another policy, and the table says what is wrong and where.
 	broken := strings.Replace(caseRules, "p, developer, repository, **, pull|push, allow", "p, developer, repository, **, pull, allow", 1)
 	rows := policy.Table(runCases(t, broken, cases))
-	if want := "[[8 alice push team/app allowed no rule allows push to authenticated, developer]]"; fmt.Sprint(rows) != want {
+	if want := "[[12 alice push team/app allowed no rule allows push to authenticated, developer, nightly]]"; fmt.Sprint(rows) != want {
 		t.Errorf("the table of faults is %v, want %s", rows, want)
 	}
 }
@@ -96,6 +111,7 @@ func TestBadCases(t *testing.T) {
 		"deny:\n- alice pull team/app at x":      `"x" is no time`,
 		"deny:\n- alice pull team/app near x":    `"near" is not understood`,
 		"deny:\n- alice pull team/app from":      "nothing follows",
+		"groups: {a@x: [eve], b@y: [eve], c: [eve]}\ndeny:\n- eve pull b/c": `"eve" is in groups of the sources "x" and "y"`,
 		"projects: {A: {}}\ndeny:\n- a pull b/c": `"A" can't be the name of a project`,
 	} {
 		c, err := policy.ParseCases([]byte(table))

@@ -42,7 +42,7 @@ func (d *Draft) Decide(ctx context.Context, members Membership, sub auth.Subject
 }
 
 func (d *Draft) asker(members Membership, sub auth.Subject, at time.Time) asker {
-	return asker{gen: d.gen, members: members, sub: sub, base: d.gen.roleSet(sub), at: moment{addr: addressOf(sub.Remote), now: at}}
+	return asker{gen: d.gen, members: members, sub: sub, base: d.gen.roleSet(sub), given: d.gen.given(sub), at: moment{addr: addressOf(sub.Remote), now: at}}
 }
 
 // Asked is something that was asked for, as the audit trail has it.

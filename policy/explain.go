@@ -138,7 +138,7 @@ func (x *explaining) roles(ctx context.Context) error {
 			x.out.Roles = append(x.out.Roles, Origin{Role: r.Role, From: "the credential"})
 		}
 	}
-	for _, g := range x.gen.grants[x.sub.Name] {
+	for _, g := range x.given {
 		if g.projects.match(x.place) {
 			x.out.Roles = append(x.out.Roles, Origin{Role: g.role, From: g.at})
 		}

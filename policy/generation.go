@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type generation struct {
 	list        []*rule            // in the order of the file
 	rules       map[string]*rule   // by line number, as casbin hands it back
 	grants      map[string][]grant // "g" lines by the user's name
+	ofGroups    map[groupName][]grant
 	roles       map[string]roleID  // every role that a rule names, and the built-in ones
 	memberRoles map[string]roleID  // those of them that a membership can give
 	roleNames   []string           // by id
@@ -85,9 +87,27 @@ func (g *generation) addMember(s roleSet, role string) roleSet {
 	return s
 }
 
-// addGrants adds the roles that "g" lines give to a user in a project or at system level.
-func (g *generation) addGrants(s roleSet, user, project string) roleSet {
-	for _, gr := range g.grants[user] {
+// given returns the "g" lines of a subject: its own and those of its groups. Robots and workloads are in no group.
+func (g *generation) given(sub auth.Subject) []grant {
+	own := g.grants[sub.Name]
+	if len(g.ofGroups) == 0 || sub.Kind != auth.KindUser || sub.Anonymous() {
+		return own
+	}
+	all := slices.Clip(own)
+	for _, name := range sub.LocalGroups {
+		all = append(all, g.ofGroups[groupName{name: name}]...)
+	}
+	for _, name := range sub.Groups {
+		if sub.Source != "" {
+			all = append(all, g.ofGroups[groupName{source: sub.Source, name: name}]...)
+		}
+	}
+	return all
+}
+
+// addGrants adds the roles that "g" lines give in a project or at system level.
+func (g *generation) addGrants(s roleSet, given []grant, project string) roleSet {
+	for _, gr := range given {
 		if gr.projects.match(project) {
 			s = s.with(gr.id)
 		}

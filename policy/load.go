@@ -177,7 +177,7 @@ func (g *generation) probe() error {
 // number gives the roles and users of a ruleset their numbers and collects its patterns.
 func number(s ruleset) *generation {
 	g := &generation{
-		rules: make(map[string]*rule, len(s.rules)), grants: map[string][]grant{},
+		rules: make(map[string]*rule, len(s.rules)), grants: map[string][]grant{}, ofGroups: map[groupName][]grant{},
 		roles: map[string]roleID{}, memberRoles: map[string]roleID{}, users: map[string]uint32{},
 		members: len(s.grants), list: s.rules,
 	}
@@ -191,7 +191,11 @@ func number(s ruleset) *generation {
 		// A role that no rule names would only make keys differ.
 		if id, ok := g.memberRoles[gr.role]; ok {
 			gr.id = id
-			g.grants[gr.user] = append(g.grants[gr.user], gr)
+			if gr.user != "" {
+				g.grants[gr.user] = append(g.grants[gr.user], gr)
+			} else {
+				g.ofGroups[gr.group] = append(g.ofGroups[gr.group], gr)
+			}
 		}
 	}
 	return g

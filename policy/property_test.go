@@ -95,6 +95,16 @@ func plainMeets(a asked, when string, allow bool) bool {
 	panic("the reference does not know the condition " + when)
 }
 
+// plainIs reports whether a "g" line is about the subject.
+func plainIs(sub auth.Subject, who string) bool {
+	if group, ok := strings.CutPrefix(who, "group:"); ok {
+		at := strings.LastIndex(group, "@")
+		return at < 0 && slices.Contains(sub.LocalGroups, group) ||
+			at >= 0 && sub.Source == group[at+1:] && slices.Contains(sub.Groups, group[:at])
+	}
+	return who == "user:"+sub.Name
+}
+
 func plainMatch(pattern, name string) (bool, error) {
 	if name == policy.SystemLevel {
 		return pattern == name, nil
@@ -119,7 +129,7 @@ func (p plain) roles(t *testing.T, w *town, sub auth.Subject, project string) *n
 		out = append(out, w.roles[project][sub.Name]...)
 	}
 	for _, g := range p.grants {
-		if ok, err := plainMatch(g[3], project); err == nil && ok && g[1] == "user:"+sub.Name {
+		if ok, err := plainMatch(g[3], project); err == nil && ok && plainIs(sub, g[1]) {
 			out = append(out, g[2])
 		}
 	}
@@ -157,7 +167,7 @@ func randomRules(r *rand.Rand) [][]string {
 		}
 	}
 	for range r.IntN(4) {
-		rules = append(rules, []string{"g", pick(r, "user:alice", "user:bob", "user:*"), pick(r, "developer", "guest"), pick(r, "team", "**", "*", "t*", "@system", "{team,other}")})
+		rules = append(rules, []string{"g", pick(r, "user:alice", "user:bob", "user:*", "group:ops", "group:*", "group:ops@corp", "group:a@b@corp"), pick(r, "developer", "guest"), pick(r, "team", "**", "*", "t*", "@system", "{team,other}")})
 	}
 	return rules
 }
@@ -212,6 +222,10 @@ func TestIndexAgainstCasbin(t *testing.T) {
 func compare(t *testing.T, seed uint64, r *rand.Rand, w world, reference plain, now time.Time) {
 	t.Helper()
 	sub := subject(pick(r, "", "alice", "bob", "root", "*", "al*"))
+	if sub.Name != "" {
+		sub.LocalGroups, sub.Groups = []string{pick(r, "ops", "dev", "*")}, []string{pick(r, "ops", "a@b", "*"), pick(r, "ops", "dev")}
+		sub.Source = pick(r, "", "corp", "else")
+	}
 	sub.Remote = pick(r, "", "10.1.2.3", "192.0.2.1", "::ffff:10.1.2.3")
 	action := pick(r, "pull", "push", "delete", "list")
 	project := pick(r, "team", "other", "library", "gone", policy.SystemLevel)

@@ -12,6 +12,7 @@ const (
 	whoAuthenticated = "authenticated" // everybody who presented a credential
 	whoSystemAdmin   = "systemAdmin"
 	userPrefix       = "user:"
+	groupPrefix      = "group:" // only in "g" lines
 )
 
 // builtinRoles lists the built-in roles in the order of their ids.

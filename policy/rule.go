@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/sealock/sealock/auth"
 )
 
 // SystemLevel stands in place of a name where a rule is about the whole system. No project can have this name, and no
@@ -45,14 +47,24 @@ func (r *rule) does(action string) bool {
 	return slices.ContainsFunc(r.list, func(a string) bool { return a == action || a == "*" })
 }
 
-// grant is a "g" line.
+// grant is a "g" line: of a user, or else of a group.
 type grant struct {
 	line     int
 	user     string
+	group    groupName
 	role     string
 	id       roleID
 	projects pattern
 	at       string // "policy.csv:80"
+}
+
+// groupName is a group of a source of users, by what the source calls it, or one that is kept here.
+type groupName struct{ source, name string }
+
+// newGroupName reads group:NAME or group:NAME@SOURCE. The name of a group that is kept here holds no @.
+func newGroupName(text string) groupName {
+	name, source := auth.SplitSource(text)
+	return groupName{source: source, name: name}
 }
 
 // pattern is a name pattern, sorted on loading by how it can be matched, and a pattern for tags behind it, if there is one:

@@ -119,15 +119,22 @@ func (s *ruleset) readCondition(r *rule, text string) fault {
 
 func (s *ruleset) addGrant(l fieldLine) {
 	if len(l.fields) != 4 {
-		s.fault(l.number, fmt.Sprintf("a member line has %d fields, not 4", len(l.fields)), "write g, user:name, role, project")
+		s.fault(l.number, fmt.Sprintf("a member line has %d fields, not 4", len(l.fields)), "write g, user:name or group:name, role, project; put what holds a comma in quotes")
 		return
 	}
 	user, isUser := strings.CutPrefix(l.fields[1], userPrefix)
+	text, isGroup := strings.CutPrefix(l.fields[1], groupPrefix)
+	var group groupName
+	if isGroup {
+		user, group = "", newGroupName(text)
+	}
 	role := l.fields[2]
 	p, valid := newPattern(l.fields[3])
 	switch {
-	case !isUser || user == "":
-		s.fault(l.number, quote("%q is not a user", l.fields[1]), "write user: and the name, as in user:alice")
+	case isGroup && group.name == "":
+		s.fault(l.number, quote("%q is not a group", l.fields[1]), "write group:ops for a group that is kept here, group:ops@corp for one of the user source corp")
+	case !isGroup && (!isUser || user == ""):
+		s.fault(l.number, quote("%q is neither a user nor a group", l.fields[1]), "write user:alice, or group:ops, or group:ops@corp for a group of the user source corp")
 	case slices.Contains(builtinRoles(), role):
 		s.fault(l.number, quote("role %q can't be given", role), "it follows from what the subject is; give another role, or make the user a system administrator in the user list")
 	case checkWho(role).what != "" || strings.HasPrefix(role, userPrefix):
@@ -135,7 +142,7 @@ func (s *ruleset) addGrant(l fieldLine) {
 	case !valid || p.tagged:
 		s.fault(l.number, quote("the project pattern %q is not valid", p.text), "write a project's name, a pattern such as team-*, ** or "+SystemLevel)
 	default:
-		s.grants = append(s.grants, grant{line: l.number, user: user, role: role, projects: p, at: place(s.file, l.number)})
+		s.grants = append(s.grants, grant{line: l.number, user: user, group: group, role: role, projects: p, at: place(s.file, l.number)})
 	}
 }
 
@@ -149,6 +156,9 @@ func checkWho(who string) fault {
 	}
 	if who == "" {
 		return fault{"a rule is for nobody", "name a role, or user:alice"}
+	}
+	if strings.HasPrefix(who, groupPrefix) {
+		return fault{"a rule can't be for a group", "give the group a role, g, " + who + ", role, project, and write the rule for the role"}
 	}
 	for _, r := range who {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {

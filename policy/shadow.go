@@ -124,6 +124,8 @@ func (q *rule) covers(r *rule) bool {
 type Existing struct {
 	Projects     []string
 	Repositories []string
+	Groups       []string // those that are kept here
+	Sources      []string // of users
 }
 
 // CheckAgainst is [CheckText], and warns besides of rules and members whose patterns match nothing that there is.
@@ -145,6 +147,9 @@ func CheckAgainst(t Text, there Existing) []Finding {
 		})
 	}
 	for _, g := range rules.grants {
+		if f := there.checkGroup(g); f.what != "" {
+			findings = append(findings, Finding{File: src.file, Line: g.line, What: f.what, Remedy: f.remedy, Warning: true})
+		}
 		if g.projects.text != SystemLevel && !matchesAny(g.projects, there.Projects) {
 			findings = append(findings, Finding{
 				File: src.file, Line: g.line, What: quote("the project pattern %q matches no project that there is", g.projects.text), Warning: true,
@@ -154,6 +159,18 @@ func CheckAgainst(t Text, there Existing) []Finding {
 	}
 	slices.SortStableFunc(findings, func(a, b Finding) int { return strings.Compare(a.File, b.File)*1_000_000 + a.Line - b.Line })
 	return findings
+}
+
+// checkGroup returns what is doubtful about a group's line. Which groups a source has, only the source knows.
+func (e Existing) checkGroup(g grant) fault {
+	switch name := g.group.name; {
+	case g.user != "":
+	case g.group.source != "" && !slices.Contains(e.Sources, g.group.source):
+		return fault{quote("there is no user source %q", g.group.source), didYouMean(g.group.source, e.Sources, "name one of the settings file")}
+	case g.group.source == "" && !slices.Contains(e.Groups, name):
+		return fault{quote("no group %q is kept here", name), didYouMean(name, e.Groups, "create it, or add @ and the user source that it is of")}
+	}
+	return fault{}
 }
 
 func matchesAny(p pattern, all []string) bool {

@@ -83,7 +83,7 @@ func TestCoveredRulesChangeNothing(t *testing.T) {
 
 func TestCheckAgainst(t *testing.T) {
 	t.Parallel()
-	there := policy.Existing{Projects: []string{"team", "library"}, Repositories: []string{"team/app"}}
+	there := policy.Existing{Projects: []string{"team", "library"}, Repositories: []string{"team/app"}, Groups: []string{"ops"}, Sources: []string{"corp"}}
 	rules := strings.Join([]string{
 		"p, developer, repository, team/app, push, allow",
 		"p, developer, repository, team/ap, push, allow",
@@ -94,14 +94,18 @@ func TestCheckAgainst(t *testing.T) {
 		"p, authenticated, project, @system, create, allow",
 		"g, user:a, developer, tea*",
 		"g, user:a, developer, toe*",
+		"g, group:ops, developer, team",
+		"g, group:ops@corp, developer, team",
+		"g, group:opps, developer, team",
+		"g, group:ops@crop, developer, team",
 	}, "\n")
 	var lines []int
 	for _, f := range policy.CheckAgainst(policy.Text{Rules: rules}, there) {
-		if strings.Contains(f.What, "that there is") {
+		if strings.Contains(f.What, "that there is") || strings.Contains(f.What, "no group") || strings.Contains(f.What, "no user source") {
 			lines = append(lines, f.Line)
 		}
 	}
-	if want := []int{2, 3, 9}; !slices.Equal(lines, want) {
+	if want := []int{2, 3, 9, 12, 13}; !slices.Equal(lines, want) {
 		t.Errorf("CheckAgainst(…) warns of lines %v, want %v", lines, want)
 	}
 }

@@ -156,6 +156,12 @@ type Group struct {
 	UpdatedAt time.Time
 }
 
+// UserGroups is which groups a user is in.
+type UserGroups struct {
+	IDs   []int64  // in ascending order
+	Local []string // the names of those that are kept here
+}
+
 // Local reports whether the group is kept here.
 func (g Group) Local() bool { return g.Source == "" }
 
@@ -316,9 +322,9 @@ type Groups interface {
 	RemoveGroupMember(ctx context.Context, groupID, userID int64) error
 	ListGroupMembers(ctx context.Context, groupID int64, f Filter) iter.Seq2[User, error]
 	CountGroupMembers(ctx context.Context, groupID int64, f Filter) (int, error)
-	// GroupIDs returns, in ascending order and by index look-ups, the groups kept here that the user is in, and those
-	// of the source that have one of the keys.
-	GroupIDs(ctx context.Context, userID int64, source string, keys []string) ([]int64, error)
+	// UserGroups returns, by index look-ups, the groups kept here that the user is in, and those of the source that have
+	// one of the keys.
+	UserGroups(ctx context.Context, userID int64, source string, keys []string) (UserGroups, error)
 }
 
 // Robots keeps robot accounts. NotFound also means that a permission names a project which does not exist.

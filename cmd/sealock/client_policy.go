@@ -86,12 +86,14 @@ func newPolicyCheckCommand(env *environment) *cobra.Command {
 	var o policyCheck
 	cmd := &cobra.Command{
 		Use: "check [FILE]", Short: "Look for faults in a policy",
-		Long: `Look for faults in a policy file, without a server and without putting it in force.
+		Long: `Look for faults in a policy file, without putting it in force: syntax, roles that there are not, rules that say nothing.
 
-Without a file, the policy in force on the server is checked. The exit code is 1 when there is an error.`,
+No server is needed. One that is named with --server looks, too, for patterns and groups that match nothing there is. Without
+a file, the policy in force on the server is checked. The exit code is 1 when there is an error.`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		Example: `  sealock policy check policy.csv
   sealock policy check policy.csv --model model.conf --output json
+  sealock policy check policy.csv --server https://registry.example.com
   sealock policy check`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), env, args) },
 	}
@@ -106,48 +108,67 @@ func (o policyCheck) run(ctx context.Context, env *environment, args []string) e
 	if err != nil {
 		return err
 	}
-	check := func() ([]policyFinding, error) { return o.online(ctx, env) }
-	if len(args) > 0 {
-		check = func() ([]policyFinding, error) { return o.offline(ctx, env, args[0]) }
-	} else if o.model != "" {
+	if len(args) == 0 && o.model != "" {
 		return usagef("--model needs a policy file beside it: name one")
 	}
-	findings, err := check()
+	findings, err := o.findings(ctx, env, args)
 	if err != nil {
 		return err
 	}
 	return reportFindings(out, findings)
 }
 
-// offline checks files with the policy package.
-func (o policyCheck) offline(ctx context.Context, env *environment, file string) ([]policyFinding, error) {
-	if env.CheckPolicy == nil {
-		return nil, errors.New("this program can't check policy files: leave the file out to ask the server")
+func (o policyCheck) findings(ctx context.Context, env *environment, args []string) ([]policyFinding, error) {
+	if len(args) == 0 {
+		return o.online(ctx, env, nil)
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the user's own choice of file
+	text, err := o.read(args[0])
 	if err != nil {
-		return nil, fmt.Errorf("reading the policy: %w", err)
+		return nil, err
 	}
-	var model []byte
-	if o.model != "" {
-		if model, err = os.ReadFile(o.model); err != nil {
-			return nil, fmt.Errorf("reading the model: %w", err)
-		}
+	if o.server != "" {
+		return o.online(ctx, env, &text)
 	}
-	return env.CheckPolicy(ctx, string(model), string(text))
+	if env.CheckPolicy == nil {
+		return nil, errors.New("this program can't check policy files: name a server to ask it")
+	}
+	model := ""
+	if text.Model != nil {
+		model = *text.Model
+	}
+	return env.CheckPolicy(ctx, model, text.Policy)
 }
 
-// online has the server check the policy that is in force.
-func (o policyCheck) online(ctx context.Context, env *environment) ([]policyFinding, error) {
+// read reads a policy file, and the model if one is named.
+func (o policyCheck) read(file string) (client.PolicyText, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the user's own choice of file
+	if err != nil {
+		return client.PolicyText{}, fmt.Errorf("reading the policy: %w", err)
+	}
+	if o.model == "" {
+		return client.PolicyText{Policy: string(text)}, nil
+	}
+	model, err := os.ReadFile(o.model)
+	if err != nil {
+		return client.PolicyText{}, fmt.Errorf("reading the model: %w", err)
+	}
+	return client.PolicyText{Policy: string(text), Model: optional(string(model))}, nil
+}
+
+// online has the server check a policy, or the one that is in force.
+func (o policyCheck) online(ctx context.Context, env *environment, text *client.PolicyText) ([]policyFinding, error) {
 	s, err := signIn(ctx, env, o.server)
 	if err != nil {
 		return nil, err
 	}
-	p, err := decode[client.Policy](s.api.GetPolicyWithResponse(ctx))
-	if err != nil {
-		return nil, err
+	if text == nil {
+		p, err := decode[client.Policy](s.api.GetPolicyWithResponse(ctx))
+		if err != nil {
+			return nil, err
+		}
+		text = &client.PolicyText{Model: &p.Model, Policy: p.Policy}
 	}
-	found, err := decode[client.PolicyFindings](s.api.CheckPolicyWithResponse(ctx, client.PolicyText{Model: &p.Model, Policy: p.Policy}))
+	found, err := decode[client.PolicyFindings](s.api.CheckPolicyWithResponse(ctx, *text))
 	if err != nil {
 		return nil, err
 	}

@@ -196,7 +196,7 @@ func apiFindings(found []policy.Finding) []api.PolicyFinding {
 // mostRepositories bounds how many a check of patterns looks at.
 const mostRepositories = 20_000
 
-// existing lists the projects and repositories that rules can be about.
+// existing lists the projects, repositories and groups that lines can be about.
 func (s *system) existing(ctx context.Context) (policy.Existing, error) {
 	var there policy.Existing
 	for p, err := range s.store.ListProjects(ctx, store.Filter{}) {
@@ -204,6 +204,17 @@ func (s *system) existing(ctx context.Context) (policy.Existing, error) {
 			return there, err
 		}
 		there.Projects = append(there.Projects, p.Name)
+	}
+	for g, err := range s.store.ListGroups(ctx, store.Filter{}) {
+		if err != nil {
+			return there, err
+		}
+		if g.Local() {
+			there.Groups = append(there.Groups, g.Name)
+		}
+	}
+	for _, src := range s.sources {
+		there.Sources = append(there.Sources, src.Name)
 	}
 	if s.registry == nil {
 		return there, nil

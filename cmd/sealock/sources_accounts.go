@@ -25,16 +25,16 @@ import (
 // accountStore is what the store knows of whoever signs in.
 type accountStore interface {
 	store.Users
-	GroupIDs(ctx context.Context, userID int64, source string, keys []string) ([]int64, error)
+	UserGroups(ctx context.Context, userID int64, source string, keys []string) (store.UserGroups, error)
 }
 
 // inGroups fills in the groups of a subject that have a record: those kept here, and those that its source names.
 func inGroups(ctx context.Context, st accountStore, sub auth.Subject, source string) (auth.Subject, error) {
-	var err error
-	sub.GroupIDs, err = st.GroupIDs(ctx, sub.ID, source, sub.Groups)
+	groups, err := st.UserGroups(ctx, sub.ID, source, sub.Groups)
 	if err != nil {
 		return auth.Subject{}, fmt.Errorf("reading the groups of %q: %w", sub.Name, err)
 	}
+	sub.GroupIDs, sub.LocalGroups = groups.IDs, groups.Local
 	return sub, nil
 }
 

@@ -311,45 +311,47 @@ func (s *Store) CountGroupMembers(ctx context.Context, groupID int64, f store.Fi
 	return groupMemberListing(groupID).count(ctx, s, f)
 }
 
-// GroupIDs returns the groups that a user is in: those kept here, and of the keys that its source gives those that are
+// UserGroups returns the groups that a user is in: those kept here, and of the keys that its source gives those that are
 // known. No cost grows with how many groups or users there are.
-func (s *Store) GroupIDs(ctx context.Context, userID int64, source string, keys []string) ([]int64, error) {
-	var ids []int64
-	if err := s.hotGroups(ctx, userID, &ids); err != nil {
-		return nil, s.failed("reading the groups of a user", err)
+func (s *Store) UserGroups(ctx context.Context, userID int64, source string, keys []string) (store.UserGroups, error) {
+	groups, err := s.hotGroups(ctx, userID)
+	if err != nil {
+		return store.UserGroups{}, s.failed("reading the groups of a user", err)
 	}
 	if source == "" {
-		return ids, nil
+		return groups, nil
 	}
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !storable(key) })
 	for some := range slices.Chunk(keys, lookUpSize) {
 		var found []int64
 		err := s.read.NewRaw(groupsByKey, source, bun.List(some)).Scan(ctx, &found)
 		if err != nil {
-			return nil, s.failed("reading groups of a source", err)
+			return store.UserGroups{}, s.failed("reading groups of a source", err)
 		}
-		ids = append(ids, found...)
+		groups.IDs = append(groups.IDs, found...)
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	slices.Sort(groups.IDs)
+	groups.IDs = slices.Compact(groups.IDs)
+	return groups, nil
 }
 
-// hotGroups appends the groups kept here that the user is in, in ascending order.
-func (s *Store) hotGroups(ctx context.Context, userID int64, ids *[]int64) error {
+// hotGroups returns the groups kept here that the user is in.
+func (s *Store) hotGroups(ctx context.Context, userID int64) (g store.UserGroups, err error) {
 	if userID == 0 {
-		return nil
+		return g, nil
 	}
 	rows, err := s.hot.groupsOf.QueryContext(ctx, userID)
 	if err != nil {
-		return err
+		return g, err
 	}
 	defer func() { _ = rows.Close() }() // what is wrong with it, Err has said
 	for rows.Next() {
 		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return err
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return g, err
 		}
-		*ids = append(*ids, id)
+		g.IDs, g.Local = append(g.IDs, id), append(g.Local, name)
 	}
-	return rows.Err()
+	return g, rows.Err()
 }

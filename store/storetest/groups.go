@@ -182,9 +182,12 @@ func groupIDs(t *testing.T, s store.Store) {
 		{"many keys", 0, "corp", append(many, "cn=a"), []int64{a.ID, b.ID}},
 		{"another source", alice.ID + 1, "none", []string{"cn=a"}, nil},
 	} {
-		got, err := s.GroupIDs(ctx, row.userID, row.source, row.keys)
-		if err != nil || !slices.Equal(got, row.want) {
-			t.Errorf("GroupIDs of %s = %v, %v, want %v", row.name, got, err, row.want)
+		got, err := s.UserGroups(ctx, row.userID, row.source, row.keys)
+		if err != nil || !slices.Equal(got.IDs, row.want) {
+			t.Errorf("UserGroups of %s = %v, %v, want %v", row.name, got, err, row.want)
+		}
+		if local := slices.Equal(got.Local, []string{dev.Name, ops.Name}); local != (row.userID == alice.ID) {
+			t.Errorf("UserGroups of %s names the groups %q kept here, want those of alice alone", row.name, got.Local)
 		}
 	}
 }
@@ -368,8 +371,8 @@ func groupRaces(t *testing.T, s store.Store) {
 	})
 	equal(t, "CountMembers after DeleteGroup", must[int](t, "CountMembers")(s.CountMembers(ctx, p.ID, store.Filter{})), 0)
 	for _, u := range users {
-		if ids := must[[]int64](t, "GroupIDs")(s.GroupIDs(ctx, u.ID, "", nil)); len(ids) != 0 {
-			t.Errorf("GroupIDs after DeleteGroup = %v, want none", ids)
+		if groups := must[store.UserGroups](t, "UserGroups")(s.UserGroups(ctx, u.ID, "", nil)); len(groups.IDs)+len(groups.Local) != 0 {
+			t.Errorf("UserGroups after DeleteGroup = %v, want none", groups)
 		}
 	}
 }
