@@ -57,6 +57,52 @@ func auditFilter(params gen.ListAuditLogsParams) (store.Filter, error) {
 	return f, err
 }
 
+// GetDecision shows what was recorded of a token, and the policy's answer once more.
+func (h *handlers) GetDecision(c echo.Context, jti gen.JTI) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.Decision, error) {
+		for _, want := range []deed{{resource: "audit-log", action: "list"}, {resource: "policy", action: "read"}} {
+			if err := h.allow(ctx, who, want); err != nil {
+				return gen.Decision{}, err
+			}
+		}
+		r, err := h.Audit.TokenAudit(ctx, jti)
+		if err != nil {
+			return gen.Decision{}, err
+		}
+		out := gen.Decision{
+			JTI: r.JTI, OpTime: r.Time.UTC(), Username: r.Actor, Method: r.Method, Remote: r.Remote, RequestID: optional(r.RequestID),
+			Scope: r.Resource, Outcome: string(r.Outcome), Reason: r.Reason,
+		}
+		return out, h.replayed(ctx, r, &out)
+	})
+}
+
+// replayed adds the replay of a record.
+func (h *handlers) replayed(ctx context.Context, r audit.Record, out *gen.Decision) error {
+	then, err := h.History.PolicyRevisionAt(ctx, r.Time)
+	if errs.Is(err, errs.NotFound) {
+		out.NoReplay = optional("the policy's history does not go back so far")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.PolicyRevision = &then.ID
+	replay, err := h.Policy.Replay(ctx, r, PolicyText{Model: then.Model, Policy: then.Rules})
+	if errs.Is(err, errs.NotFound) {
+		out.NoReplay = optional(errs.As(err).Message)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.Replay = &gen.DecisionReplay{Same: replay.Reason == r.Reason, Granted: replay.Granted.String(), Reason: replay.Reason, Actions: []gen.DecisionAction{}}
+	for _, a := range replay.Actions {
+		out.Replay.Actions = append(out.Replay.Actions, gen.DecisionAction{Name: a.Name, Action: string(a.Action), Explanation: explanationOf(a.Explanation)})
+	}
+	return nil
+}
+
 // auditLogOf writes a record in Harbor's shape: "project.create" on "project:team" is create, project, team.
 func auditLogOf(r audit.Record) gen.AuditLog {
 	kind, operation, ok := strings.Cut(r.Operation, ".")
@@ -70,6 +116,6 @@ func auditLogOf(r audit.Record) gen.AuditLog {
 	return gen.AuditLog{
 		ID: r.ID, Username: r.Actor, Operation: operation, ResourceType: kind, Resource: resource, OpTime: r.Time.UTC(),
 		Outcome: string(r.Outcome), Reason: optional(r.Reason), Method: optional(r.Method), Remote: optional(r.Remote),
-		RequestID: optional(r.RequestID),
+		RequestID: optional(r.RequestID), JTI: optional(r.JTI),
 	}
 }

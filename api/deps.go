@@ -17,6 +17,8 @@ import (
 type AuditTrail interface {
 	ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error]
 	CountAudit(ctx context.Context, f store.Filter) (int, error)
+	// TokenAudit returns the record of a token's issue, or NotFound.
+	TokenAudit(ctx context.Context, jti string) (audit.Record, error)
 }
 
 // KeyRing lists the keys that sign access tokens, the oldest first, and lets a new one sign. An [auth.KeyRing] is one.
@@ -42,6 +44,9 @@ type PolicyAdmin interface {
 	// Compare says who gains and loses what, of all that was asked for since then; an empty old one stands for the one in
 	// force. It returns how many decisions were tried.
 	Compare(ctx context.Context, before, after PolicyText, since time.Time) ([]PolicyDifference, int, error)
+	// Replay asks a recorded question once more, of the policy that was in force. NotFound: it can't be, and the
+	// error says why.
+	Replay(ctx context.Context, r audit.Record, then PolicyText) (PolicyReplay, error)
 	// Check looks for faults; an empty model stands for the one in force.
 	Check(ctx context.Context, text PolicyText) ([]PolicyFinding, error)
 }
@@ -49,6 +54,8 @@ type PolicyAdmin interface {
 // PolicyHistory keeps what the policy was. A [store.Store] is one.
 type PolicyHistory interface {
 	PolicyRevision(ctx context.Context, id int64) (store.PolicyRevision, error)
+	// PolicyRevisionAt returns the newest of a time, or NotFound.
+	PolicyRevisionAt(ctx context.Context, at time.Time) (store.PolicyRevision, error)
 	ListPolicyRevisions(ctx context.Context, f store.Filter) iter.Seq2[store.PolicyRevision, error]
 	CountPolicyRevisions(ctx context.Context, f store.Filter) (int, error)
 }
@@ -65,6 +72,20 @@ type PolicyExplanation struct {
 	Rules   []PolicyRule   // that were considered
 	More    int            // rules that are not listed
 	Change  PolicyChange   // the smallest one that would make it yes
+}
+
+// PolicyReplay is what became of a recorded question that was asked once more.
+type PolicyReplay struct {
+	Granted auth.Scope
+	Reason  string
+	Actions []PolicyAction
+}
+
+// PolicyAction is one action that was asked for, and why it is granted or not.
+type PolicyAction struct {
+	Name        string
+	Action      auth.Action
+	Explanation PolicyExplanation
 }
 
 // PolicyOrigin is a role, and where a subject has it from.

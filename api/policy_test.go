@@ -2,8 +2,12 @@ package api_test
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sealock/sealock/internal/audit"
 )
 
 const policyPath = "/api/v2.0/policy"
@@ -104,4 +108,34 @@ func TestReloadDryRun(t *testing.T) {
 	if after := w.want(w.as(admin, "GET", policyPath, ""), 200, "GET policy").header.Get("ETag"); after != before {
 		t.Errorf("ETag after a dry run = %q, want %q", after, before)
 	}
+}
+
+// TestDecision wants what was recorded of a token, and the answer of the policy that was in force then.
+func TestDecision(t *testing.T) {
+	w := newWorld(t)
+	first := w.issued(dave, "repository:team/app:pull")
+	w.want(w.as(alice, "GET", "/api/v2.0/decisions/"+first, ""), 403, "a decision as alice")
+	got := w.want(w.as(admin, "GET", "/api/v2.0/decisions/"+first, ""), 200, "a decision")
+	for _, part := range []string{`"jti":"` + first, `"username":"dave"`, `"scope":"repository:team/app:pull"`, `"policy_revision":1`, `"reason":"replayed `, `"same":false`} {
+		if !strings.Contains(got.body, part) {
+			t.Errorf("the decision is %s, want %s in it", got.body, part)
+		}
+	}
+	got = w.want(w.as(admin, "GET", "/api/v2.0/decisions/"+w.issued("", "repository:library/app:pull"), ""), 200, "a decision about nobody")
+	if !strings.Contains(got.body, `"no_replay":"who asked is gone"`) || strings.Contains(got.body, `"replay"`) {
+		t.Errorf("the decision about nobody is %s, want no replay and why", got.body)
+	}
+	w.want(w.as(admin, "GET", "/api/v2.0/decisions/nothing", ""), 404, "a decision that there is not")
+	if list := w.want(w.as(admin, "GET", "/api/v2.0/audit-logs?q=username=dave", ""), 200, "the trail"); !strings.Contains(list.body, `"jti":"`+first) {
+		t.Errorf("the audit trail is %s, want the token's id in it", list.body)
+	}
+}
+
+// issued records that a token was issued and returns its id.
+func (w *world) issued(who, scope string) string {
+	w.t.Helper()
+	id := "j" + strconv.Itoa(int(time.Now().UnixNano()))
+	err := w.store.AppendAudit(w.t.Context(), []audit.Record{{Time: time.Now(), Actor: who, Operation: "token", Resource: scope, Outcome: audit.Allowed, Reason: "why", JTI: id}})
+	must(w.t, id, err)
+	return id
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/clock"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
@@ -127,7 +128,7 @@ func (w *world) build() http.Handler {
 	engine, err := policy.Open(dir, membership{directory}, log, policy.WithLoaded(func(ctx context.Context, t policy.Text, by policy.Edit) {
 		_, err := w.store.AppendPolicyRevision(ctx, store.PolicyRevision{
 			Author: by.Author, Comment: by.Comment, Model: t.Model, Rules: t.Rules, Fingerprint: t.Fingerprint(),
-		})
+		}, "")
 		must(w.t, w, err)
 	}))
 	must(t, engine, err)
@@ -405,6 +406,13 @@ func (p policyAdmin) Compare(context.Context, api.PolicyText, api.PolicyText, ti
 	return []api.PolicyDifference{{Subject: dave, Repository: "team/app", Loses: []auth.Action{auth.ActionPush}, Old: "old", New: "new"}}, 7, nil
 }
 
+func (p policyAdmin) Replay(_ context.Context, r audit.Record, then api.PolicyText) (api.PolicyReplay, error) {
+	if r.Actor == "" {
+		return api.PolicyReplay{}, errs.New(errs.NotFound, "who asked is gone")
+	}
+	return api.PolicyReplay{Reason: "replayed " + then.Policy[:1], Actions: []api.PolicyAction{{Name: "team/app", Action: auth.ActionPull}}}, nil
+}
+
 func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
 	if text.Model == "" {
 		text.Model = p.engine.Text().Model
@@ -446,7 +454,8 @@ func (g grouped) Resolve(ctx context.Context, name string) (auth.Subject, error)
 	if err != nil {
 		return auth.Subject{}, err
 	}
-	sub.GroupIDs, err = g.store.GroupIDs(ctx, sub.ID, "", nil)
+	groups, err := g.store.UserGroups(ctx, sub.ID, "", nil)
+	sub.GroupIDs, sub.LocalGroups = groups.IDs, groups.Local
 	return sub, err
 }
 

@@ -98,21 +98,21 @@ func TestCases(t *testing.T) {
 func TestBadCases(t *testing.T) {
 	t.Parallel()
 	for table, want := range map[string]string{
-		"":                                       "no cases",
-		"allow: []":                              "no cases",
-		"alow:\n- alice pull team/app":           "field alow not found",
-		"allow: alice":                           "can't be read",
-		"allow:\n- alice pull":                   "line 2: \"alice pull\": it has 2 words",
-		"allow:\n- alice fly team/app":           `repository has no action "fly"`,
-		"deny:\n- alice pull team":               `there is no resource "team"`,
-		"deny:\n- alice pull team/app in x":      "does not name a repository",
-		"deny:\n- alice pull team/App":           "does not name a repository",
-		"deny:\n- alice pull team/app from x":    `"x" is no address`,
-		"deny:\n- alice pull team/app at x":      `"x" is no time`,
-		"deny:\n- alice pull team/app near x":    `"near" is not understood`,
-		"deny:\n- alice pull team/app from":      "nothing follows",
+		"":                                    "no cases",
+		"allow: []":                           "no cases",
+		"alow:\n- alice pull team/app":        "field alow not found",
+		"allow: alice":                        "can't be read",
+		"allow:\n- alice pull":                "line 2: \"alice pull\": it has 2 words",
+		"allow:\n- alice fly team/app":        `repository has no action "fly"`,
+		"deny:\n- alice pull team":            `there is no resource "team"`,
+		"deny:\n- alice pull team/app in x":   "does not name a repository",
+		"deny:\n- alice pull team/App":        "does not name a repository",
+		"deny:\n- alice pull team/app from x": `"x" is no address`,
+		"deny:\n- alice pull team/app at x":   `"x" is no time`,
+		"deny:\n- alice pull team/app near x": `"near" is not understood`,
+		"deny:\n- alice pull team/app from":   "nothing follows",
 		"groups: {a@x: [eve], b@y: [eve], c: [eve]}\ndeny:\n- eve pull b/c": `"eve" is in groups of the sources "x" and "y"`,
-		"projects: {A: {}}\ndeny:\n- a pull b/c": `"A" can't be the name of a project`,
+		"projects: {A: {}}\ndeny:\n- a pull b/c":                            `"A" can't be the name of a project`,
 	} {
 		c, err := policy.ParseCases([]byte(table))
 		if err == nil {

@@ -41,6 +41,37 @@ func (d *Draft) Decide(ctx context.Context, members Membership, sub auth.Subject
 	return decide(ctx, d.asker(members, sub, at), access)
 }
 
+// ExplainedAction is an action on a repository that was asked for, and why it is granted or not.
+type ExplainedAction struct {
+	Name   string
+	Action auth.Action
+	Explanation
+}
+
+// Replay answers as [Engine.Authorize] would if the draft were in force, and explains it for each action on a repository.
+func (d *Draft) Replay(ctx context.Context, members Membership, sub auth.Subject, requested auth.Scope, at time.Time) (auth.Decision, []ExplainedAction, error) {
+	decision, err := authorize(ctx, d.asker(members, sub, at), requested)
+	if err != nil {
+		return auth.Decision{}, nil, err
+	}
+	var all []ExplainedAction
+	for _, r := range requested {
+		project, ok := auth.Project(r.Name)
+		if r.Type != auth.TypeRepository || !ok {
+			continue
+		}
+		for _, action := range tokenActions(nil, r.Actions) {
+			access := auth.Access{Resource: string(r.Type), Project: project, Repository: r.Name, Action: string(action)}
+			x, err := explain(ctx, d.asker(members, sub, at), access)
+			if err != nil {
+				return auth.Decision{}, nil, err
+			}
+			all = append(all, ExplainedAction{Name: r.Name, Action: action, Explanation: x})
+		}
+	}
+	return decision, all, nil
+}
+
 func (d *Draft) asker(members Membership, sub auth.Subject, at time.Time) asker {
 	return asker{gen: d.gen, members: members, sub: sub, base: d.gen.roleSet(sub), given: d.gen.given(sub), at: moment{addr: addressOf(sub.Remote), now: at}}
 }

@@ -33,8 +33,9 @@ type Membership interface {
 type Source interface {
 	// Read returns the policy as it is kept now. NotFound, Invalid: it is missing, or can't be read.
 	Read(ctx context.Context) (Text, error)
-	// Write replaces it. Conflict: it can't be written from here; the hint says how it is changed.
-	Write(ctx context.Context, t Text, by Edit) error
+	// Write replaces it, where the source can tell, only if what is kept has the fingerprint ("": whatever it has).
+	// Precondition: it has another one. Conflict: it can't be written from here; the hint says how it is changed.
+	Write(ctx context.Context, t Text, over string, by Edit) error
 	// String says where it is, for people.
 	String() string
 }
@@ -104,7 +105,10 @@ func OpenSource(ctx context.Context, src Source, members Membership, log *slog.L
 
 // Authorize grants of the requested scope what the policy allows, resource by resource. See [auth.Authorizer].
 func (e *Engine) Authorize(ctx context.Context, sub auth.Subject, requested auth.Scope) (auth.Decision, error) {
-	a := e.asker(sub)
+	return authorize(ctx, e.asker(sub), requested)
+}
+
+func authorize(ctx context.Context, a asker, requested auth.Scope) (auth.Decision, error) {
 	granted := make(auth.Scope, 0, len(requested))
 	var single [1]string
 	reasons := single[:0]

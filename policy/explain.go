@@ -49,11 +49,15 @@ const mostConsidered = 50
 // rule that was considered, and when the answer is no, the smallest change that would make it yes. casbin is asked, too:
 // when it does not agree with the index, that is an error of the kind Internal.
 func (e *Engine) Explain(ctx context.Context, sub auth.Subject, access auth.Access) (Explanation, error) {
-	ruling, err := e.Decide(ctx, sub, access)
+	return explain(ctx, e.asker(sub), access)
+}
+
+func explain(ctx context.Context, a asker, access auth.Access) (Explanation, error) {
+	ruling, err := decide(ctx, a, access)
 	if err != nil {
 		return Explanation{}, err
 	}
-	x := explaining{engine: e, asker: e.asker(sub), access: access, out: Explanation{Allowed: ruling.Allowed, Reason: ruling.Reason}}
+	x := explaining{asker: a, access: access, out: Explanation{Allowed: ruling.Allowed, Reason: ruling.Reason}}
 	if err := x.run(ctx); err != nil {
 		return Explanation{}, err
 	}
@@ -62,7 +66,6 @@ func (e *Engine) Explain(ctx context.Context, sub auth.Subject, access auth.Acce
 
 // explaining is one run of Explain.
 type explaining struct {
-	engine *Engine
 	asker
 	access auth.Access
 	key    key

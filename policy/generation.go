@@ -17,10 +17,10 @@ type generation struct {
 	rules       map[string]*rule   // by line number, as casbin hands it back
 	grants      map[string][]grant // "g" lines by the user's name
 	ofGroups    map[groupName][]grant
-	roles       map[string]roleID  // every role that a rule names, and the built-in ones
-	memberRoles map[string]roleID  // those of them that a membership can give
-	roleNames   []string           // by id
-	users       map[string]uint32  // users whom a rule names, from 1
+	roles       map[string]roleID // every role that a rule names, and the built-in ones
+	memberRoles map[string]roleID // those of them that a membership can give
+	roleNames   []string          // by id
+	users       map[string]uint32 // users whom a rule names, from 1
 	anonymous   bool
 	overwriting bool // a rule names overwrite
 

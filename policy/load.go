@@ -59,7 +59,7 @@ func (d Dir) Read(context.Context) (Text, error) {
 
 // Write replaces the files whose text is another one, each in one step. Conflict: the folder can't be written, as when it
 // is a mounted ConfigMap.
-func (d Dir) Write(ctx context.Context, t Text, _ Edit) error {
+func (d Dir) Write(ctx context.Context, t Text, _ string, _ Edit) error {
 	kept, err := d.Read(ctx)
 	if err != nil {
 		return err

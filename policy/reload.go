@@ -82,7 +82,7 @@ func (e *Engine) Replace(ctx context.Context, t Text, by Edit, seen string) (Rep
 	if err != nil {
 		return Report{Findings: findings}, fmt.Errorf("reading policy: %w", err)
 	}
-	if err := e.source.Write(ctx, t, by); err != nil {
+	if err := e.source.Write(ctx, t, seen, by); err != nil {
 		return Report{}, err
 	}
 	return e.load(ctx, src, by)

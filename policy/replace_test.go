@@ -78,7 +78,7 @@ func (s *shelf) Read(context.Context) (policy.Text, error) {
 	return s.text, nil
 }
 
-func (s *shelf) Write(_ context.Context, t policy.Text, _ policy.Edit) error {
+func (s *shelf) Write(_ context.Context, t policy.Text, _ string, _ policy.Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut {

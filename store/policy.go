@@ -22,11 +22,14 @@ const MaxPolicyText = 4 << 20
 
 // PolicyRevisions keeps what the policy was.
 type PolicyRevisions interface {
-	// AppendPolicyRevision keeps a revision. Invalid: a text is longer than MaxPolicyText.
-	AppendPolicyRevision(ctx context.Context, r PolicyRevision) (PolicyRevision, error)
+	// AppendPolicyRevision keeps a revision, if the newest one has the fingerprint ("": whatever it has). Precondition: it has
+	// another one. Invalid: a text is longer than MaxPolicyText.
+	AppendPolicyRevision(ctx context.Context, r PolicyRevision, over string) (PolicyRevision, error)
 	PolicyRevision(ctx context.Context, id int64) (PolicyRevision, error)
 	// LatestPolicyRevision returns the newest one, or NotFound.
 	LatestPolicyRevision(ctx context.Context) (PolicyRevision, error)
+	// PolicyRevisionAt returns the one that was the newest at a time, or NotFound.
+	PolicyRevisionAt(ctx context.Context, at time.Time) (PolicyRevision, error)
 	// ListPolicyRevisions lists revisions, the newest first, without their texts.
 	ListPolicyRevisions(ctx context.Context, f Filter) iter.Seq2[PolicyRevision, error]
 	CountPolicyRevisions(ctx context.Context, f Filter) (int, error)

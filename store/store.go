@@ -404,6 +404,8 @@ type Audit interface {
 	// ListAudit lists records, the newest first.
 	ListAudit(ctx context.Context, f Filter) iter.Seq2[audit.Record, error]
 	CountAudit(ctx context.Context, f Filter) (int, error)
+	// TokenAudit returns the record of a token's issue, found by the time that its id says.
+	TokenAudit(ctx context.Context, jti string) (audit.Record, error)
 	// DropAudit forgets records older than before, and returns how many.
 	DropAudit(ctx context.Context, before time.Time) (int, error)
 }

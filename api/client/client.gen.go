@@ -35,6 +35,9 @@ type Access struct {
 type AuditLog struct {
 	ID int64 `json:"id"`
 
+	// JTI The id of the token that was issued.
+	JTI *string `json:"jti,omitempty"`
+
 	// Method How the caller was authenticated.
 	Method    *string   `json:"method,omitempty"`
 	OpTime    time.Time `json:"op_time"`
@@ -59,6 +62,55 @@ type ComponentHealthStatus struct {
 
 	// Status healthy or unhealthy.
 	Status string `json:"status"`
+}
+
+// Decision defines model for Decision.
+type Decision struct {
+	JTI string `json:"jti"`
+
+	// Method How the caller was authenticated.
+	Method string `json:"method"`
+
+	// NoReplay Why there is no replay.
+	NoReplay *string   `json:"no_replay,omitempty"`
+	OpTime   time.Time `json:"op_time"`
+
+	// Outcome allowed, or narrowed: a part of what was asked for, or nothing of it.
+	Outcome string `json:"outcome"`
+
+	// PolicyRevision The policy that was in force, if its history goes back so far.
+	PolicyRevision *int64          `json:"policy_revision,omitempty"`
+	Reason         string          `json:"reason"`
+	Remote         string          `json:"remote"`
+	Replay         *DecisionReplay `json:"replay,omitempty"`
+	RequestID      *string         `json:"request_id,omitempty"`
+
+	// Scope What was asked for.
+	Scope string `json:"scope"`
+
+	// Username Empty for anonymous.
+	Username string `json:"username"`
+}
+
+// DecisionAction defines model for DecisionAction.
+type DecisionAction struct {
+	Action      string            `json:"action"`
+	Explanation PolicyExplanation `json:"explanation"`
+
+	// Name The repository.
+	Name string `json:"name"`
+}
+
+// DecisionReplay defines model for DecisionReplay.
+type DecisionReplay struct {
+	Actions []DecisionAction `json:"actions"`
+
+	// Granted The scope that would be granted.
+	Granted string `json:"granted"`
+	Reason  string `json:"reason"`
+
+	// Same The reason is the recorded one; else who asks is something else by now.
+	Same bool `json:"same"`
 }
 
 // Error defines model for Error.
@@ -765,6 +817,9 @@ type GroupID = int64
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
+// JTI defines model for JTI.
+type JTI = string
+
 // MemberID defines model for MemberID.
 type MemberID = int64
 
@@ -1307,6 +1362,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDecision Say why a token says what it says
+	//
+	// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
+	// at the time and from the address of then, about the subject and its memberships as they are now.
+	//
+	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
+	GetDecision(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetHealth Ask whether the server and what it needs are well
 	//
@@ -2050,6 +2113,24 @@ type ClientInterface interface {
 // Corresponds with GET /api/v2.0/audit-logs (the `ListAuditLogs` operationId).
 func (c *Client) ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditLogsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDecision Say why a token says what it says
+//
+// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
+// at the time and from the address of then, about the subject and its memberships as they are now.
+//
+// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
+func (c *Client) GetDecision(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDecisionRequest(c.Server, jti)
 	if err != nil {
 		return nil, err
 	}
@@ -3846,6 +3927,40 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDecisionRequest constructs an http.Request for the GetDecision method
+func NewGetDecisionRequest(server string, jti JTI) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "jti", jti, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/decisions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -7720,6 +7835,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogsWithResponse(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*ListAuditLogsResponse, error)
 
+	// GetDecisionWithResponse Say why a token says what it says
+	//
+	// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
+	// at the time and from the address of then, about the subject and its memberships as they are now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
+	GetDecisionWithResponse(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
+
 	// GetHealthWithResponse Ask whether the server and what it needs are well
 	//
 	// Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
@@ -8603,6 +8728,49 @@ func (r ListAuditLogsResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r ListAuditLogsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetDecisionResponse429Headers the declared response headers of an HTTP 429 response for GetDecision
+type GetDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetDecisionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetDecisionResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -11928,6 +12096,22 @@ func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, par
 	return ParseListAuditLogsResponse(rsp)
 }
 
+// GetDecisionWithResponse Say why a token says what it says
+//
+// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
+// at the time and from the address of then, about the subject and its memberships as they are now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
+func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error) {
+	rsp, err := c.GetDecision(ctx, jti, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDecisionResponse(rsp)
+}
+
 // GetHealthWithResponse Ask whether the server and what it needs are well
 //
 // Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
@@ -13415,6 +13599,73 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListAuditLogsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDecisionResponse parses an HTTP response from a GetDecisionWithResponse call
+func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetDecisionResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -30,6 +30,9 @@ type Access struct {
 type AuditLog struct {
 	ID int64 `json:"id"`
 
+	// JTI The id of the token that was issued.
+	JTI *string `json:"jti,omitempty"`
+
 	// Method How the caller was authenticated.
 	Method    *string   `json:"method,omitempty"`
 	OpTime    time.Time `json:"op_time"`
@@ -54,6 +57,55 @@ type ComponentHealthStatus struct {
 
 	// Status healthy or unhealthy.
 	Status string `json:"status"`
+}
+
+// Decision defines model for Decision.
+type Decision struct {
+	JTI string `json:"jti"`
+
+	// Method How the caller was authenticated.
+	Method string `json:"method"`
+
+	// NoReplay Why there is no replay.
+	NoReplay *string   `json:"no_replay,omitempty"`
+	OpTime   time.Time `json:"op_time"`
+
+	// Outcome allowed, or narrowed: a part of what was asked for, or nothing of it.
+	Outcome string `json:"outcome"`
+
+	// PolicyRevision The policy that was in force, if its history goes back so far.
+	PolicyRevision *int64          `json:"policy_revision,omitempty"`
+	Reason         string          `json:"reason"`
+	Remote         string          `json:"remote"`
+	Replay         *DecisionReplay `json:"replay,omitempty"`
+	RequestID      *string         `json:"request_id,omitempty"`
+
+	// Scope What was asked for.
+	Scope string `json:"scope"`
+
+	// Username Empty for anonymous.
+	Username string `json:"username"`
+}
+
+// DecisionAction defines model for DecisionAction.
+type DecisionAction struct {
+	Action      string            `json:"action"`
+	Explanation PolicyExplanation `json:"explanation"`
+
+	// Name The repository.
+	Name string `json:"name"`
+}
+
+// DecisionReplay defines model for DecisionReplay.
+type DecisionReplay struct {
+	Actions []DecisionAction `json:"actions"`
+
+	// Granted The scope that would be granted.
+	Granted string `json:"granted"`
+	Reason  string `json:"reason"`
+
+	// Same The reason is the recorded one; else who asks is something else by now.
+	Same bool `json:"same"`
 }
 
 // Error defines model for Error.
@@ -760,6 +812,9 @@ type GroupID = int64
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
+// JTI defines model for JTI.
+type JTI = string
+
 // MemberID defines model for MemberID.
 type MemberID = int64
 
@@ -1229,6 +1284,9 @@ type ServerInterface interface {
 	// ListAuditLogs List audit records, the newest first
 	// (GET /api/v2.0/audit-logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
+	// GetDecision Say why a token says what it says
+	// (GET /api/v2.0/decisions/{jti})
+	GetDecision(ctx echo.Context, jti JTI) error
 	// GetHealth Ask whether the server and what it needs are well
 	// (GET /api/v2.0/health)
 	GetHealth(ctx echo.Context) error
@@ -1491,6 +1549,22 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogs(ctx, params)
+	return err
+}
+
+// GetDecision converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jti" -------------
+	var jti JTI
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jti", ctx.Param("jti"), &jti, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jti: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDecision(ctx, jti)
 	return err
 }
 
@@ -3322,5 +3396,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v2.0/policy/reload", wrapper.ReloadPolicy, options.OperationMiddlewares["reloadPolicy"]...)
 	router.POST(options.BaseURL+"/api/v2.0/policy/check", wrapper.CheckPolicy, options.OperationMiddlewares["checkPolicy"]...)
 	router.GET(options.BaseURL+"/api/v2.0/audit-logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/decisions/:jti", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 
 }

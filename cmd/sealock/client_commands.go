@@ -22,6 +22,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newTokenCommand(env),
 		newLockoutCommand(env),
 		newPolicyCommand(env),
+		newAuditCommand(env),
 		newKeysCommand(env),
 		newSearchCommand(env),
 	)

@@ -184,8 +184,7 @@ func printExplanation(out printer, x client.PolicyExplanation) error {
 	if x.Change == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(out.w, "\nTo make it yes: %s\n", printable(x.Change.Text))
-	return err
+	return out.paragraph("To make it yes: %s", x.Change.Text)
 }
 
 func newPolicyDiffCommand(env *environment) *cobra.Command {

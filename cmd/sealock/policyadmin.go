@@ -74,9 +74,10 @@ func (p policyAdmin) Check(ctx context.Context, text api.PolicyText) ([]api.Poli
 
 func (p policyAdmin) Explain(ctx context.Context, sub auth.Subject, access auth.Access) (api.PolicyExplanation, error) {
 	x, err := p.engine.Explain(ctx, sub, access)
-	if err != nil {
-		return api.PolicyExplanation{}, err
-	}
+	return apiExplanation(x), err
+}
+
+func apiExplanation(x policy.Explanation) api.PolicyExplanation {
 	out := api.PolicyExplanation{
 		Allowed: x.Allowed, Reason: x.Reason, Rule: x.Rule, More: x.More,
 		Change: api.PolicyChange{Text: x.Change.Text, Role: x.Change.Role, Line: x.Change.Line, Remove: x.Change.Remove},
@@ -87,7 +88,31 @@ func (p policyAdmin) Explain(ctx context.Context, sub auth.Subject, access auth.
 	for _, r := range x.Rules {
 		out.Rules = append(out.Rules, api.PolicyRule(r))
 	}
-	return out, nil
+	return out
+}
+
+// Replay asks a recorded question once more, of the policy that was in force and about the subject as it is now.
+func (p policyAdmin) Replay(ctx context.Context, r audit.Record, then api.PolicyText) (out api.PolicyReplay, err error) {
+	asked, ok, err := p.askedIn(ctx, r, map[string]*auth.Subject{})
+	if err != nil {
+		return out, err
+	}
+	if !ok {
+		return out, errs.New(errs.NotFound, "who asked is gone, or the record holds no scope, or only a part of it")
+	}
+	draft, err := draftOf(then, "")
+	if errs.Is(err, errs.Invalid) {
+		return out, errs.New(errs.NotFound, "the policy of then can't be read by this version").Because(err)
+	}
+	if err != nil {
+		return out, err
+	}
+	d, actions, err := draft.Replay(ctx, p.members, asked.Subject, asked.Scope, r.Time)
+	out.Granted, out.Reason = d.Granted, d.Reason
+	for _, a := range actions {
+		out.Actions = append(out.Actions, api.PolicyAction{Name: a.Name, Action: a.Action, Explanation: apiExplanation(a.Explanation)})
+	}
+	return out, err
 }
 
 // Compare holds two policies against what was asked for since then.
@@ -248,9 +273,9 @@ func (p policyStore) Read(ctx context.Context) (policy.Text, error) {
 	return policy.Text{Model: r.Model, Rules: r.Rules}, err
 }
 
-// Write keeps a revision.
-func (p policyStore) Write(ctx context.Context, t policy.Text, by policy.Edit) error {
-	_, err := p.revisions.AppendPolicyRevision(ctx, revisionOf(t, by))
+// Write keeps a revision over the one that was seen.
+func (p policyStore) Write(ctx context.Context, t policy.Text, over string, by policy.Edit) error {
+	_, err := p.revisions.AppendPolicyRevision(ctx, revisionOf(t, by), over)
 	return err
 }
 
@@ -271,7 +296,7 @@ func (h policyHistory) keep(ctx context.Context, t policy.Text, by policy.Edit) 
 		return
 	}
 	if err == nil || errs.Is(err, errs.NotFound) {
-		_, err = h.revisions.AppendPolicyRevision(ctx, revisionOf(t, by))
+		_, err = h.revisions.AppendPolicyRevision(ctx, revisionOf(t, by), "")
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		h.log.Warn("the policy's history has a gap", "error", err)

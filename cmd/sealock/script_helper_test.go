@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -27,11 +30,12 @@ type helperMessage struct{ ServerURL, Username, Secret string }
 //	identity FILE HOST USER PASSWORD   the same with a refresh token of the server, as docker login gets it
 //	refreshes FILE                     check that the refresh token in a message is alive
 //	same-secret FILE FILE              check that two messages hold the same secret
+//	push USER PASSWORD NAME:TAG  push a small image, as clients do; its token's id is then in $WORK/jti
 //	decide FILE USER PASSWORD approve|deny  answer the device login whose code stands in a file, soon, as a browser does
 func helperCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"message": messageCmd, "identity": identityCmd, "refreshes": refreshesCmd, "same-secret": sameSecretCmd,
-		"decide": decideCmd,
+		"decide": decideCmd, "push": pushCmd,
 	}
 }
 
@@ -82,6 +86,53 @@ func sameSecretCmd(ts *testscript.TestScript, neg bool, args []string) {
 func readMessage(ts *testscript.TestScript, name string) (m helperMessage) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(name)), &m))
 	return m
+}
+
+func pushCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: push USER PASSWORD NAME:TAG")
+	}
+	name, tag, _ := strings.Cut(args[2], ":")
+	t, err := askService(ts, url.Values{
+		"grant_type": {"password"}, "username": {args[0]}, "password": {args[1]}, "client_id": {"docker"}, "scope": {"repository:" + name + ":pull,push"},
+	})
+	ts.Check(err)
+	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(t.AccessToken, ".")[1])
+	ts.Check(err)
+	var id struct{ JTI string }
+	ts.Check(json.Unmarshal(claims, &id))
+	ts.Setenv("JTI", id.JTI)
+	ts.Check(os.WriteFile(ts.MkAbs("jti"), []byte(id.JTI), 0o600))
+
+	const config = "{}"
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(config)))
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":%q},"layers":[]}`, manifestType, digest)
+	status, location := send(ts, t.AccessToken, http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", "")
+	if status == http.StatusAccepted {
+		send(ts, t.AccessToken, http.MethodPut, location+"&digest="+digest, "application/octet-stream", config)
+		status, _ = send(ts, t.AccessToken, http.MethodPut, "/v2/"+name+"/manifests/"+tag, manifestType, manifest)
+	}
+	if pushed := status == http.StatusCreated; pushed == neg {
+		ts.Fatalf("the push of %s ends with %d", args[2], status)
+	}
+}
+
+const manifestType = "application/vnd.oci.image.manifest.v1+json"
+
+// send asks the front door, and returns where the answer points to.
+func send(ts *testscript.TestScript, token, method, path, contentType, body string) (status int, location string) {
+	req, err := http.NewRequestWithContext(context.Background(), method, ts.Getenv("SERVER")+path, strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }() // only its head counts
+	location = resp.Header.Get("Location")
+	if u, err := url.Parse(location); err == nil {
+		location = u.RequestURI()
+	}
+	return resp.StatusCode, location
 }
 
 var (

@@ -3,12 +3,14 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"iter"
 	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/store"
 )
@@ -126,6 +128,60 @@ func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.R
 // CountAudit counts the records that the filter lets through, whatever its page.
 func (s *Store) CountAudit(ctx context.Context, f store.Filter) (int, error) {
 	return auditListing().count(ctx, s, f)
+}
+
+// aroundToken is how far from the time in its id the record of a token may stand: the request took a while, and the clocks
+// of replicas differ.
+const aroundToken = time.Minute
+
+// TokenAudit returns the record of a token's issue, or NotFound. Records are in the order of their times, give or take the
+// clocks of replicas, so that those around the time that the id says are found by halving.
+func (s *Store) TokenAudit(ctx context.Context, jti string) (audit.Record, error) {
+	q := s.read.NewSelect().Model((*auditRow)(nil)).Where("t.operation = 'token' AND t.jti = ?", legible(jti)).Order("t.id").Limit(1)
+	if at, ok := auth.JTITime(jti); ok {
+		from, err := s.auditAt(ctx, at.Add(-aroundToken))
+		if err != nil {
+			return audit.Record{}, s.failed("reading the audit trail", err)
+		}
+		to, err := s.auditAt(ctx, at.Add(aroundToken))
+		if err != nil {
+			return audit.Record{}, s.failed("reading the audit trail", err)
+		}
+		q = q.Where("t.id >= ? AND t.id < ?", from, to)
+	}
+	var row auditRow
+	err := q.Scan(ctx, &row)
+	if jti == "" || errors.Is(err, sql.ErrNoRows) {
+		return audit.Record{}, notFound("token", jti)
+	}
+	return row.record(), s.failed("reading the audit trail", err)
+}
+
+// auditAt returns the id from which on records are of that time or later.
+func (s *Store) auditAt(ctx context.Context, at time.Time) (int64, error) {
+	var ends struct {
+		First int64 `bun:"first"`
+		Last  int64 `bun:"last"`
+	}
+	err := s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("COALESCE(MIN(t.id), 0) AS first, COALESCE(MAX(t.id), -1) AS last").Scan(ctx, &ends)
+	if err != nil {
+		return 0, err
+	}
+	from, to := ends.First, ends.Last+1
+	for from < to {
+		middle := from + (to-from)/2
+		var row auditRow
+		err := s.read.NewSelect().Model(&row).Column("id", "time").Where("t.id >= ?", middle).Order("t.id").Limit(1).Scan(ctx)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return 0, err
+		}
+		if err == nil && row.Time < toMicros(at) {
+			from = row.ID + 1
+		} else {
+			to = middle
+		}
+	}
+	return from, nil
 }
 
 func auditListing() listing[auditRow, audit.Record] {

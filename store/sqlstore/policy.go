@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -54,18 +55,33 @@ func revisionListing() listing[revisionRow, store.PolicyRevision] {
 	}
 }
 
-// AppendPolicyRevision keeps a revision. Invalid: a text is too long, or can't be kept.
-func (s *Store) AppendPolicyRevision(ctx context.Context, r store.PolicyRevision) (store.PolicyRevision, error) {
+// AppendPolicyRevision keeps a revision. Invalid: a text is too long, or can't be kept. Precondition: the newest one has
+// another fingerprint than over, if that is given.
+func (s *Store) AppendPolicyRevision(ctx context.Context, r store.PolicyRevision, over string) (store.PolicyRevision, error) {
 	row := revisionRow{Time: s.stamp(), Author: r.Author, Comment: r.Comment, Model: r.Model, Rules: r.Rules, Fingerprint: r.Fingerprint}
 	if err := row.check(); err != nil {
 		return store.PolicyRevision{}, err
 	}
-	err := s.again(ctx, func() error {
-		row.ID = 0
-		_, err := s.write.NewInsert().Model(&row).Exec(ctx)
-		return err
-	})
-	return row.record(), s.failed("keeping a policy revision", err)
+	for {
+		var last revisionRow
+		err := s.read.NewSelect().Model(&last).Column("id", "fingerprint").Order("t.id DESC").Limit(1).Scan(ctx)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return store.PolicyRevision{}, s.failed("keeping a policy revision", err)
+		case over != "" && last.Fingerprint != over:
+			return store.PolicyRevision{}, errs.New(errs.Precondition, "the policy was changed meanwhile").WithHint("read it again, and make your change to what is there now")
+		}
+		// The id says which revision this one follows: of two that follow the same one, the second is refused.
+		row.ID = last.ID + 1
+		err = s.again(ctx, func() error {
+			_, err := s.write.NewInsert().Model(&row).Exec(ctx)
+			return err
+		})
+		if s.dialect.fault(err) != faultDuplicate {
+			return row.record(), s.failed("keeping a policy revision", err)
+		}
+	}
 }
 
 // PolicyRevision returns the revision with the id, or NotFound.
@@ -76,6 +92,13 @@ func (s *Store) PolicyRevision(ctx context.Context, id int64) (store.PolicyRevis
 // LatestPolicyRevision returns the newest revision, or NotFound.
 func (s *Store) LatestPolicyRevision(ctx context.Context) (store.PolicyRevision, error) {
 	return s.revision(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Order("t.id DESC").Limit(1) }, "of any time")
+}
+
+// PolicyRevisionAt returns the revision that was the newest at a time, or NotFound.
+func (s *Store) PolicyRevisionAt(ctx context.Context, at time.Time) (store.PolicyRevision, error) {
+	return s.revision(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("t.time <= ?", toMicros(at)).Order("t.id DESC").Limit(1)
+	}, "of "+at.UTC().Format(time.RFC3339))
 }
 
 func (s *Store) revision(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery, key any) (store.PolicyRevision, error) {

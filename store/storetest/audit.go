@@ -1,14 +1,18 @@
 package storetest
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/store"
 )
 
@@ -59,9 +63,45 @@ func auditTrail(t *testing.T, s store.Store) {
 	oldest := all(t, "ListAudit, the oldest first", s.ListAudit(ctx, store.Filter{Sort: "time", Limit: 1}))
 	equal(t, "ListAudit, the oldest first", oldest[0].RequestID, "r0")
 
+	byToken := must[audit.Record](t, "TokenAudit")(s.TokenAudit(ctx, "j9")) // an id that says no time
+	equal(t, "TokenAudit", byToken.RequestID, "r9")
+	for _, jti := range []string{"j203", "", "x\x00", "%"} {
+		_, err := s.TokenAudit(ctx, jti)
+		kind(t, "TokenAudit of an unknown id", err, errs.NotFound)
+	}
+
 	equal(t, "DropAudit", must[int](t, "DropAudit")(s.DropAudit(ctx, when(100))), 100)
 	equal(t, "DropAudit again", must[int](t, "DropAudit")(s.DropAudit(ctx, when(100))), 0)
 	equal(t, "CountAudit after DropAudit", must[int](t, "CountAudit")(s.CountAudit(ctx, store.Filter{})), 103)
+}
+
+// auditByTime finds the records of tokens by the times that their ids say, with gaps in the trail and clocks that differ.
+func auditByTime(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	var in []audit.Record
+	for i := range 300 {
+		at := when(0).Add(time.Duration(i) * 20 * time.Second)
+		var id [16]byte
+		binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16|7<<12)
+		id[8], id[15] = 0x80, byte(i)
+		late := time.Duration(i%3*7) * time.Second
+		in = append(in, audit.Record{Time: at.Add(late), RequestID: fmt.Sprint("r", i), Operation: "token", JTI: hex.EncodeToString(id[:])})
+	}
+	_, err := s.TokenAudit(ctx, in[0].JTI)
+	kind(t, "TokenAudit of an empty trail", err, errs.NotFound)
+	ok(t, "AppendAudit", s.AppendAudit(ctx, in))
+	revoked := in[150]
+	revoked.Operation, revoked.RequestID = "token.revoke", "another"
+	ok(t, "AppendAudit", s.AppendAudit(ctx, []audit.Record{revoked}))
+	must[int](t, "DropAudit")(s.DropAudit(ctx, when(0).Add(100*time.Second)))
+	for i, r := range in {
+		got, err := s.TokenAudit(ctx, r.JTI)
+		if r.Time.Before(when(0).Add(100 * time.Second)) {
+			kind(t, "TokenAudit of a record that is dropped", err, errs.NotFound)
+		} else if err != nil || got.RequestID != r.RequestID {
+			t.Errorf("TokenAudit of record %d = %v, %v, want %s", i, got, err, r.RequestID)
+		}
+	}
 }
 
 // hostileAudit records what clients may send. A record is never refused for its texts.
