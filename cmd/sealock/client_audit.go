@@ -79,8 +79,13 @@ func printDecision(out printer, d client.Decision) error {
 		who = "nobody who is signed in"
 	}
 	fields := table{head: []string{"TOKEN", d.JTI}, rows: [][]string{
-		{"TIME", d.OpTime.UTC().Format(time.RFC3339)}, {"FOR", who}, {"BY", d.Method}, {"FROM", d.Remote}, {"ASKED FOR", d.Scope},
-		{"OUTCOME", d.Outcome}, {"BECAUSE", d.Reason},
+		{"TIME", d.OpTime.UTC().Format(time.RFC3339)},
+		{"FOR", who},
+		{"BY", d.Method},
+		{"FROM", d.Remote},
+		{"ASKED FOR", d.Scope},
+		{"OUTCOME", d.Outcome},
+		{"BECAUSE", d.Reason},
 	}}
 	if d.PolicyRevision != nil {
 		fields.rows = append(fields.rows, []string{"POLICY", "revision " + strconv.FormatInt(*d.PolicyRevision, 10)})
