@@ -23,11 +23,12 @@ const (
 	Precondition                // a rule stands in the way: 412
 	TooMany                     // ask again later, less often: 429
 	Unavailable                 // something we depend on is down: 503
+	Unsupported                 // this server does not do it (yet): 501
 )
 
 // String returns the kind's name as logs and tests show it.
 func (k Kind) String() string {
-	names := [...]string{"internal", "invalid", "unauthenticated", "denied", "not found", "conflict", "precondition", "too many", "unavailable"}
+	names := [...]string{"internal", "invalid", "unauthenticated", "denied", "not found", "conflict", "precondition", "too many", "unavailable", "unsupported"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -36,6 +36,8 @@ func registryCode(e *errs.Error) string {
 		return upperCode(e, "TOOMANYREQUESTS")
 	case errs.Unavailable:
 		return upperCode(e, "UNAVAILABLE")
+	case errs.Unsupported:
+		return upperCode(e, "UNSUPPORTED")
 	case errs.Internal:
 	}
 	return upperCode(e, "UNKNOWN")
@@ -70,7 +72,7 @@ func tokenListCode(e *errs.Error) string {
 	switch e.Kind {
 	case errs.Invalid, errs.NotFound, errs.Conflict, errs.Precondition:
 		return upperCode(e, "UNSUPPORTED")
-	case errs.Internal, errs.Unauthenticated, errs.Denied, errs.TooMany, errs.Unavailable:
+	case errs.Internal, errs.Unauthenticated, errs.Denied, errs.TooMany, errs.Unavailable, errs.Unsupported:
 	}
 	return registryCode(e)
 }
@@ -95,7 +97,7 @@ func oauthCode(e *errs.Error) string {
 		return "temporarily_unavailable"
 	case errs.Internal:
 		return "server_error"
-	case errs.Invalid, errs.NotFound, errs.Conflict:
+	case errs.Invalid, errs.NotFound, errs.Conflict, errs.Unsupported:
 	}
 	return "invalid_request"
 }
@@ -125,6 +127,8 @@ func apiCode(e *errs.Error) string {
 		return upperCode(e, "TOOMANYREQUESTS")
 	case errs.Unavailable:
 		return upperCode(e, "UNAVAILABLE")
+	case errs.Unsupported:
+		return upperCode(e, "NOT_IMPLEMENTED")
 	case errs.Internal:
 	}
 	return upperCode(e, "UNKNOWN")

@@ -51,6 +51,8 @@ func Status(err error) int {
 		return http.StatusTooManyRequests
 	case errs.Unavailable:
 		return http.StatusServiceUnavailable
+	case errs.Unsupported:
+		return http.StatusNotImplemented
 	case errs.Internal:
 	}
 	return http.StatusInternalServerError

@@ -30,6 +30,7 @@ func TestDialects(t *testing.T) {
 		{errs.Denied, 403, "DENIED", "access_denied", "FORBIDDEN", ""},
 		{errs.NotFound, 404, "NAME_UNKNOWN", "invalid_request", "NOT_FOUND", ""},
 		{errs.Conflict, 409, "DENIED", "invalid_request", "CONFLICT", ""},
+		{errs.Unsupported, 501, "UNSUPPORTED", "invalid_request", "NOT_IMPLEMENTED", ""},
 		{errs.Precondition, 412, "DENIED", "access_denied", "PRECONDITION", ""},
 		{errs.TooMany, 429, "TOOMANYREQUESTS", "temporarily_unavailable", "TOOMANYREQUESTS", "1"},
 		{errs.Unavailable, 503, "UNAVAILABLE", "temporarily_unavailable", "UNAVAILABLE", "5"},
