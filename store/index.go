@@ -99,8 +99,8 @@ type IndexFilter struct {
 	After      int64   // as in Filter
 	Offset     int
 	Limit      int
-	// Sort: repositories by name, creation_time, update_time, pull_count, artifact_count; artifacts by push_time,
-	// pull_time, size, digest; tags by name, push_time, pull_time; "" is by id, "-…" is falling.
+	// Sort: repositories by name, creation_time, update_time, pull_count; artifacts by push_time,
+	// pull_time, size; tags by name, push_time, pull_time; "" is by id, "-…" is falling.
 	Sort string
 }
 

@@ -458,6 +458,7 @@ type Store interface {
 	Lockouts
 	Identities
 	PolicyRevisions
+	Index
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -40,6 +40,13 @@ func copied() []tableKey {
 		{"login_failures", "id", false},
 		{"known_logins", "id", false},
 		{"policy_revisions", "id", true},
+		{"repositories", "id", true},
+		{"artifacts", "id", true},
+		{"artifact_children", "id", true},
+		{"tags", "id", true},
+		{"artifact_blobs", "id", true},
+		{"project_blobs", "id", true},
+		{"project_usage", "id", true},
 		{"audit_log", "id", true},
 	}
 }
