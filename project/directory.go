@@ -21,6 +21,7 @@ type Standing struct {
 	Exists bool
 	Public bool
 	Roles  []string // names of store.RoleNames, the strongest first: its own role and those of its groups
+	Since  time.Time // when the project was made: another one may have had the name before
 }
 
 // Memberships is what a [Directory] asks of a store.
@@ -117,6 +118,12 @@ func (d *Directory) Standing(ctx context.Context, sub auth.Subject, project stri
 	return standing, nil
 }
 
+// Since returns when the project of the name was made; the zero time if there is none.
+func (d *Directory) Since(ctx context.Context, project string) (time.Time, error) {
+	s, err := d.Standing(ctx, auth.Subject{}, project)
+	return s.Since, err
+}
+
 // same reports whether nothing has changed between two readings of the counters.
 func (e directoryEntry) same(other directoryEntry) bool {
 	return e.user == other.user && e.groups == other.groups && e.project == other.project
@@ -143,7 +150,7 @@ func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) 
 	if err != nil {
 		return Standing{}, err
 	}
-	s := Standing{Exists: true, Public: p.Public}
+	s := Standing{Exists: true, Public: p.Public, Since: p.CreatedAt}
 	if sub.ID == 0 && len(sub.GroupIDs) == 0 {
 		return s, nil
 	}

@@ -253,7 +253,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	}
 	s.gate = proxy.New(proxy.Config{
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
-		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Errors: s.errors, Now: time.Now,
 	})
 	return nil
 }
