@@ -27,6 +27,7 @@ func copied() []tableKey {
 		{"second_factors", "user_id", false},
 		{"passkeys", "id", true},
 		{"projects", "id", true},
+		{"project_names", "id", true},
 		{"user_groups", "id", true},
 		{"group_members", "id", true},
 		{"members", "id", true},

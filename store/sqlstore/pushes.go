@@ -62,17 +62,24 @@ func (s *Store) PutArtifact(ctx context.Context, p store.Push) (store.Artifact, 
 	if err != nil {
 		return store.Artifact{}, err
 	}
+	var row artifactRow
 	err = s.inRepository(ctx, id, func(ctx context.Context, t *push) error {
 		if t.repo.ProjectID != p.ProjectID {
 			return errOtherProject(p.Repository)
 		}
-		id, err = t.put(ctx, p)
-		return err
+		id, err := t.put(ctx, p)
+		if err != nil {
+			return err
+		}
+		row = artifactRow{}
+		return withRepository(t.tx.NewSelect().Model(&row)).Where("t.id = ?", id).Scan(ctx)
 	})
 	if err != nil {
 		return store.Artifact{}, s.failed("noting a push", err)
 	}
-	return s.Artifact(ctx, id)
+	a := row.record()
+	a.Children = p.Artifact.Children // the digest is of them, too
+	return a, nil
 }
 
 func checkPush(p store.Push) error {

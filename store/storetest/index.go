@@ -327,3 +327,49 @@ func pushesAtOnce(t *testing.T, s store.Store) {
 }
 
 func pickTag(r *rand.Rand) string { return []string{"v1", "v2", "latest", ""}[r.IntN(4)] }
+
+// projectRenames take the repositories along. The name that was stays taken, until it is forgotten or the project is gone.
+func projectRenames(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	alice, p, other := user(t, s, "alice"), project(t, s, "team"), project(t, s, "other")
+	member(t, s, p, alice, store.RoleDeveloper)
+	a := put(t, s, image(p, "team/app", "v1", "one"))
+	put(t, s, image(p, "team/team/app", "v1", "one"))
+	put(t, s, image(other, "other/team", "v1", "one"))
+	got := must[store.Project](t, "RenameProject")(s.RenameProject(ctx, p.ID, "crew"))
+	if got.Name != "crew" || got.ID != p.ID || !got.CreatedAt.Equal(p.CreatedAt) {
+		t.Errorf("RenameProject = %+v, want the same project of another name", got)
+	}
+	equal(t, "RepositoryName after RenameProject", must[store.Artifact](t, "Artifact")(s.Artifact(ctx, a.ID)).RepositoryName, "crew/app")
+	repository(t, s, "crew/team/app")
+	repository(t, s, "other/team")
+	equal(t, "MemberRole after RenameProject", must[store.Role](t, "MemberRole")(s.MemberRole(ctx, p.ID, alice.ID)), store.RoleDeveloper)
+	_, err := s.ProjectByName(ctx, "team")
+	kind(t, "ProjectByName of what it was called", err, errs.NotFound)
+	equal(t, "ProjectByFormerName", must[store.Project](t, "ProjectByFormerName")(s.ProjectByFormerName(ctx, "team")).Name, "crew")
+	for _, name := range []string{"crew", "nobody", "x\x00"} {
+		_, err = s.ProjectByFormerName(ctx, name)
+		kind(t, "ProjectByFormerName of "+name, err, errs.NotFound)
+	}
+	_, err = s.CreateProject(ctx, store.Project{Name: "team"})
+	kind(t, "CreateProject with a name that was another one's", err, errs.Conflict)
+	_, err = s.RenameProject(ctx, other.ID, "team")
+	kind(t, "RenameProject to a name that was another one's", err, errs.Conflict)
+	_, err = s.RenameProject(ctx, other.ID, "crew")
+	kind(t, "RenameProject to another one's name", err, errs.Conflict)
+	_, err = s.RenameProject(ctx, other.ID+99, "new")
+	kind(t, "RenameProject of none", err, errs.NotFound)
+	equal(t, "a project after renames that failed", must[store.Project](t, "Project")(s.Project(ctx, other.ID)).Name, "other")
+
+	must[store.Project](t, "RenameProject")(s.RenameProject(ctx, p.ID, "ship"))
+	must[store.Project](t, "RenameProject to the same")(s.RenameProject(ctx, p.ID, "ship"))
+	equal(t, "FormerNames", fmt.Sprint(must[[]string](t, "FormerNames")(s.FormerNames(ctx, p.ID))), "[team crew]")
+	must[store.Project](t, "RenameProject back")(s.RenameProject(ctx, p.ID, "team"))
+	equal(t, "FormerNames after the way back", fmt.Sprint(must[[]string](t, "FormerNames")(s.FormerNames(ctx, p.ID))), "[crew ship]")
+	ok(t, "ForgetName", s.ForgetName(ctx, p.ID, "crew"))
+	kind(t, "ForgetName again", s.ForgetName(ctx, p.ID, "crew"), errs.NotFound)
+	kind(t, "ForgetName of another project's", s.ForgetName(ctx, other.ID, "ship"), errs.NotFound)
+	project(t, s, "crew")
+	ok(t, "DeleteProject", s.DeleteProject(ctx, p.ID))
+	project(t, s, "ship")
+}

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"known logins", knownLogins},
 		{"lockout lists", lockoutLists},
 		{"dropped lockouts", droppedLockouts},
+		{"project renames", projectRenames},
 		{"pushes", pushes},
 		{"indexes of manifests", indexes},
 		{"shared blobs", sharedBlobs},
