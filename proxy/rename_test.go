@@ -12,7 +12,7 @@ func TestFormerName(t *testing.T) {
 	d.pushImage(t, d.token(t, "alice", "repository:team/app:pull,push", 0), "team/app", "v1")
 	token := d.token(t, "alice", "repository:crew/app:pull,push,delete", 0)
 	for _, path := range []string{"/v2/crew/app/manifests/v1", "/v2/crew/app/tags/list"} {
-		a := d.do(t, call{method: "GET", path: path, token: token})
+		a := d.do(t, call{method: "GET", path: path, token: token, header: map[string]string{"Accept": "application/vnd.oci.image.manifest.v1+json"}})
 		if a.status != 200 || strings.HasSuffix(path, "list") && !strings.Contains(string(a.body), `"team/app"`) {
 			t.Errorf("GET %s = %d %s, want what team has", path, a.status, a.body)
 		}
