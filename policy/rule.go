@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/sealock/sealock/auth"
 )
 
 // SystemLevel stands in place of a name where a rule is about the whole system. No project can have this name, and no
@@ -152,13 +154,16 @@ func (p pattern) match(name string) bool {
 }
 
 // matchTag reports whether a question is about one of the pattern's tags. A question that names no tag, as a token's can't,
-// is about some tag: an allowance for some of them answers it, a denial for some does not.
+// is about some tag: an allowance for some of them answers it, a denial for some does not. One about every tag is the other
+// way round.
 func (p pattern) matchTag(k key, allow bool) bool {
 	switch {
 	case !p.tagged:
 		return true
 	case k.tag == "":
 		return allow
+	case k.tag == auth.EveryTag:
+		return !allow || p.tag == "*" || p.tag == "**"
 	default:
 		return doublestar.MatchUnvalidated(p.tag, k.tag)
 	}
