@@ -216,12 +216,19 @@ func (r *rule) text() string {
 	if r.condition != "" {
 		fields = append(fields, r.condition)
 	}
+	return joinFields(fields)
+}
+
+// joinFields writes a line that splitFields reads as the same fields.
+func joinFields(fields []string) string {
+	out := make([]string, len(fields))
 	for i, f := range fields {
-		if strings.ContainsAny(f, `",`) {
-			fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
+		out[i] = f
+		if strings.ContainsAny(f, `",`) || strings.TrimSpace(f) != f {
+			out[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
 		}
 	}
-	return strings.Join(fields, ", ")
+	return strings.Join(out, ", ")
 }
 
 // change finds the smallest change that would make it yes. Each is tried before it is proposed.
@@ -331,7 +338,7 @@ func (x *explaining) rights() map[string]int {
 func (x *explaining) give(role string) Change {
 	c := Change{Role: role, Text: fmt.Sprintf("give %s the role %s: sealock member add %s %s --role %s", x.sub.Name, role, x.access.Project, x.sub.Name, role)}
 	if !slices.Contains(harborRoles(), role) {
-		c.Line = fmt.Sprintf("g, user:%s, %s, %s", x.sub.Name, role, x.access.Project)
+		c.Line = joinFields([]string{"g", userPrefix + x.sub.Name, role, x.access.Project})
 		c.Text = "add this line to " + PolicyFile + ": " + c.Line
 	}
 	return c

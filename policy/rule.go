@@ -164,13 +164,16 @@ func (p pattern) match(name string) bool {
 }
 
 // matchTag reports whether a question is about one of the pattern's tags. A question that names no tag, as a token's can't,
-// is about some tag: an allowance for some of them answers it, a denial for some does not.
+// is about some tag: an allowance for some of them answers it, a denial for some does not. One about every tag is the other
+// way round.
 func (p pattern) matchTag(k key, allow bool) bool {
 	switch {
 	case !p.tagged:
 		return true
 	case k.tag == "":
 		return allow
+	case k.tag == auth.EveryTag:
+		return !allow || p.tag == "*" || p.tag == "**"
 	default:
 		return doublestar.MatchUnvalidated(p.tag, k.tag)
 	}
