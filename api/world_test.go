@@ -366,7 +366,7 @@ type policyAdmin struct{ engine *policy.Engine }
 
 func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
 	t := p.engine.Text()
-	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
+	return api.PolicyText{Model: t.Model, Policy: t.Rules, Fingerprint: t.Fingerprint()}, nil
 }
 
 func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
@@ -387,7 +387,7 @@ func (p policyAdmin) Try(ctx context.Context) (api.PolicyStatus, error) {
 }
 
 func (p policyAdmin) Replace(ctx context.Context, by api.PolicyEdit, text api.PolicyText, seen string) (api.PolicyStatus, error) {
-	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit(by), seen); err != nil {
+	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit{Author: by.Subject.Name, Comment: by.Comment}, seen); err != nil {
 		return api.PolicyStatus{}, err
 	}
 	return p.Status(ctx)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,6 +54,9 @@ func (e *Engine) Explain(ctx context.Context, sub auth.Subject, access auth.Acce
 }
 
 func explain(ctx context.Context, a asker, access auth.Access) (Explanation, error) {
+	if f := checkQuestion(access); f.what != "" {
+		return Explanation{}, errs.New(errs.Invalid, "%s", f.what).WithHint("%s", f.remedy)
+	}
 	ruling, err := decide(ctx, a, access)
 	if err != nil {
 		return Explanation{}, err
@@ -62,6 +66,21 @@ func explain(ctx context.Context, a asker, access auth.Access) (Explanation, err
 		return Explanation{}, err
 	}
 	return x.out, nil
+}
+
+// checkQuestion returns what is wrong with the words of a question: what is proposed is made of them.
+func checkQuestion(access auth.Access) fault {
+	words := vocabulary()
+	if f := checkResource(words, access.Resource); f.what != "" || access.Resource == "*" {
+		return cmp.Or(f, fault{"a question is about one resource", "name it"})
+	}
+	if !words[access.Resource].knows(access.Action) {
+		return checkActions(words, access.Resource, access.Action)
+	}
+	if strings.Trim(access.Tag, nameCharacters) != "" {
+		return fault{quote("%q is no tag", access.Tag), "write letters, digits, and ._-"}
+	}
+	return fault{}
 }
 
 // explaining is one run of Explain.

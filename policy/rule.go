@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -64,7 +65,20 @@ type groupName struct{ source, name string }
 // newGroupName reads group:NAME or group:NAME@SOURCE. The name of a group that is kept here holds no @.
 func newGroupName(text string) groupName {
 	name, source := auth.SplitSource(text)
+	if source == "" {
+		name = foldName(name)
+	}
 	return groupName{source: source, name: name}
+}
+
+// foldName returns the key of a user's or a local group's name. There are no two whose names differ in case alone.
+func foldName(name string) string {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return name // only the store knows how others are folded
+		}
+	}
+	return strings.ToLower(name)
 }
 
 // pattern is a name pattern, sorted on loading by how it can be matched, and a pattern for tags behind it, if there is one:
