@@ -259,7 +259,12 @@ func (x *explaining) change() Change {
 		return Change{Text: "name a repository in the project, in small letters"}
 	}
 	if remove := x.denials(); len(remove) > 0 {
-		return Change{Text: "delete or narrow what denies it: " + lines(remove), Remove: remove}
+		c := Change{Text: "delete or narrow what denies it: " + lines(remove), Remove: remove}
+		if !x.allowedOtherwise() {
+			c.Line = x.own()
+			c.Text += "; and add this line to " + PolicyFile + ": " + c.Line
+		}
+		return c
 	}
 	if v, err := x.gen.decide(x.key, x.at); err == nil && v.allowed {
 		return Change{Text: "use a credential that is good for " + x.key.action + ": the policy allows it, this one is not"}
@@ -281,7 +286,7 @@ func (x *explaining) wellNamed() bool {
 	return ok && project == x.access.Project && auth.ValidRepository(x.access.Repository)
 }
 
-// denials returns the lines of the rules that deny, if without them it would be allowed, or could be by giving a role.
+// denials returns the lines of the rules that deny.
 func (x *explaining) denials() []int {
 	var all []int
 	for _, r := range x.gen.list {
@@ -290,6 +295,13 @@ func (x *explaining) denials() []int {
 		}
 	}
 	return all
+}
+
+// allowedOtherwise reports whether it would be allowed if nothing denied it.
+func (x *explaining) allowedOtherwise() bool {
+	return slices.ContainsFunc(x.gen.list, func(r *rule) bool {
+		return r.allow && x.about(r) && x.holdsRole(r) && r.when.holds(x.at, true)
+	})
 }
 
 // about reports whether a rule is about the question, whoever asks.
