@@ -203,7 +203,11 @@ func (s *system) openPolicy(ctx context.Context) (err error) {
 	history := policyHistory{s.store, s.log}
 	src, options := policy.Source(policy.Dir(s.cfg.Policy.Dir)), []policy.Option{policy.WithLoaded(history.keep)}
 	if s.cfg.Policy.In == settings.PolicyInStore {
-		src, options = policyStore{s.store}, append(options, policy.WithPoll(policyPoll))
+		// What is read there is history: to keep it again could put it over what another replica has just written.
+		src, options = policyStore{s.store}, []policy.Option{policy.WithPoll(policyPoll)}
+		if err := history.begin(ctx); err != nil {
+			return err
+		}
 	} else if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
 		return err
 	}
