@@ -198,7 +198,9 @@ func (w *world) settle() {
 		u, err := w.store.CreateUser(ctx, store.User{Name: name, PasswordHash: hashed, SysAdmin: name == admin, Email: name + "@example.com"})
 		w.users[name] = must(t, u, err)
 	}
-	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "team", OwnerID: w.users[alice].ID})
+	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "old", OwnerID: w.users[alice].ID})
+	must(t, w.team, err)
+	w.team, err = w.store.RenameProject(ctx, w.team.ID, "team")
 	must(t, w.team, err)
 	w.library, err = w.store.CreateProject(ctx, store.Project{Name: "library", Public: true})
 	must(t, w.library, err)
