@@ -40,6 +40,12 @@ func copied() []tableKey {
 		{"login_failures", "id", false},
 		{"known_logins", "id", false},
 		{"policy_revisions", "id", true},
+		{"registries", "id", true},
+		{"replication_policies", "id", true},
+		{"webhook_policies", "id", true},
+		{"retention_policies", "id", true},
+		{"immutable_rules", "id", true},
+		{"labels", "id", true},
 		{"audit_log", "id", true},
 	}
 }

@@ -453,7 +453,7 @@ func TestCopyKnowsAllTables(t *testing.T) {
 func interruptedMigration(t *testing.T, s *testkit.Server) {
 	for name, rest := range map[string][]string{
 		"before the version": {"DELETE FROM schema_version WHERE version_id > 0", "DROP TABLE audit_log", "DROP TABLE members"},
-		"at the very start":  {"DELETE FROM schema_version", "DROP TABLE audit_log", "DROP TABLE members", "DROP TABLE refresh_tokens", "DROP TABLE robots", "DROP TABLE projects"},
+		"at the very start":  {"DELETE FROM schema_version", "DROP TABLE audit_log", "DROP TABLE members", "DROP TABLE refresh_tokens", "DROP TABLE robots", "DROP TABLE labels", "DROP TABLE immutable_rules", "DROP TABLE retention_policies", "DROP TABLE webhook_policies", "DROP TABLE projects"},
 	} {
 		where := at(s.Database(t))
 		if _, _, err := sqlstore.Migrate(t.Context(), where); err != nil {
