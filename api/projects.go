@@ -44,7 +44,7 @@ func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l
 			return l, err
 		}
 	}
-	return l, nil
+	return l, h.addRetention(ctx, l.Items)
 }
 
 func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
@@ -119,7 +119,13 @@ func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.Get
 		if err != nil {
 			return gen.Project{}, err
 		}
-		return h.projectOf(ctx, who, p)
+		shown, err := h.projectOf(ctx, who, p)
+		if err != nil {
+			return shown, err
+		}
+		one := []gen.Project{shown}
+		err = h.addRetention(ctx, one)
+		return one[0], err
 	})
 }
 

@@ -31,7 +31,9 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/seal"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
@@ -150,7 +152,7 @@ func (w *world) build() http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	return api.New(api.Deps{
-		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe),
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0"}, Decider: w.asked, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
@@ -236,6 +238,41 @@ func (w *world) settle() {
 	}, 1)
 	must(t, w, err)
 	w.lock(lousLockout())
+	w.settleJobs()
+}
+
+// settleJobs makes one of each thing that jobs and tags are told, all with the number 1: of team, where it is of a project.
+func (w *world) settleJobs() {
+	t, ctx := w.t, context.Background()
+	r, err := w.store.CreateRegistry(ctx, store.Registry{Name: "hub", URL: "https://registry.example.com", Type: "docker-registry", Status: "healthy"})
+	must(t, r, err)
+	p, err := w.store.CreateReplicationPolicy(ctx, store.ReplicationPolicy{Name: "from hub", SrcRegistryID: r.ID, TriggerType: "manual"})
+	must(t, p, err)
+	h, err := w.store.CreateWebhookPolicy(ctx, store.WebhookPolicy{ProjectID: w.team.ID, Name: "hook", EventTypes: []string{"PUSH_ARTIFACT"}})
+	must(t, h, err)
+	i, err := w.store.CreateImmutableRule(ctx, store.ImmutableRule{ProjectID: w.team.ID, Rule: store.TagRule{
+		Action: "immutable", Template: "immutable_template", TagSelectors: []store.Selector{{Kind: "doublestar", Decoration: "matches", Pattern: "v*"}},
+		ScopeSelectors: map[string][]store.Selector{"repository": {{Kind: "doublestar", Decoration: "repoMatches", Pattern: "**"}}},
+	}}, 15)
+	must(t, i, err)
+	k, err := w.store.CreateRetentionPolicy(ctx, store.RetentionPolicy{ProjectID: w.team.ID, Algorithm: "or", TriggerKind: "Schedule"})
+	must(t, k, err)
+	l, err := w.store.CreateLabel(ctx, store.Label{Name: "everybody's"})
+	must(t, l, err)
+}
+
+// box seals with a key of zeros.
+func (w *world) box() seal.Box {
+	b, err := seal.New(make([]byte, 32))
+	return must(w.t, b, err)
+}
+
+// askRegistry asks registries as sealock serve does, but for one that is somewhere else and always well.
+func askRegistry(ctx context.Context, r store.Registry, password secret.Text) error {
+	if r.URL == "https://registry.example.com" {
+		return nil
+	}
+	return job.Ping(ctx, r, password)
 }
 
 // lou has no account, and is locked out all the same.

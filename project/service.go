@@ -29,6 +29,8 @@ type Service struct {
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
 	lockout  Lockout // nil: nobody counts
+	box      Box     // for secrets that jobs need; nil: none can be kept
+	ping     Ping    // nil: registries are not asked
 }
 
 // Contents tells what a registry holds of a project.

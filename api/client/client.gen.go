@@ -127,6 +127,27 @@ type Errors struct {
 	Errors []Error `json:"errors"`
 }
 
+// Execution defines model for Execution.
+type Execution struct {
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	Metrics       map[string]interface{} `json:"metrics,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	Trigger       *string                `json:"trigger,omitempty"`
+	VendorID      *int64                 `json:"vendor_id,omitempty"`
+	VendorType    *string                `json:"vendor_type,omitempty"`
+}
+
+// FilterStyle defines model for FilterStyle.
+type FilterStyle struct {
+	Style  string   `json:"style"`
+	Type   string   `json:"type"`
+	Values []string `json:"values,omitempty"`
+}
+
 // GeneralInfo defines model for GeneralInfo.
 type GeneralInfo struct {
 	// AuthMode db_auth where users are kept here.
@@ -149,6 +170,38 @@ type GeneralInfo struct {
 	// RegistryURL The host and port that clients name images with.
 	RegistryURL      string `json:"registry_url"`
 	SelfRegistration bool   `json:"self_registration"`
+}
+
+// ImmutableRule defines model for ImmutableRule.
+type ImmutableRule struct {
+	// Action immutable
+	Action   *string                `json:"action,omitempty"`
+	Disabled *bool                  `json:"disabled,omitempty"`
+	ID       *int64                 `json:"id,omitempty"`
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template immutable_template
+	Template *string `json:"template,omitempty"`
+}
+
+// Label defines model for Label.
+type Label struct {
+	// Color #RRGGBB
+	Color        *string    `json:"color,omitempty"`
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	Description  *string    `json:"description,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	Name         *string    `json:"name,omitempty"`
+	ProjectID    *int64     `json:"project_id,omitempty"`
+
+	// Scope g is global, p is of a project.
+	Scope      *string    `json:"scope,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
 }
 
 // LdapConf defines model for LdapConf.
@@ -238,6 +291,12 @@ type Passkey struct {
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
 	OldPassword *string `json:"old_password,omitempty"`
+}
+
+// PayloadFormat defines model for PayloadFormat.
+type PayloadFormat struct {
+	Formats    []string `json:"formats"`
+	NotifyType string   `json:"notify_type"`
 }
 
 // Permission defines model for Permission.
@@ -541,6 +600,9 @@ type ProjectMemberEntity struct {
 type ProjectMetadata struct {
 	// Public "true" or "false": whether everybody may pull.
 	Public *string `json:"public,omitempty"`
+
+	// RetentionID The number of the project's retention policy.
+	RetentionID *string `json:"retention_id,omitempty"`
 }
 
 // ProjectName defines model for ProjectName.
@@ -577,6 +639,313 @@ type RefreshToken struct {
 	// Service The service that it gets access tokens for.
 	Service  string `json:"service"`
 	Username string `json:"username"`
+}
+
+// Registry defines model for Registry.
+type Registry struct {
+	// CaCertificate In PEM.
+	CaCertificate *string             `json:"ca_certificate,omitempty"`
+	CreationTime  *time.Time          `json:"creation_time,omitempty"`
+	Credential    *RegistryCredential `json:"credential,omitempty"`
+	Description   *string             `json:"description,omitempty"`
+	ID            *int64              `json:"id,omitempty"`
+
+	// Insecure Its certificate is not checked.
+	Insecure *bool   `json:"insecure,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// Status healthy or unhealthy.
+	Status *string `json:"status,omitempty"`
+
+	// Type As GET /replication/adapters names it.
+	Type       *string    `json:"type,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
+	URL        *string    `json:"url,omitempty"`
+}
+
+// RegistryCredential defines model for RegistryCredential.
+type RegistryCredential struct {
+	// AccessKey The user.
+	AccessKey *string `json:"access_key,omitempty"`
+
+	// AccessSecret The password; told as *****.
+	AccessSecret *string `json:"access_secret,omitempty"`
+
+	// Type basic
+	Type *string `json:"type,omitempty"`
+}
+
+// RegistryEndpoint defines model for RegistryEndpoint.
+type RegistryEndpoint struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// RegistryInfo defines model for RegistryInfo.
+type RegistryInfo struct {
+	Description              string        `json:"description"`
+	SupportedCopyByChunk     bool          `json:"supported_copy_by_chunk"`
+	SupportedResourceFilters []FilterStyle `json:"supported_resource_filters"`
+	SupportedTriggers        []string      `json:"supported_triggers"`
+	Type                     string        `json:"type"`
+}
+
+// RegistryPing defines model for RegistryPing.
+type RegistryPing struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Type           *string `json:"type,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// RegistryProviderEndpointPattern defines model for RegistryProviderEndpointPattern.
+type RegistryProviderEndpointPattern struct {
+	EndpointType string             `json:"endpoint_type"`
+	Endpoints    []RegistryEndpoint `json:"endpoints"`
+}
+
+// RegistryProviderInfo defines model for RegistryProviderInfo.
+type RegistryProviderInfo struct {
+	EndpointPattern RegistryProviderEndpointPattern `json:"endpoint_pattern"`
+}
+
+// RegistryUpdate What is left out stays.
+type RegistryUpdate struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	Description    *string `json:"description,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Name           *string `json:"name,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// ReplicationExecution defines model for ReplicationExecution.
+type ReplicationExecution struct {
+	EndTime    *time.Time `json:"end_time,omitempty"`
+	Failed     *int64     `json:"failed,omitempty"`
+	ID         *int64     `json:"id,omitempty"`
+	InProgress *int64     `json:"in_progress,omitempty"`
+	PolicyID   *int64     `json:"policy_id,omitempty"`
+	StartTime  *time.Time `json:"start_time,omitempty"`
+	Status     *string    `json:"status,omitempty"`
+	StatusText *string    `json:"status_text,omitempty"`
+	Stopped    *int64     `json:"stopped,omitempty"`
+	Succeed    *int64     `json:"succeed,omitempty"`
+	Total      *int64     `json:"total,omitempty"`
+	Trigger    *string    `json:"trigger,omitempty"`
+}
+
+// ReplicationFilter defines model for ReplicationFilter.
+type ReplicationFilter struct {
+	// Decoration matches or excludes.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Type name, tag, label or resource.
+	Type *string `json:"type,omitempty"`
+
+	// Value A pattern; for label a list of names.
+	Value interface{} `json:"value,omitempty"`
+}
+
+// ReplicationPolicy defines model for ReplicationPolicy.
+type ReplicationPolicy struct {
+	CopyByChunk  bool      `json:"copy_by_chunk"`
+	CreationTime time.Time `json:"creation_time"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      bool   `json:"deletion"`
+	Description   string `json:"description"`
+	DestNamespace string `json:"dest_namespace"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount int64               `json:"dest_namespace_replace_count"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   bool                `json:"enabled"`
+	Filters                   []ReplicationFilter `json:"filters"`
+	ID                        int64               `json:"id"`
+	Name                      string              `json:"name"`
+	Override                  bool                `json:"override"`
+	ReplicateDeletion         bool                `json:"replicate_deletion"`
+	SingleActiveReplication   bool                `json:"single_active_replication"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       int64              `json:"speed"`
+	SrcRegistry *Registry          `json:"src_registry,omitempty"`
+	Trigger     ReplicationTrigger `json:"trigger"`
+	UpdateTime  time.Time          `json:"update_time"`
+}
+
+// ReplicationPolicyReq defines model for ReplicationPolicyReq.
+type ReplicationPolicyReq struct {
+	CopyByChunk *bool `json:"copy_by_chunk,omitempty"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      *bool   `json:"deletion,omitempty"`
+	Description   *string `json:"description,omitempty"`
+	DestNamespace *string `json:"dest_namespace,omitempty"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount *int64              `json:"dest_namespace_replace_count,omitempty"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   *bool               `json:"enabled,omitempty"`
+	Filters                   []ReplicationFilter `json:"filters,omitempty"`
+	Name                      *string             `json:"name,omitempty"`
+	Override                  *bool               `json:"override,omitempty"`
+	ReplicateDeletion         *bool               `json:"replicate_deletion,omitempty"`
+	SingleActiveReplication   *bool               `json:"single_active_replication,omitempty"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       *int64              `json:"speed,omitempty"`
+	SrcRegistry *Registry           `json:"src_registry,omitempty"`
+	Trigger     *ReplicationTrigger `json:"trigger,omitempty"`
+}
+
+// ReplicationTask defines model for ReplicationTask.
+type ReplicationTask struct {
+	DstResource  *string    `json:"dst_resource,omitempty"`
+	EndTime      *time.Time `json:"end_time,omitempty"`
+	ExecutionID  *int64     `json:"execution_id,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobID        *string    `json:"job_id,omitempty"`
+	Operation    *string    `json:"operation,omitempty"`
+	ResourceType *string    `json:"resource_type,omitempty"`
+	SrcResource  *string    `json:"src_resource,omitempty"`
+	StartTime    *time.Time `json:"start_time,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+}
+
+// ReplicationTrigger defines model for ReplicationTrigger.
+type ReplicationTrigger struct {
+	TriggerSettings *ReplicationTriggerSettings `json:"trigger_settings,omitempty"`
+
+	// Type manual, scheduled or event_based.
+	Type *string `json:"type,omitempty"`
+}
+
+// ReplicationTriggerSettings defines model for ReplicationTriggerSettings.
+type ReplicationTriggerSettings struct {
+	// Cron Six fields: second (0), minute, hour, day, month, weekday.
+	Cron *string `json:"cron,omitempty"`
+}
+
+// RetentionExecution defines model for RetentionExecution.
+type RetentionExecution struct {
+	DryRun    *bool   `json:"dry_run,omitempty"`
+	EndTime   *string `json:"end_time,omitempty"`
+	ID        *int64  `json:"id,omitempty"`
+	PolicyID  *int64  `json:"policy_id,omitempty"`
+	StartTime *string `json:"start_time,omitempty"`
+	Status    *string `json:"status,omitempty"`
+	Trigger   *string `json:"trigger,omitempty"`
+}
+
+// RetentionExecutionTask defines model for RetentionExecutionTask.
+type RetentionExecutionTask struct {
+	EndTime        *string `json:"end_time,omitempty"`
+	ExecutionID    *int64  `json:"execution_id,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	JobID          *string `json:"job_id,omitempty"`
+	Repository     *string `json:"repository,omitempty"`
+	Retained       *int64  `json:"retained,omitempty"`
+	StartTime      *string `json:"start_time,omitempty"`
+	Status         *string `json:"status,omitempty"`
+	StatusCode     *int64  `json:"status_code,omitempty"`
+	StatusRevision *int64  `json:"status_revision,omitempty"`
+	Total          *int64  `json:"total,omitempty"`
+}
+
+// RetentionMetadata defines model for RetentionMetadata.
+type RetentionMetadata struct {
+	ScopeSelectors []RetentionSelectorMetadata `json:"scope_selectors"`
+	TagSelectors   []RetentionSelectorMetadata `json:"tag_selectors"`
+	Templates      []RetentionRuleMetadata     `json:"templates"`
+}
+
+// RetentionPolicy defines model for RetentionPolicy.
+type RetentionPolicy struct {
+	// Algorithm or
+	Algorithm *string               `json:"algorithm,omitempty"`
+	ID        *int64                `json:"id,omitempty"`
+	Rules     []RetentionRule       `json:"rules,omitempty"`
+	Scope     *RetentionPolicyScope `json:"scope,omitempty"`
+	Trigger   *RetentionRuleTrigger `json:"trigger,omitempty"`
+}
+
+// RetentionPolicyScope defines model for RetentionPolicyScope.
+type RetentionPolicyScope struct {
+	// Level project
+	Level *string `json:"level,omitempty"`
+
+	// Ref The number of the project.
+	Ref *int64 `json:"ref,omitempty"`
+}
+
+// RetentionRule defines model for RetentionRule.
+type RetentionRule struct {
+	// Action retain
+	Action   *string `json:"action,omitempty"`
+	Disabled *bool   `json:"disabled,omitempty"`
+	ID       *int64  `json:"id,omitempty"`
+
+	// Params The number of the template by its name.
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template As GET /retentions/metadatas names it.
+	Template *string `json:"template,omitempty"`
+}
+
+// RetentionRuleMetadata defines model for RetentionRuleMetadata.
+type RetentionRuleMetadata struct {
+	Action       string                       `json:"action"`
+	DisplayText  string                       `json:"display_text"`
+	Params       []RetentionRuleParamMetadata `json:"params"`
+	RuleTemplate string                       `json:"rule_template"`
+}
+
+// RetentionRuleParamMetadata defines model for RetentionRuleParamMetadata.
+type RetentionRuleParamMetadata struct {
+	Required bool   `json:"required"`
+	Type     string `json:"type"`
+	Unit     string `json:"unit"`
+}
+
+// RetentionRuleTrigger defines model for RetentionRuleTrigger.
+type RetentionRuleTrigger struct {
+	// Kind Schedule
+	Kind       *string                `json:"kind,omitempty"`
+	References map[string]interface{} `json:"references,omitempty"`
+
+	// Settings cron is a schedule of six fields or empty.
+	Settings map[string]interface{} `json:"settings,omitempty"`
+}
+
+// RetentionSelectorMetadata defines model for RetentionSelectorMetadata.
+type RetentionSelectorMetadata struct {
+	Decorations []string `json:"decorations"`
+	DisplayText string   `json:"display_text"`
+	Kind        string   `json:"kind"`
+}
+
+// RetentionStart defines model for RetentionStart.
+type RetentionStart struct {
+	DryRun *bool `json:"dry_run,omitempty"`
+}
+
+// RetentionStop defines model for RetentionStop.
+type RetentionStop struct {
+	// Action stop
+	Action *string `json:"action,omitempty"`
 }
 
 // Robot defines model for Robot.
@@ -742,6 +1111,47 @@ type SigningKey struct {
 	State string `json:"state"`
 }
 
+// StartReplicationExecution defines model for StartReplicationExecution.
+type StartReplicationExecution struct {
+	PolicyID *int64 `json:"policy_id,omitempty"`
+}
+
+// SupportedWebhookEventTypes defines model for SupportedWebhookEventTypes.
+type SupportedWebhookEventTypes struct {
+	EventType      []string        `json:"event_type"`
+	NotifyType     []string        `json:"notify_type"`
+	PayloadFormats []PayloadFormat `json:"payload_formats"`
+}
+
+// TagSelector defines model for TagSelector.
+type TagSelector struct {
+	// Decoration matches or excludes for tags, repoMatches or repoExcludes for repositories.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Extras JSON in a string.
+	Extras *string `json:"extras,omitempty"`
+
+	// Kind doublestar
+	Kind *string `json:"kind,omitempty"`
+
+	// Pattern Such as **, v*, {main,v*} or [0-9]*.
+	Pattern *string `json:"pattern,omitempty"`
+}
+
+// Task defines model for Task.
+type Task struct {
+	CreationTime  *string                `json:"creation_time,omitempty"`
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExecutionID   *int64                 `json:"execution_id,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	RunCount      *int64                 `json:"run_count,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	UpdateTime    *string                `json:"update_time,omitempty"`
+}
+
 // UserCreationReq defines model for UserCreationReq.
 type UserCreationReq struct {
 	Comment *string `json:"comment,omitempty"`
@@ -816,14 +1226,73 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// WebhookJob defines model for WebhookJob.
+type WebhookJob struct {
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	EventType    *string    `json:"event_type,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobDetail    *string    `json:"job_detail,omitempty"`
+	NotifyType   *string    `json:"notify_type,omitempty"`
+	PolicyID     *int64     `json:"policy_id,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	UpdateTime   *time.Time `json:"update_time,omitempty"`
+}
+
+// WebhookLastTrigger defines model for WebhookLastTrigger.
+type WebhookLastTrigger struct {
+	CreationTime    time.Time  `json:"creation_time"`
+	Enabled         bool       `json:"enabled"`
+	EventType       string     `json:"event_type"`
+	LastTriggerTime *time.Time `json:"last_trigger_time,omitempty"`
+	PolicyName      string     `json:"policy_name"`
+}
+
+// WebhookPolicy defines model for WebhookPolicy.
+type WebhookPolicy struct {
+	CreationTime *time.Time            `json:"creation_time,omitempty"`
+	Creator      *string               `json:"creator,omitempty"`
+	Description  *string               `json:"description,omitempty"`
+	Enabled      *bool                 `json:"enabled,omitempty"`
+	EventTypes   []string              `json:"event_types,omitempty"`
+	ID           *int64                `json:"id,omitempty"`
+	Name         *string               `json:"name,omitempty"`
+	ProjectID    *int64                `json:"project_id,omitempty"`
+	Targets      []WebhookTargetObject `json:"targets,omitempty"`
+	UpdateTime   *time.Time            `json:"update_time,omitempty"`
+}
+
+// WebhookTargetObject defines model for WebhookTargetObject.
+type WebhookTargetObject struct {
+	Address *string `json:"address,omitempty"`
+
+	// AuthHeader The Authorization header to send; told as *****.
+	AuthHeader *string `json:"auth_header,omitempty"`
+
+	// PayloadFormat Default or CloudEvents.
+	PayloadFormat  *string `json:"payload_format,omitempty"`
+	SkipCertVerify *bool   `json:"skip_cert_verify,omitempty"`
+
+	// Type http or slack.
+	Type *string `json:"type,omitempty"`
+}
+
+// ExecutionID defines model for ExecutionID.
+type ExecutionID = int64
+
 // GroupID defines model for GroupID.
 type GroupID = int64
+
+// ImmutableRuleID defines model for ImmutableRuleID.
+type ImmutableRuleID = int64
 
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
 // JTI defines model for JTI.
 type JTI = string
+
+// LabelID defines model for LabelID.
+type LabelID = int64
 
 // MemberID defines model for MemberID.
 type MemberID = int64
@@ -834,11 +1303,23 @@ type Page = int64
 // PageSize defines model for PageSize.
 type PageSize = int64
 
+// PolicyID defines model for PolicyID.
+type PolicyID = int64
+
 // ProjectRef defines model for ProjectRef.
 type ProjectRef = string
 
 // Query defines model for Query.
 type Query = string
+
+// RegistryID defines model for RegistryID.
+type RegistryID = int64
+
+// RegistryInfoID defines model for RegistryInfoID.
+type RegistryInfoID = int64
+
+// RetentionID defines model for RetentionID.
+type RetentionID = int64
 
 // RevisionID defines model for RevisionID.
 type RevisionID = int64
@@ -852,8 +1333,14 @@ type Sort = string
 // Source defines model for Source.
 type Source = string
 
+// TaskID defines model for TaskID.
+type TaskID = int64
+
 // UserID defines model for UserID.
 type UserID = int64
+
+// WebhookPolicyID defines model for WebhookPolicyID.
+type WebhookPolicyID = int64
 
 // BadRequest defines model for BadRequest.
 type BadRequest = Errors
@@ -879,6 +1366,9 @@ type Unauthorized = Errors
 // Unavailable defines model for Unavailable.
 type Unavailable = Errors
 
+// Unsupported defines model for Unsupported.
+type Unsupported = Errors
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -892,6 +1382,28 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListLabelsParams defines parameters for ListLabels.
+type ListLabelsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Scope g or p.
+	Scope     *string `form:"scope,omitempty" json:"scope,omitempty"`
+	ProjectID *int64  `form:"project_id,omitempty" json:"project_id,omitempty"`
 }
 
 // SearchLdapGroupParams defines parameters for SearchLdapGroup.
@@ -1043,6 +1555,42 @@ type ForgetFormerNameParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
+type ListImmutableTagRulesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateImmutableTagRuleParams defines parameters for CreateImmutableTagRule.
+type CreateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteImmutableTagRuleParams defines parameters for DeleteImmutableTagRule.
+type DeleteImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateImmutableTagRuleParams defines parameters for UpdateImmutableTagRule.
+type UpdateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Page Which page, from 1.
@@ -1130,6 +1678,122 @@ type UpdateProjectRobotParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListWebhookEventsParams defines parameters for ListWebhookEvents.
+type ListWebhookEventsParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookJobsParams defines parameters for ListWebhookJobs.
+type ListWebhookJobsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   []string  `form:"status,omitempty" json:"status,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTriggersParams defines parameters for ListWebhookTriggers.
+type ListWebhookTriggersParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
+type ListWebhookPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateWebhookPolicyParams defines parameters for CreateWebhookPolicy.
+type CreateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteWebhookPolicyParams defines parameters for DeleteWebhookPolicy.
+type DeleteWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookPolicyParams defines parameters for GetWebhookPolicy.
+type GetWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateWebhookPolicyParams defines parameters for UpdateWebhookPolicy.
+type UpdateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
+type ListWebhookExecutionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTasksParams defines parameters for ListWebhookTasks.
+type ListWebhookTasksParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookLogParams defines parameters for GetWebhookLog.
+type GetWebhookLogParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -1138,6 +1802,89 @@ type ListRefreshTokensParams struct {
 	// All Those of everybody.
 	All *bool `form:"all,omitempty" json:"all,omitempty"`
 
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRegistriesParams defines parameters for ListRegistries.
+type ListRegistriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
+type ListReplicationExecutionsParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   *string   `form:"status,omitempty" json:"status,omitempty"`
+	Trigger  *string   `form:"trigger,omitempty" json:"trigger,omitempty"`
+}
+
+// ListReplicationTasksParams defines parameters for ListReplicationTasks.
+type ListReplicationTasksParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize     *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	Status       *string   `form:"status,omitempty" json:"status,omitempty"`
+	ResourceType *string   `form:"resource_type,omitempty" json:"resource_type,omitempty"`
+}
+
+// ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
+type ListReplicationPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
+type ListRetentionExecutionsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRetentionTasksParams defines parameters for ListRetentionTasks.
+type ListRetentionTasksParams struct {
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
@@ -1235,6 +1982,12 @@ type SignOutUserParams struct {
 	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
+// CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
+type CreateLabelJSONRequestBody = Label
+
+// UpdateLabelJSONRequestBody defines body for UpdateLabel for application/json ContentType.
+type UpdateLabelJSONRequestBody = Label
+
 // PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
 type PingLdapJSONRequestBody = LdapConf
 
@@ -1262,6 +2015,12 @@ type CreateProjectJSONRequestBody = ProjectReq
 // UpdateProjectJSONRequestBody defines body for UpdateProject for application/json ContentType.
 type UpdateProjectJSONRequestBody = ProjectReq
 
+// CreateImmutableTagRuleJSONRequestBody defines body for CreateImmutableTagRule for application/json ContentType.
+type CreateImmutableTagRuleJSONRequestBody = ImmutableRule
+
+// UpdateImmutableTagRuleJSONRequestBody defines body for UpdateImmutableTagRule for application/json ContentType.
+type UpdateImmutableTagRuleJSONRequestBody = ImmutableRule
+
 // AddMemberJSONRequestBody defines body for AddMember for application/json ContentType.
 type AddMemberJSONRequestBody = ProjectMember
 
@@ -1276,6 +2035,42 @@ type CreateProjectRobotJSONRequestBody = RobotCreate
 
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
+type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// UpdateWebhookPolicyJSONRequestBody defines body for UpdateWebhookPolicy for application/json ContentType.
+type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// CreateRegistryJSONRequestBody defines body for CreateRegistry for application/json ContentType.
+type CreateRegistryJSONRequestBody = Registry
+
+// PingRegistryJSONRequestBody defines body for PingRegistry for application/json ContentType.
+type PingRegistryJSONRequestBody = RegistryPing
+
+// UpdateRegistryJSONRequestBody defines body for UpdateRegistry for application/json ContentType.
+type UpdateRegistryJSONRequestBody = RegistryUpdate
+
+// StartReplicationJSONRequestBody defines body for StartReplication for application/json ContentType.
+type StartReplicationJSONRequestBody = StartReplicationExecution
+
+// CreateReplicationPolicyJSONRequestBody defines body for CreateReplicationPolicy for application/json ContentType.
+type CreateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// UpdateReplicationPolicyJSONRequestBody defines body for UpdateReplicationPolicy for application/json ContentType.
+type UpdateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// CreateRetentionJSONRequestBody defines body for CreateRetention for application/json ContentType.
+type CreateRetentionJSONRequestBody = RetentionPolicy
+
+// UpdateRetentionJSONRequestBody defines body for UpdateRetention for application/json ContentType.
+type UpdateRetentionJSONRequestBody = RetentionPolicy
+
+// StartRetentionJSONRequestBody defines body for StartRetention for application/json ContentType.
+type StartRetentionJSONRequestBody = RetentionStart
+
+// StopRetentionJSONRequestBody defines body for StopRetention for application/json ContentType.
+type StopRetentionJSONRequestBody = RetentionStop
 
 // CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
 type CreateRobotJSONRequestBody = RobotCreate
@@ -1415,6 +2210,62 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v2.0/keys/rotate (the `RotateKeys` operationId).
 	RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLabels List labels
+	//
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
+	//
+	// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
+	ListLabels(ctx context.Context, params *ListLabelsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateLabelWithBody Make a label
+	//
+	// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+	CreateLabelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateLabel Make a label
+	//
+	// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+	CreateLabel(ctx context.Context, body CreateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteLabel Delete a label
+	//
+	// One of a project its maintainers may delete, too.
+	//
+	// Corresponds with DELETE /api/v2.0/labels/{label_id} (the `DeleteLabel` operationId).
+	DeleteLabel(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLabel Show a label
+	//
+	// Corresponds with GET /api/v2.0/labels/{label_id} (the `GetLabel` operationId).
+	GetLabel(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateLabelWithBody Change a label
+	//
+	// It stays where it belongs. One of a project its maintainers may change, too.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+	UpdateLabelWithBody(ctx context.Context, labelID LabelID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateLabel Change a label
+	//
+	// It stays where it belongs. One of a project its maintainers may change, too.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+	UpdateLabel(ctx context.Context, labelID LabelID, body UpdateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SearchLdapGroup Find groups of a directory
 	//
@@ -1699,6 +2550,54 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
 	ForgetFormerName(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListImmutableTagRules List the immutable tag rules of a project
+	//
+	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
+	ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateImmutableTagRuleWithBody Add an immutable tag rule to a project
+	//
+	// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+	CreateImmutableTagRuleWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateImmutableTagRule Add an immutable tag rule to a project
+	//
+	// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+	CreateImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, body CreateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteImmutableTagRule Delete an immutable tag rule
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `DeleteImmutableTagRule` operationId).
+	DeleteImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *DeleteImmutableTagRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateImmutableTagRuleWithBody Change an immutable tag rule
+	//
+	// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+	UpdateImmutableTagRuleWithBody(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateImmutableTagRule Change an immutable tag rule
+	//
+	// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+	UpdateImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, body UpdateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMembers List the members of a project
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members (the `ListMembers` operationId).
@@ -1823,6 +2722,95 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
 	UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListWebhookEvents List what webhooks can be told of
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/events (the `ListWebhookEvents` operationId).
+	ListWebhookEvents(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookJobs List what the webhooks of a project did
+	//
+	// This server does not send webhooks yet: the list is empty.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs (the `ListWebhookJobs` operationId).
+	ListWebhookJobs(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookTriggers Tell when each policy of a project was triggered last
+	//
+	// Of each policy and each type of its events. This server does not send webhooks yet: none was.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger (the `ListWebhookTriggers` operationId).
+	ListWebhookTriggers(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookTriggersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookPolicies List the webhook policies of a project
+	//
+	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
+	ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookPolicyWithBody Add a webhook policy to a project
+	//
+	// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+	CreateWebhookPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookPolicy Add a webhook policy to a project
+	//
+	// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+	CreateWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, body CreateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhookPolicy Delete a webhook policy
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `DeleteWebhookPolicy` operationId).
+	DeleteWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *DeleteWebhookPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhookPolicy Show a webhook policy
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `GetWebhookPolicy` operationId).
+	GetWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *GetWebhookPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookPolicyWithBody Replace a webhook policy
+	//
+	// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+	UpdateWebhookPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookPolicy Replace a webhook policy
+	//
+	// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+	UpdateWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, body UpdateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookExecutions List what a webhook policy did
+	//
+	// This server does not send webhooks yet: the list is empty.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions (the `ListWebhookExecutions` operationId).
+	ListWebhookExecutions(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *ListWebhookExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookTasks List what an execution was made of
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks (the `ListWebhookTasks` operationId).
+	ListWebhookTasks(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params *ListWebhookTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhookLog Read the log of a task
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
+	GetWebhookLog(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRefreshTokens List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -1837,6 +2825,292 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshToken(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRegistries List the registries to copy from and to
+	//
+	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
+	ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRegistryWithBody Add a registry
+	//
+	// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+	// status `unhealthy`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+	CreateRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRegistry Add a registry
+	//
+	// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+	// status `unhealthy`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+	CreateRegistry(ctx context.Context, body CreateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingRegistryWithBody Ask whether a registry answers and takes the credential
+	//
+	// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+	PingRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingRegistry Ask whether a registry answers and takes the credential
+	//
+	// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+	PingRegistry(ctx context.Context, body PingRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRegistry Delete a registry
+	//
+	// One that a replication policy names stays.
+	//
+	// Corresponds with DELETE /api/v2.0/registries/{registry_id} (the `DeleteRegistry` operationId).
+	DeleteRegistry(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRegistry Show a registry
+	//
+	// Corresponds with GET /api/v2.0/registries/{registry_id} (the `GetRegistry` operationId).
+	GetRegistry(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistryWithBody Change a registry
+	//
+	// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+	UpdateRegistryWithBody(ctx context.Context, registryID RegistryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistry Change a registry
+	//
+	// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+	UpdateRegistry(ctx context.Context, registryID RegistryID, body UpdateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRegistryInfo Tell what can be asked of a registry
+	//
+	// 0 is this server.
+	//
+	// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
+	GetRegistryInfo(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
+	//
+	// Corresponds with GET /api/v2.0/replication/adapterinfos (the `ListReplicationAdapterInfos` operationId).
+	ListReplicationAdapterInfos(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReplicationAdapters List the types of registries
+	//
+	// Corresponds with GET /api/v2.0/replication/adapters (the `ListReplicationAdapters` operationId).
+	ListReplicationAdapters(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReplicationExecutions List what replications did
+	//
+	// This server does not replicate yet: the list is empty.
+	//
+	// Corresponds with GET /api/v2.0/replication/executions (the `ListReplicationExecutions` operationId).
+	ListReplicationExecutions(ctx context.Context, params *ListReplicationExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartReplicationWithBody Start a replication
+	//
+	// This server does not replicate yet and answers 501.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+	StartReplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartReplication Start a replication
+	//
+	// This server does not replicate yet and answers 501.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+	StartReplication(ctx context.Context, body StartReplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplicationExecution Show what a replication did
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id} (the `GetReplicationExecution` operationId).
+	GetReplicationExecution(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopReplication Stop a replication
+	//
+	// Corresponds with PUT /api/v2.0/replication/executions/{execution_id} (the `StopReplication` operationId).
+	StopReplication(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReplicationTasks List what a replication was made of
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks (the `ListReplicationTasks` operationId).
+	ListReplicationTasks(ctx context.Context, executionID ExecutionID, params *ListReplicationTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplicationLog Read the log of a task
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log (the `GetReplicationLog` operationId).
+	GetReplicationLog(ctx context.Context, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListReplicationPolicies List replication policies
+	//
+	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
+	ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateReplicationPolicyWithBody Add a replication policy
+	//
+	// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+	// of which is 0. The policy is checked and kept; this server does not replicate yet.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+	CreateReplicationPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateReplicationPolicy Add a replication policy
+	//
+	// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+	// of which is 0. The policy is checked and kept; this server does not replicate yet.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+	CreateReplicationPolicy(ctx context.Context, body CreateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteReplicationPolicy Delete a replication policy
+	//
+	// Corresponds with DELETE /api/v2.0/replication/policies/{policy_id} (the `DeleteReplicationPolicy` operationId).
+	DeleteReplicationPolicy(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReplicationPolicy Show a replication policy
+	//
+	// Corresponds with GET /api/v2.0/replication/policies/{policy_id} (the `GetReplicationPolicy` operationId).
+	GetReplicationPolicy(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateReplicationPolicyWithBody Replace a replication policy
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+	UpdateReplicationPolicyWithBody(ctx context.Context, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateReplicationPolicy Replace a replication policy
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+	UpdateReplicationPolicy(ctx context.Context, policyID PolicyID, body UpdateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRetentionWithBody Set the retention policy of a project
+	//
+	// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+	// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+	CreateRetentionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRetention Set the retention policy of a project
+	//
+	// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+	// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+	CreateRetention(ctx context.Context, body CreateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRetentionMetadata List what rules of retention are made of
+	//
+	// Corresponds with GET /api/v2.0/retentions/metadatas (the `GetRetentionMetadata` operationId).
+	GetRetentionMetadata(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRetention Delete a retention policy
+	//
+	// Corresponds with DELETE /api/v2.0/retentions/{retention_id} (the `DeleteRetention` operationId).
+	DeleteRetention(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRetention Show a retention policy
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id} (the `GetRetention` operationId).
+	GetRetention(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRetentionWithBody Replace a retention policy
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+	UpdateRetentionWithBody(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRetention Replace a retention policy
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+	UpdateRetention(ctx context.Context, retentionID RetentionID, body UpdateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRetentionExecutions List what a retention policy did
+	//
+	// This server does not clear away anything yet: the list is empty.
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions (the `ListRetentionExecutions` operationId).
+	ListRetentionExecutions(ctx context.Context, retentionID RetentionID, params *ListRetentionExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRetentionWithBody Clear away what the policy does not keep
+	//
+	// This server does not clear away anything yet and answers 501.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+	StartRetentionWithBody(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRetention Clear away what the policy does not keep
+	//
+	// This server does not clear away anything yet and answers 501.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+	StartRetention(ctx context.Context, retentionID RetentionID, body StartRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopRetentionWithBody Stop an execution
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+	StopRetentionWithBody(ctx context.Context, retentionID RetentionID, executionID ExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopRetention Stop an execution
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+	StopRetention(ctx context.Context, retentionID RetentionID, executionID ExecutionID, body StopRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRetentionTasks List what an execution was made of
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks (the `ListRetentionTasks` operationId).
+	ListRetentionTasks(ctx context.Context, retentionID RetentionID, executionID ExecutionID, params *ListRetentionTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRetentionLog Read the log of a task
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id} (the `GetRetentionLog` operationId).
+	GetRetentionLog(ctx context.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRobots List robot accounts
 	//
@@ -2238,6 +3512,132 @@ func (c *Client) ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*
 // Corresponds with POST /api/v2.0/keys/rotate (the `RotateKeys` operationId).
 func (c *Client) RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLabels List labels
+//
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
+//
+// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
+func (c *Client) ListLabels(ctx context.Context, params *ListLabelsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLabelsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateLabelWithBody Make a label
+//
+// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+func (c *Client) CreateLabelWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLabelRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateLabel Make a label
+//
+// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+func (c *Client) CreateLabel(ctx context.Context, body CreateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLabelRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteLabel Delete a label
+//
+// One of a project its maintainers may delete, too.
+//
+// Corresponds with DELETE /api/v2.0/labels/{label_id} (the `DeleteLabel` operationId).
+func (c *Client) DeleteLabel(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteLabelRequest(c.Server, labelID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLabel Show a label
+//
+// Corresponds with GET /api/v2.0/labels/{label_id} (the `GetLabel` operationId).
+func (c *Client) GetLabel(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLabelRequest(c.Server, labelID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateLabelWithBody Change a label
+//
+// It stays where it belongs. One of a project its maintainers may change, too.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+func (c *Client) UpdateLabelWithBody(ctx context.Context, labelID LabelID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateLabelRequestWithBody(c.Server, labelID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateLabel Change a label
+//
+// It stays where it belongs. One of a project its maintainers may change, too.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+func (c *Client) UpdateLabel(ctx context.Context, labelID LabelID, body UpdateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateLabelRequest(c.Server, labelID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2911,6 +4311,114 @@ func (c *Client) ForgetFormerName(ctx context.Context, projectNameOrID ProjectRe
 	return c.Client.Do(req)
 }
 
+// ListImmutableTagRules List the immutable tag rules of a project
+//
+// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
+func (c *Client) ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListImmutableTagRulesRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateImmutableTagRuleWithBody Add an immutable tag rule to a project
+//
+// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+func (c *Client) CreateImmutableTagRuleWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateImmutableTagRuleRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateImmutableTagRule Add an immutable tag rule to a project
+//
+// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+func (c *Client) CreateImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, body CreateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateImmutableTagRuleRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteImmutableTagRule Delete an immutable tag rule
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `DeleteImmutableTagRule` operationId).
+func (c *Client) DeleteImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *DeleteImmutableTagRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteImmutableTagRuleRequest(c.Server, projectNameOrID, immutableRuleID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateImmutableTagRuleWithBody Change an immutable tag rule
+//
+// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+func (c *Client) UpdateImmutableTagRuleWithBody(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateImmutableTagRuleRequestWithBody(c.Server, projectNameOrID, immutableRuleID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateImmutableTagRule Change an immutable tag rule
+//
+// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+func (c *Client) UpdateImmutableTagRule(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, body UpdateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateImmutableTagRuleRequest(c.Server, projectNameOrID, immutableRuleID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMembers List the members of a project
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members (the `ListMembers` operationId).
@@ -3195,6 +4703,225 @@ func (c *Client) UpdateProjectRobot(ctx context.Context, projectNameOrID Project
 	return c.Client.Do(req)
 }
 
+// ListWebhookEvents List what webhooks can be told of
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/events (the `ListWebhookEvents` operationId).
+func (c *Client) ListWebhookEvents(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookEventsRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookJobs List what the webhooks of a project did
+//
+// This server does not send webhooks yet: the list is empty.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs (the `ListWebhookJobs` operationId).
+func (c *Client) ListWebhookJobs(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookJobsRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookTriggers Tell when each policy of a project was triggered last
+//
+// Of each policy and each type of its events. This server does not send webhooks yet: none was.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger (the `ListWebhookTriggers` operationId).
+func (c *Client) ListWebhookTriggers(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookTriggersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookTriggersRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookPolicies List the webhook policies of a project
+//
+// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
+func (c *Client) ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookPoliciesRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookPolicyWithBody Add a webhook policy to a project
+//
+// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+func (c *Client) CreateWebhookPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookPolicyRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookPolicy Add a webhook policy to a project
+//
+// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+func (c *Client) CreateWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, body CreateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookPolicyRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhookPolicy Delete a webhook policy
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `DeleteWebhookPolicy` operationId).
+func (c *Client) DeleteWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *DeleteWebhookPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookPolicyRequest(c.Server, projectNameOrID, webhookPolicyID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhookPolicy Show a webhook policy
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `GetWebhookPolicy` operationId).
+func (c *Client) GetWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *GetWebhookPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookPolicyRequest(c.Server, projectNameOrID, webhookPolicyID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookPolicyWithBody Replace a webhook policy
+//
+// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+func (c *Client) UpdateWebhookPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookPolicyRequestWithBody(c.Server, projectNameOrID, webhookPolicyID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookPolicy Replace a webhook policy
+//
+// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+func (c *Client) UpdateWebhookPolicy(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, body UpdateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookPolicyRequest(c.Server, projectNameOrID, webhookPolicyID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookExecutions List what a webhook policy did
+//
+// This server does not send webhooks yet: the list is empty.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions (the `ListWebhookExecutions` operationId).
+func (c *Client) ListWebhookExecutions(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *ListWebhookExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookExecutionsRequest(c.Server, projectNameOrID, webhookPolicyID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookTasks List what an execution was made of
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks (the `ListWebhookTasks` operationId).
+func (c *Client) ListWebhookTasks(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params *ListWebhookTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookTasksRequest(c.Server, projectNameOrID, webhookPolicyID, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhookLog Read the log of a task
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
+func (c *Client) GetWebhookLog(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookLogRequest(c.Server, projectNameOrID, webhookPolicyID, executionID, taskID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRefreshTokens List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -3220,6 +4947,692 @@ func (c *Client) ListRefreshTokens(ctx context.Context, params *ListRefreshToken
 // Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 func (c *Client) RevokeRefreshToken(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeRefreshTokenRequest(c.Server, tokenID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRegistries List the registries to copy from and to
+//
+// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
+func (c *Client) ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRegistriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRegistryWithBody Add a registry
+//
+// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+// status `unhealthy`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+func (c *Client) CreateRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRegistryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRegistry Add a registry
+//
+// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+// status `unhealthy`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+func (c *Client) CreateRegistry(ctx context.Context, body CreateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRegistryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingRegistryWithBody Ask whether a registry answers and takes the credential
+//
+// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+func (c *Client) PingRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingRegistryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingRegistry Ask whether a registry answers and takes the credential
+//
+// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+func (c *Client) PingRegistry(ctx context.Context, body PingRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingRegistryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRegistry Delete a registry
+//
+// One that a replication policy names stays.
+//
+// Corresponds with DELETE /api/v2.0/registries/{registry_id} (the `DeleteRegistry` operationId).
+func (c *Client) DeleteRegistry(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRegistryRequest(c.Server, registryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRegistry Show a registry
+//
+// Corresponds with GET /api/v2.0/registries/{registry_id} (the `GetRegistry` operationId).
+func (c *Client) GetRegistry(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRegistryRequest(c.Server, registryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistryWithBody Change a registry
+//
+// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+func (c *Client) UpdateRegistryWithBody(ctx context.Context, registryID RegistryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistryRequestWithBody(c.Server, registryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistry Change a registry
+//
+// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+func (c *Client) UpdateRegistry(ctx context.Context, registryID RegistryID, body UpdateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistryRequest(c.Server, registryID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRegistryInfo Tell what can be asked of a registry
+//
+// 0 is this server.
+//
+// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
+func (c *Client) GetRegistryInfo(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRegistryInfoRequest(c.Server, registryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
+//
+// Corresponds with GET /api/v2.0/replication/adapterinfos (the `ListReplicationAdapterInfos` operationId).
+func (c *Client) ListReplicationAdapterInfos(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplicationAdapterInfosRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReplicationAdapters List the types of registries
+//
+// Corresponds with GET /api/v2.0/replication/adapters (the `ListReplicationAdapters` operationId).
+func (c *Client) ListReplicationAdapters(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplicationAdaptersRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReplicationExecutions List what replications did
+//
+// This server does not replicate yet: the list is empty.
+//
+// Corresponds with GET /api/v2.0/replication/executions (the `ListReplicationExecutions` operationId).
+func (c *Client) ListReplicationExecutions(ctx context.Context, params *ListReplicationExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplicationExecutionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartReplicationWithBody Start a replication
+//
+// This server does not replicate yet and answers 501.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+func (c *Client) StartReplicationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartReplicationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartReplication Start a replication
+//
+// This server does not replicate yet and answers 501.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+func (c *Client) StartReplication(ctx context.Context, body StartReplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartReplicationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplicationExecution Show what a replication did
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id} (the `GetReplicationExecution` operationId).
+func (c *Client) GetReplicationExecution(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplicationExecutionRequest(c.Server, executionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopReplication Stop a replication
+//
+// Corresponds with PUT /api/v2.0/replication/executions/{execution_id} (the `StopReplication` operationId).
+func (c *Client) StopReplication(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopReplicationRequest(c.Server, executionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReplicationTasks List what a replication was made of
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks (the `ListReplicationTasks` operationId).
+func (c *Client) ListReplicationTasks(ctx context.Context, executionID ExecutionID, params *ListReplicationTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplicationTasksRequest(c.Server, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplicationLog Read the log of a task
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log (the `GetReplicationLog` operationId).
+func (c *Client) GetReplicationLog(ctx context.Context, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplicationLogRequest(c.Server, executionID, taskID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListReplicationPolicies List replication policies
+//
+// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
+func (c *Client) ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListReplicationPoliciesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateReplicationPolicyWithBody Add a replication policy
+//
+// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+// of which is 0. The policy is checked and kept; this server does not replicate yet.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+func (c *Client) CreateReplicationPolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateReplicationPolicyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateReplicationPolicy Add a replication policy
+//
+// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+// of which is 0. The policy is checked and kept; this server does not replicate yet.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+func (c *Client) CreateReplicationPolicy(ctx context.Context, body CreateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateReplicationPolicyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteReplicationPolicy Delete a replication policy
+//
+// Corresponds with DELETE /api/v2.0/replication/policies/{policy_id} (the `DeleteReplicationPolicy` operationId).
+func (c *Client) DeleteReplicationPolicy(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteReplicationPolicyRequest(c.Server, policyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReplicationPolicy Show a replication policy
+//
+// Corresponds with GET /api/v2.0/replication/policies/{policy_id} (the `GetReplicationPolicy` operationId).
+func (c *Client) GetReplicationPolicy(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReplicationPolicyRequest(c.Server, policyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateReplicationPolicyWithBody Replace a replication policy
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+func (c *Client) UpdateReplicationPolicyWithBody(ctx context.Context, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateReplicationPolicyRequestWithBody(c.Server, policyID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateReplicationPolicy Replace a replication policy
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+func (c *Client) UpdateReplicationPolicy(ctx context.Context, policyID PolicyID, body UpdateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateReplicationPolicyRequest(c.Server, policyID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRetentionWithBody Set the retention policy of a project
+//
+// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+func (c *Client) CreateRetentionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRetentionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRetention Set the retention policy of a project
+//
+// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+func (c *Client) CreateRetention(ctx context.Context, body CreateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRetentionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRetentionMetadata List what rules of retention are made of
+//
+// Corresponds with GET /api/v2.0/retentions/metadatas (the `GetRetentionMetadata` operationId).
+func (c *Client) GetRetentionMetadata(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRetentionMetadataRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRetention Delete a retention policy
+//
+// Corresponds with DELETE /api/v2.0/retentions/{retention_id} (the `DeleteRetention` operationId).
+func (c *Client) DeleteRetention(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRetentionRequest(c.Server, retentionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRetention Show a retention policy
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id} (the `GetRetention` operationId).
+func (c *Client) GetRetention(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRetentionRequest(c.Server, retentionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRetentionWithBody Replace a retention policy
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+func (c *Client) UpdateRetentionWithBody(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRetentionRequestWithBody(c.Server, retentionID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRetention Replace a retention policy
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+func (c *Client) UpdateRetention(ctx context.Context, retentionID RetentionID, body UpdateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRetentionRequest(c.Server, retentionID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRetentionExecutions List what a retention policy did
+//
+// This server does not clear away anything yet: the list is empty.
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions (the `ListRetentionExecutions` operationId).
+func (c *Client) ListRetentionExecutions(ctx context.Context, retentionID RetentionID, params *ListRetentionExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRetentionExecutionsRequest(c.Server, retentionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRetentionWithBody Clear away what the policy does not keep
+//
+// This server does not clear away anything yet and answers 501.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+func (c *Client) StartRetentionWithBody(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRetentionRequestWithBody(c.Server, retentionID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRetention Clear away what the policy does not keep
+//
+// This server does not clear away anything yet and answers 501.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+func (c *Client) StartRetention(ctx context.Context, retentionID RetentionID, body StartRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRetentionRequest(c.Server, retentionID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopRetentionWithBody Stop an execution
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+func (c *Client) StopRetentionWithBody(ctx context.Context, retentionID RetentionID, executionID ExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopRetentionRequestWithBody(c.Server, retentionID, executionID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopRetention Stop an execution
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+func (c *Client) StopRetention(ctx context.Context, retentionID RetentionID, executionID ExecutionID, body StopRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopRetentionRequest(c.Server, retentionID, executionID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRetentionTasks List what an execution was made of
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks (the `ListRetentionTasks` operationId).
+func (c *Client) ListRetentionTasks(ctx context.Context, retentionID RetentionID, executionID ExecutionID, params *ListRetentionTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRetentionTasksRequest(c.Server, retentionID, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRetentionLog Read the log of a task
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id} (the `GetRetentionLog` operationId).
+func (c *Client) GetRetentionLog(ctx context.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRetentionLogRequest(c.Server, retentionID, executionID, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -4178,6 +6591,287 @@ func NewRotateKeysRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListLabelsRequest constructs an http.Request for the ListLabels method
+func NewListLabelsRequest(server string, params *ListLabelsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/labels")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ProjectID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "project_id", *params.ProjectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateLabelRequest calls the generic CreateLabel builder with application/json body
+func NewCreateLabelRequest(server string, body CreateLabelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateLabelRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateLabelRequestWithBody constructs an http.Request for the CreateLabel method, with any body, and a specified content type
+func NewCreateLabelRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/labels")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteLabelRequest constructs an http.Request for the DeleteLabel method
+func NewDeleteLabelRequest(server string, labelID LabelID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "label_id", labelID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/labels/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLabelRequest constructs an http.Request for the GetLabel method
+func NewGetLabelRequest(server string, labelID LabelID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "label_id", labelID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/labels/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateLabelRequest calls the generic UpdateLabel builder with application/json body
+func NewUpdateLabelRequest(server string, labelID LabelID, body UpdateLabelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateLabelRequestWithBody(server, labelID, "application/json", bodyReader)
+}
+
+// NewUpdateLabelRequestWithBody constructs an http.Request for the UpdateLabel method, with any body, and a specified content type
+func NewUpdateLabelRequestWithBody(server string, labelID LabelID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "label_id", labelID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/labels/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -5715,6 +8409,305 @@ func NewForgetFormerNameRequest(server string, projectNameOrID ProjectRef, forme
 	return req, nil
 }
 
+// NewListImmutableTagRulesRequest constructs an http.Request for the ListImmutableTagRules method
+func NewListImmutableTagRulesRequest(server string, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/immutabletagrules", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateImmutableTagRuleRequest calls the generic CreateImmutableTagRule builder with application/json body
+func NewCreateImmutableTagRuleRequest(server string, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, body CreateImmutableTagRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateImmutableTagRuleRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewCreateImmutableTagRuleRequestWithBody constructs an http.Request for the CreateImmutableTagRule method, with any body, and a specified content type
+func NewCreateImmutableTagRuleRequestWithBody(server string, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/immutabletagrules", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteImmutableTagRuleRequest constructs an http.Request for the DeleteImmutableTagRule method
+func NewDeleteImmutableTagRuleRequest(server string, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *DeleteImmutableTagRuleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "immutable_rule_id", immutableRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/immutabletagrules/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateImmutableTagRuleRequest calls the generic UpdateImmutableTagRule builder with application/json body
+func NewUpdateImmutableTagRuleRequest(server string, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, body UpdateImmutableTagRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateImmutableTagRuleRequestWithBody(server, projectNameOrID, immutableRuleID, params, "application/json", bodyReader)
+}
+
+// NewUpdateImmutableTagRuleRequestWithBody constructs an http.Request for the UpdateImmutableTagRule method, with any body, and a specified content type
+func NewUpdateImmutableTagRuleRequestWithBody(server string, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "immutable_rule_id", immutableRuleID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/immutabletagrules/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListMembersRequest constructs an http.Request for the ListMembers method
 func NewListMembersRequest(server string, projectNameOrID ProjectRef, params *ListMembersParams) (*http.Request, error) {
 	var err error
@@ -6475,6 +9468,910 @@ func NewUpdateProjectRobotRequestWithBody(server string, projectNameOrID Project
 	return req, nil
 }
 
+// NewListWebhookEventsRequest constructs an http.Request for the ListWebhookEvents method
+func NewListWebhookEventsRequest(server string, projectNameOrID ProjectRef, params *ListWebhookEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookJobsRequest constructs an http.Request for the ListWebhookJobs method
+func NewListWebhookJobsRequest(server string, projectNameOrID ProjectRef, params *ListWebhookJobsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/jobs", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PolicyID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "policy_id", *params.PolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookTriggersRequest constructs an http.Request for the ListWebhookTriggers method
+func NewListWebhookTriggersRequest(server string, projectNameOrID ProjectRef, params *ListWebhookTriggersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/lasttrigger", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookPoliciesRequest constructs an http.Request for the ListWebhookPolicies method
+func NewListWebhookPoliciesRequest(server string, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookPolicyRequest calls the generic CreateWebhookPolicy builder with application/json body
+func NewCreateWebhookPolicyRequest(server string, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, body CreateWebhookPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookPolicyRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewCreateWebhookPolicyRequestWithBody constructs an http.Request for the CreateWebhookPolicy method, with any body, and a specified content type
+func NewCreateWebhookPolicyRequestWithBody(server string, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteWebhookPolicyRequest constructs an http.Request for the DeleteWebhookPolicy method
+func NewDeleteWebhookPolicyRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *DeleteWebhookPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookPolicyRequest constructs an http.Request for the GetWebhookPolicy method
+func NewGetWebhookPolicyRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *GetWebhookPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateWebhookPolicyRequest calls the generic UpdateWebhookPolicy builder with application/json body
+func NewUpdateWebhookPolicyRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, body UpdateWebhookPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookPolicyRequestWithBody(server, projectNameOrID, webhookPolicyID, params, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookPolicyRequestWithBody constructs an http.Request for the UpdateWebhookPolicy method, with any body, and a specified content type
+func NewUpdateWebhookPolicyRequestWithBody(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookExecutionsRequest constructs an http.Request for the ListWebhookExecutions method
+func NewListWebhookExecutionsRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *ListWebhookExecutionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s/executions", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookTasksRequest constructs an http.Request for the ListWebhookTasks method
+func NewListWebhookTasksRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params *ListWebhookTasksParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s/executions/%s/tasks", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookLogRequest constructs an http.Request for the GetWebhookLog method
+func NewGetWebhookLogRequest(server string, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_policy_id", webhookPolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/webhook/policies/%s/executions/%s/tasks/%s/log", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListRefreshTokensRequest constructs an http.Request for the ListRefreshTokens method
 func NewListRefreshTokensRequest(server string, params *ListRefreshTokensParams) (*http.Request, error) {
 	var err error
@@ -6592,6 +10489,1504 @@ func NewRevokeRefreshTokenRequest(server string, tokenID string) (*http.Request,
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRegistriesRequest constructs an http.Request for the ListRegistries method
+func NewListRegistriesRequest(server string, params *ListRegistriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRegistryRequest calls the generic CreateRegistry builder with application/json body
+func NewCreateRegistryRequest(server string, body CreateRegistryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRegistryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRegistryRequestWithBody constructs an http.Request for the CreateRegistry method, with any body, and a specified content type
+func NewCreateRegistryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPingRegistryRequest calls the generic PingRegistry builder with application/json body
+func NewPingRegistryRequest(server string, body PingRegistryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingRegistryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPingRegistryRequestWithBody constructs an http.Request for the PingRegistry method, with any body, and a specified content type
+func NewPingRegistryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteRegistryRequest constructs an http.Request for the DeleteRegistry method
+func NewDeleteRegistryRequest(server string, registryID RegistryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registry_id", registryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRegistryRequest constructs an http.Request for the GetRegistry method
+func NewGetRegistryRequest(server string, registryID RegistryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registry_id", registryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRegistryRequest calls the generic UpdateRegistry builder with application/json body
+func NewUpdateRegistryRequest(server string, registryID RegistryID, body UpdateRegistryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRegistryRequestWithBody(server, registryID, "application/json", bodyReader)
+}
+
+// NewUpdateRegistryRequestWithBody constructs an http.Request for the UpdateRegistry method, with any body, and a specified content type
+func NewUpdateRegistryRequestWithBody(server string, registryID RegistryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registry_id", registryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetRegistryInfoRequest constructs an http.Request for the GetRegistryInfo method
+func NewGetRegistryInfoRequest(server string, registryID RegistryInfoID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registry_id", registryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/registries/%s/info", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReplicationAdapterInfosRequest constructs an http.Request for the ListReplicationAdapterInfos method
+func NewListReplicationAdapterInfosRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/adapterinfos")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReplicationAdaptersRequest constructs an http.Request for the ListReplicationAdapters method
+func NewListReplicationAdaptersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/adapters")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReplicationExecutionsRequest constructs an http.Request for the ListReplicationExecutions method
+func NewListReplicationExecutionsRequest(server string, params *ListReplicationExecutionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PolicyID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "policy_id", *params.PolicyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Trigger != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "trigger", *params.Trigger, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartReplicationRequest calls the generic StartReplication builder with application/json body
+func NewStartReplicationRequest(server string, body StartReplicationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartReplicationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewStartReplicationRequestWithBody constructs an http.Request for the StartReplication method, with any body, and a specified content type
+func NewStartReplicationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetReplicationExecutionRequest constructs an http.Request for the GetReplicationExecution method
+func NewGetReplicationExecutionRequest(server string, executionID ExecutionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopReplicationRequest constructs an http.Request for the StopReplication method
+func NewStopReplicationRequest(server string, executionID ExecutionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReplicationTasksRequest constructs an http.Request for the ListReplicationTasks method
+func NewListReplicationTasksRequest(server string, executionID ExecutionID, params *ListReplicationTasksParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions/%s/tasks", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource_type", *params.ResourceType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReplicationLogRequest constructs an http.Request for the GetReplicationLog method
+func NewGetReplicationLogRequest(server string, executionID ExecutionID, taskID TaskID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/executions/%s/tasks/%s/log", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListReplicationPoliciesRequest constructs an http.Request for the ListReplicationPolicies method
+func NewListReplicationPoliciesRequest(server string, params *ListReplicationPoliciesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/policies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateReplicationPolicyRequest calls the generic CreateReplicationPolicy builder with application/json body
+func NewCreateReplicationPolicyRequest(server string, body CreateReplicationPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateReplicationPolicyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateReplicationPolicyRequestWithBody constructs an http.Request for the CreateReplicationPolicy method, with any body, and a specified content type
+func NewCreateReplicationPolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/policies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteReplicationPolicyRequest constructs an http.Request for the DeleteReplicationPolicy method
+func NewDeleteReplicationPolicyRequest(server string, policyID PolicyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "policy_id", policyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/policies/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReplicationPolicyRequest constructs an http.Request for the GetReplicationPolicy method
+func NewGetReplicationPolicyRequest(server string, policyID PolicyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "policy_id", policyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/policies/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateReplicationPolicyRequest calls the generic UpdateReplicationPolicy builder with application/json body
+func NewUpdateReplicationPolicyRequest(server string, policyID PolicyID, body UpdateReplicationPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateReplicationPolicyRequestWithBody(server, policyID, "application/json", bodyReader)
+}
+
+// NewUpdateReplicationPolicyRequestWithBody constructs an http.Request for the UpdateReplicationPolicy method, with any body, and a specified content type
+func NewUpdateReplicationPolicyRequestWithBody(server string, policyID PolicyID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "policy_id", policyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/replication/policies/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateRetentionRequest calls the generic CreateRetention builder with application/json body
+func NewCreateRetentionRequest(server string, body CreateRetentionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRetentionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRetentionRequestWithBody constructs an http.Request for the CreateRetention method, with any body, and a specified content type
+func NewCreateRetentionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetRetentionMetadataRequest constructs an http.Request for the GetRetentionMetadata method
+func NewGetRetentionMetadataRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/metadatas")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteRetentionRequest constructs an http.Request for the DeleteRetention method
+func NewDeleteRetentionRequest(server string, retentionID RetentionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRetentionRequest constructs an http.Request for the GetRetention method
+func NewGetRetentionRequest(server string, retentionID RetentionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRetentionRequest calls the generic UpdateRetention builder with application/json body
+func NewUpdateRetentionRequest(server string, retentionID RetentionID, body UpdateRetentionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRetentionRequestWithBody(server, retentionID, "application/json", bodyReader)
+}
+
+// NewUpdateRetentionRequestWithBody constructs an http.Request for the UpdateRetention method, with any body, and a specified content type
+func NewUpdateRetentionRequestWithBody(server string, retentionID RetentionID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRetentionExecutionsRequest constructs an http.Request for the ListRetentionExecutions method
+func NewListRetentionExecutionsRequest(server string, retentionID RetentionID, params *ListRetentionExecutionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s/executions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartRetentionRequest calls the generic StartRetention builder with application/json body
+func NewStartRetentionRequest(server string, retentionID RetentionID, body StartRetentionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartRetentionRequestWithBody(server, retentionID, "application/json", bodyReader)
+}
+
+// NewStartRetentionRequestWithBody constructs an http.Request for the StartRetention method, with any body, and a specified content type
+func NewStartRetentionRequestWithBody(server string, retentionID RetentionID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s/executions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStopRetentionRequest calls the generic StopRetention builder with application/json body
+func NewStopRetentionRequest(server string, retentionID RetentionID, executionID ExecutionID, body StopRetentionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStopRetentionRequestWithBody(server, retentionID, executionID, "application/json", bodyReader)
+}
+
+// NewStopRetentionRequestWithBody constructs an http.Request for the StopRetention method, with any body, and a specified content type
+func NewStopRetentionRequestWithBody(server string, retentionID RetentionID, executionID ExecutionID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s/executions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRetentionTasksRequest constructs an http.Request for the ListRetentionTasks method
+func NewListRetentionTasksRequest(server string, retentionID RetentionID, executionID ExecutionID, params *ListRetentionTasksParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s/executions/%s/tasks", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRetentionLogRequest constructs an http.Request for the GetRetentionLog method
+func NewGetRetentionLogRequest(server string, retentionID RetentionID, executionID ExecutionID, taskID TaskID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "retention_id", retentionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/retentions/%s/executions/%s/tasks/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -8167,6 +13562,68 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v2.0/keys/rotate (the `RotateKeys` operationId).
 	RotateKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateKeysResponse, error)
 
+	// ListLabelsWithResponse List labels
+	//
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
+	ListLabelsWithResponse(ctx context.Context, params *ListLabelsParams, reqEditors ...RequestEditorFn) (*ListLabelsResponse, error)
+
+	// CreateLabelWithBodyWithResponse Make a label
+	//
+	// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+	CreateLabelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabelResponse, error)
+
+	// CreateLabelWithResponse Make a label
+	//
+	// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+	CreateLabelWithResponse(ctx context.Context, body CreateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabelResponse, error)
+
+	// DeleteLabelWithResponse Delete a label
+	//
+	// One of a project its maintainers may delete, too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/labels/{label_id} (the `DeleteLabel` operationId).
+	DeleteLabelWithResponse(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*DeleteLabelResponse, error)
+
+	// GetLabelWithResponse Show a label
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/labels/{label_id} (the `GetLabel` operationId).
+	GetLabelWithResponse(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*GetLabelResponse, error)
+
+	// UpdateLabelWithBodyWithResponse Change a label
+	//
+	// It stays where it belongs. One of a project its maintainers may change, too.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+	UpdateLabelWithBodyWithResponse(ctx context.Context, labelID LabelID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateLabelResponse, error)
+
+	// UpdateLabelWithResponse Change a label
+	//
+	// It stays where it belongs. One of a project its maintainers may change, too.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+	UpdateLabelWithResponse(ctx context.Context, labelID LabelID, body UpdateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateLabelResponse, error)
+
 	// SearchLdapGroupWithResponse Find groups of a directory
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8490,6 +13947,58 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
 	ForgetFormerNameWithResponse(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*ForgetFormerNameResponse, error)
 
+	// ListImmutableTagRulesWithResponse List the immutable tag rules of a project
+	//
+	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
+	ListImmutableTagRulesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*ListImmutableTagRulesResponse, error)
+
+	// CreateImmutableTagRuleWithBodyWithResponse Add an immutable tag rule to a project
+	//
+	// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+	CreateImmutableTagRuleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateImmutableTagRuleResponse, error)
+
+	// CreateImmutableTagRuleWithResponse Add an immutable tag rule to a project
+	//
+	// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+	CreateImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, body CreateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateImmutableTagRuleResponse, error)
+
+	// DeleteImmutableTagRuleWithResponse Delete an immutable tag rule
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `DeleteImmutableTagRule` operationId).
+	DeleteImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *DeleteImmutableTagRuleParams, reqEditors ...RequestEditorFn) (*DeleteImmutableTagRuleResponse, error)
+
+	// UpdateImmutableTagRuleWithBodyWithResponse Change an immutable tag rule
+	//
+	// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+	UpdateImmutableTagRuleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateImmutableTagRuleResponse, error)
+
+	// UpdateImmutableTagRuleWithResponse Change an immutable tag rule
+	//
+	// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+	UpdateImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, body UpdateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateImmutableTagRuleResponse, error)
+
 	// ListMembersWithResponse List the members of a project
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8626,6 +14135,113 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
 	UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
 
+	// ListWebhookEventsWithResponse List what webhooks can be told of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/events (the `ListWebhookEvents` operationId).
+	ListWebhookEventsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookEventsParams, reqEditors ...RequestEditorFn) (*ListWebhookEventsResponse, error)
+
+	// ListWebhookJobsWithResponse List what the webhooks of a project did
+	//
+	// This server does not send webhooks yet: the list is empty.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs (the `ListWebhookJobs` operationId).
+	ListWebhookJobsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookJobsParams, reqEditors ...RequestEditorFn) (*ListWebhookJobsResponse, error)
+
+	// ListWebhookTriggersWithResponse Tell when each policy of a project was triggered last
+	//
+	// Of each policy and each type of its events. This server does not send webhooks yet: none was.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger (the `ListWebhookTriggers` operationId).
+	ListWebhookTriggersWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookTriggersParams, reqEditors ...RequestEditorFn) (*ListWebhookTriggersResponse, error)
+
+	// ListWebhookPoliciesWithResponse List the webhook policies of a project
+	//
+	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
+	ListWebhookPoliciesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*ListWebhookPoliciesResponse, error)
+
+	// CreateWebhookPolicyWithBodyWithResponse Add a webhook policy to a project
+	//
+	// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+	CreateWebhookPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookPolicyResponse, error)
+
+	// CreateWebhookPolicyWithResponse Add a webhook policy to a project
+	//
+	// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+	CreateWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, body CreateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookPolicyResponse, error)
+
+	// DeleteWebhookPolicyWithResponse Delete a webhook policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `DeleteWebhookPolicy` operationId).
+	DeleteWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *DeleteWebhookPolicyParams, reqEditors ...RequestEditorFn) (*DeleteWebhookPolicyResponse, error)
+
+	// GetWebhookPolicyWithResponse Show a webhook policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `GetWebhookPolicy` operationId).
+	GetWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *GetWebhookPolicyParams, reqEditors ...RequestEditorFn) (*GetWebhookPolicyResponse, error)
+
+	// UpdateWebhookPolicyWithBodyWithResponse Replace a webhook policy
+	//
+	// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+	UpdateWebhookPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookPolicyResponse, error)
+
+	// UpdateWebhookPolicyWithResponse Replace a webhook policy
+	//
+	// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+	UpdateWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, body UpdateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookPolicyResponse, error)
+
+	// ListWebhookExecutionsWithResponse List what a webhook policy did
+	//
+	// This server does not send webhooks yet: the list is empty.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions (the `ListWebhookExecutions` operationId).
+	ListWebhookExecutionsWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *ListWebhookExecutionsParams, reqEditors ...RequestEditorFn) (*ListWebhookExecutionsResponse, error)
+
+	// ListWebhookTasksWithResponse List what an execution was made of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks (the `ListWebhookTasks` operationId).
+	ListWebhookTasksWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params *ListWebhookTasksParams, reqEditors ...RequestEditorFn) (*ListWebhookTasksResponse, error)
+
+	// GetWebhookLogWithResponse Read the log of a task
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
+	GetWebhookLogWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*GetWebhookLogResponse, error)
+
 	// ListRefreshTokensWithResponse List refresh tokens
 	//
 	// The caller's own; an administrator may ask for those of another user, or for all.
@@ -8644,6 +14260,332 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/refresh-tokens/{token_id} (the `RevokeRefreshToken` operationId).
 	RevokeRefreshTokenWithResponse(ctx context.Context, tokenID string, reqEditors ...RequestEditorFn) (*RevokeRefreshTokenResponse, error)
+
+	// ListRegistriesWithResponse List the registries to copy from and to
+	//
+	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
+	ListRegistriesWithResponse(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*ListRegistriesResponse, error)
+
+	// CreateRegistryWithBodyWithResponse Add a registry
+	//
+	// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+	// status `unhealthy`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+	CreateRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRegistryResponse, error)
+
+	// CreateRegistryWithResponse Add a registry
+	//
+	// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+	// status `unhealthy`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+	CreateRegistryWithResponse(ctx context.Context, body CreateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRegistryResponse, error)
+
+	// PingRegistryWithBodyWithResponse Ask whether a registry answers and takes the credential
+	//
+	// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+	PingRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingRegistryResponse, error)
+
+	// PingRegistryWithResponse Ask whether a registry answers and takes the credential
+	//
+	// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+	PingRegistryWithResponse(ctx context.Context, body PingRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*PingRegistryResponse, error)
+
+	// DeleteRegistryWithResponse Delete a registry
+	//
+	// One that a replication policy names stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/registries/{registry_id} (the `DeleteRegistry` operationId).
+	DeleteRegistryWithResponse(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*DeleteRegistryResponse, error)
+
+	// GetRegistryWithResponse Show a registry
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/registries/{registry_id} (the `GetRegistry` operationId).
+	GetRegistryWithResponse(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*GetRegistryResponse, error)
+
+	// UpdateRegistryWithBodyWithResponse Change a registry
+	//
+	// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+	UpdateRegistryWithBodyWithResponse(ctx context.Context, registryID RegistryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistryResponse, error)
+
+	// UpdateRegistryWithResponse Change a registry
+	//
+	// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+	UpdateRegistryWithResponse(ctx context.Context, registryID RegistryID, body UpdateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistryResponse, error)
+
+	// GetRegistryInfoWithResponse Tell what can be asked of a registry
+	//
+	// 0 is this server.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
+	GetRegistryInfoWithResponse(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*GetRegistryInfoResponse, error)
+
+	// ListReplicationAdapterInfosWithResponse Tell where the registries of a type are, for types that are at one place
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/adapterinfos (the `ListReplicationAdapterInfos` operationId).
+	ListReplicationAdapterInfosWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListReplicationAdapterInfosResponse, error)
+
+	// ListReplicationAdaptersWithResponse List the types of registries
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/adapters (the `ListReplicationAdapters` operationId).
+	ListReplicationAdaptersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListReplicationAdaptersResponse, error)
+
+	// ListReplicationExecutionsWithResponse List what replications did
+	//
+	// This server does not replicate yet: the list is empty.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/executions (the `ListReplicationExecutions` operationId).
+	ListReplicationExecutionsWithResponse(ctx context.Context, params *ListReplicationExecutionsParams, reqEditors ...RequestEditorFn) (*ListReplicationExecutionsResponse, error)
+
+	// StartReplicationWithBodyWithResponse Start a replication
+	//
+	// This server does not replicate yet and answers 501.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+	StartReplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartReplicationResponse, error)
+
+	// StartReplicationWithResponse Start a replication
+	//
+	// This server does not replicate yet and answers 501.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+	StartReplicationWithResponse(ctx context.Context, body StartReplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartReplicationResponse, error)
+
+	// GetReplicationExecutionWithResponse Show what a replication did
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id} (the `GetReplicationExecution` operationId).
+	GetReplicationExecutionWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*GetReplicationExecutionResponse, error)
+
+	// StopReplicationWithResponse Stop a replication
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/replication/executions/{execution_id} (the `StopReplication` operationId).
+	StopReplicationWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*StopReplicationResponse, error)
+
+	// ListReplicationTasksWithResponse List what a replication was made of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks (the `ListReplicationTasks` operationId).
+	ListReplicationTasksWithResponse(ctx context.Context, executionID ExecutionID, params *ListReplicationTasksParams, reqEditors ...RequestEditorFn) (*ListReplicationTasksResponse, error)
+
+	// GetReplicationLogWithResponse Read the log of a task
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log (the `GetReplicationLog` operationId).
+	GetReplicationLogWithResponse(ctx context.Context, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*GetReplicationLogResponse, error)
+
+	// ListReplicationPoliciesWithResponse List replication policies
+	//
+	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
+	ListReplicationPoliciesWithResponse(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*ListReplicationPoliciesResponse, error)
+
+	// CreateReplicationPolicyWithBodyWithResponse Add a replication policy
+	//
+	// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+	// of which is 0. The policy is checked and kept; this server does not replicate yet.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+	CreateReplicationPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplicationPolicyResponse, error)
+
+	// CreateReplicationPolicyWithResponse Add a replication policy
+	//
+	// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+	// of which is 0. The policy is checked and kept; this server does not replicate yet.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+	CreateReplicationPolicyWithResponse(ctx context.Context, body CreateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplicationPolicyResponse, error)
+
+	// DeleteReplicationPolicyWithResponse Delete a replication policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/replication/policies/{policy_id} (the `DeleteReplicationPolicy` operationId).
+	DeleteReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*DeleteReplicationPolicyResponse, error)
+
+	// GetReplicationPolicyWithResponse Show a replication policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/replication/policies/{policy_id} (the `GetReplicationPolicy` operationId).
+	GetReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*GetReplicationPolicyResponse, error)
+
+	// UpdateReplicationPolicyWithBodyWithResponse Replace a replication policy
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+	UpdateReplicationPolicyWithBodyWithResponse(ctx context.Context, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateReplicationPolicyResponse, error)
+
+	// UpdateReplicationPolicyWithResponse Replace a replication policy
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+	UpdateReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, body UpdateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateReplicationPolicyResponse, error)
+
+	// CreateRetentionWithBodyWithResponse Set the retention policy of a project
+	//
+	// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+	// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+	CreateRetentionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRetentionResponse, error)
+
+	// CreateRetentionWithResponse Set the retention policy of a project
+	//
+	// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+	// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+	CreateRetentionWithResponse(ctx context.Context, body CreateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRetentionResponse, error)
+
+	// GetRetentionMetadataWithResponse List what rules of retention are made of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/retentions/metadatas (the `GetRetentionMetadata` operationId).
+	GetRetentionMetadataWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRetentionMetadataResponse, error)
+
+	// DeleteRetentionWithResponse Delete a retention policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/retentions/{retention_id} (the `DeleteRetention` operationId).
+	DeleteRetentionWithResponse(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*DeleteRetentionResponse, error)
+
+	// GetRetentionWithResponse Show a retention policy
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id} (the `GetRetention` operationId).
+	GetRetentionWithResponse(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*GetRetentionResponse, error)
+
+	// UpdateRetentionWithBodyWithResponse Replace a retention policy
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+	UpdateRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRetentionResponse, error)
+
+	// UpdateRetentionWithResponse Replace a retention policy
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+	UpdateRetentionWithResponse(ctx context.Context, retentionID RetentionID, body UpdateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRetentionResponse, error)
+
+	// ListRetentionExecutionsWithResponse List what a retention policy did
+	//
+	// This server does not clear away anything yet: the list is empty.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions (the `ListRetentionExecutions` operationId).
+	ListRetentionExecutionsWithResponse(ctx context.Context, retentionID RetentionID, params *ListRetentionExecutionsParams, reqEditors ...RequestEditorFn) (*ListRetentionExecutionsResponse, error)
+
+	// StartRetentionWithBodyWithResponse Clear away what the policy does not keep
+	//
+	// This server does not clear away anything yet and answers 501.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+	StartRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartRetentionResponse, error)
+
+	// StartRetentionWithResponse Clear away what the policy does not keep
+	//
+	// This server does not clear away anything yet and answers 501.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+	StartRetentionWithResponse(ctx context.Context, retentionID RetentionID, body StartRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*StartRetentionResponse, error)
+
+	// StopRetentionWithBodyWithResponse Stop an execution
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+	StopRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StopRetentionResponse, error)
+
+	// StopRetentionWithResponse Stop an execution
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+	StopRetentionWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, body StopRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*StopRetentionResponse, error)
+
+	// ListRetentionTasksWithResponse List what an execution was made of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks (the `ListRetentionTasks` operationId).
+	ListRetentionTasksWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, params *ListRetentionTasksParams, reqEditors ...RequestEditorFn) (*ListRetentionTasksResponse, error)
+
+	// GetRetentionLogWithResponse Read the log of a task
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id} (the `GetRetentionLog` operationId).
+	GetRetentionLogWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*GetRetentionLogResponse, error)
 
 	// ListRobotsWithResponse List robot accounts
 	//
@@ -9225,6 +15167,244 @@ func (r RotateKeysResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r RotateKeysResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListLabelsResponse200Headers the declared response headers of an HTTP 200 response for ListLabels
+type ListLabelsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListLabelsResponse429Headers the declared response headers of an HTTP 429 response for ListLabels
+type ListLabelsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListLabelsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Label
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListLabelsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListLabelsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLabelsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLabelsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListLabelsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateLabelResponse201Headers the declared response headers of an HTTP 201 response for CreateLabel
+type CreateLabelResponse201Headers struct {
+	Location *string
+}
+
+// CreateLabelResponse429Headers the declared response headers of an HTTP 429 response for CreateLabel
+type CreateLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateLabelResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteLabelResponse429Headers the declared response headers of an HTTP 429 response for DeleteLabel
+type DeleteLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetLabelResponse429Headers the declared response headers of an HTTP 429 response for GetLabel
+type GetLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Label
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateLabelResponse429Headers the declared response headers of an HTTP 429 response for UpdateLabel
+type UpdateLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateLabelResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -10533,6 +16713,197 @@ func (r ForgetFormerNameResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListImmutableTagRulesResponse200Headers the declared response headers of an HTTP 200 response for ListImmutableTagRules
+type ListImmutableTagRulesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListImmutableTagRulesResponse429Headers the declared response headers of an HTTP 429 response for ListImmutableTagRules
+type ListImmutableTagRulesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListImmutableTagRulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ImmutableRule
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListImmutableTagRulesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListImmutableTagRulesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListImmutableTagRulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListImmutableTagRulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListImmutableTagRulesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateImmutableTagRuleResponse201Headers the declared response headers of an HTTP 201 response for CreateImmutableTagRule
+type CreateImmutableTagRuleResponse201Headers struct {
+	Location *string
+}
+
+// CreateImmutableTagRuleResponse429Headers the declared response headers of an HTTP 429 response for CreateImmutableTagRule
+type CreateImmutableTagRuleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateImmutableTagRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateImmutableTagRuleResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateImmutableTagRuleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateImmutableTagRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateImmutableTagRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateImmutableTagRuleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteImmutableTagRuleResponse429Headers the declared response headers of an HTTP 429 response for DeleteImmutableTagRule
+type DeleteImmutableTagRuleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteImmutableTagRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteImmutableTagRuleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteImmutableTagRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteImmutableTagRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteImmutableTagRuleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateImmutableTagRuleResponse429Headers the declared response headers of an HTTP 429 response for UpdateImmutableTagRule
+type UpdateImmutableTagRuleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateImmutableTagRuleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateImmutableTagRuleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateImmutableTagRuleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateImmutableTagRuleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateImmutableTagRuleResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListMembersResponse200Headers the declared response headers of an HTTP 200 response for ListMembers
 type ListMembersResponse200Headers struct {
 	Link        *string
@@ -11058,6 +17429,536 @@ func (r UpdateProjectRobotResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListWebhookEventsResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookEvents
+type ListWebhookEventsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SupportedWebhookEventTypes
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookEventsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookEventsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWebhookJobsResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookJobs
+type ListWebhookJobsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListWebhookJobsResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookJobs
+type ListWebhookJobsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]WebhookJob
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookJobsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookJobsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookJobsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWebhookTriggersResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookTriggers
+type ListWebhookTriggersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookTriggersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]WebhookLastTrigger
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookTriggersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookTriggersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookTriggersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookTriggersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWebhookPoliciesResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookPolicies
+type ListWebhookPoliciesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListWebhookPoliciesResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookPolicies
+type ListWebhookPoliciesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookPoliciesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]WebhookPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookPoliciesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookPoliciesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookPoliciesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookPoliciesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookPoliciesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateWebhookPolicyResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhookPolicy
+type CreateWebhookPolicyResponse201Headers struct {
+	Location *string
+}
+
+// CreateWebhookPolicyResponse429Headers the declared response headers of an HTTP 429 response for CreateWebhookPolicy
+type CreateWebhookPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateWebhookPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateWebhookPolicyResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateWebhookPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateWebhookPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteWebhookPolicyResponse429Headers the declared response headers of an HTTP 429 response for DeleteWebhookPolicy
+type DeleteWebhookPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteWebhookPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteWebhookPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteWebhookPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteWebhookPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteWebhookPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetWebhookPolicyResponse429Headers the declared response headers of an HTTP 429 response for GetWebhookPolicy
+type GetWebhookPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetWebhookPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetWebhookPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetWebhookPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateWebhookPolicyResponse429Headers the declared response headers of an HTTP 429 response for UpdateWebhookPolicy
+type UpdateWebhookPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateWebhookPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateWebhookPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateWebhookPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateWebhookPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateWebhookPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWebhookExecutionsResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookExecutions
+type ListWebhookExecutionsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListWebhookExecutionsResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookExecutions
+type ListWebhookExecutionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Execution
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookExecutionsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookExecutionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookExecutionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWebhookTasksResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookTasks
+type ListWebhookTasksResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListWebhookTasksResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookTasks
+type ListWebhookTasksResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookTasksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Task
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookTasksResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookTasksResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookTasksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookTasksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWebhookTasksResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetWebhookLogResponse429Headers the declared response headers of an HTTP 429 response for GetWebhookLog
+type GetWebhookLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetWebhookLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetWebhookLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetWebhookLogResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListRefreshTokensResponse200Headers the declared response headers of an HTTP 200 response for ListRefreshTokens
 type ListRefreshTokensResponse200Headers struct {
 	Link        *string
@@ -11147,6 +18048,1405 @@ func (r RevokeRefreshTokenResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r RevokeRefreshTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListRegistriesResponse200Headers the declared response headers of an HTTP 200 response for ListRegistries
+type ListRegistriesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListRegistriesResponse429Headers the declared response headers of an HTTP 429 response for ListRegistries
+type ListRegistriesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRegistriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Registry
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRegistriesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRegistriesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRegistriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRegistriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRegistriesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateRegistryResponse201Headers the declared response headers of an HTTP 201 response for CreateRegistry
+type CreateRegistryResponse201Headers struct {
+	Location *string
+}
+
+// CreateRegistryResponse429Headers the declared response headers of an HTTP 429 response for CreateRegistry
+type CreateRegistryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRegistryResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateRegistryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateRegistryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// PingRegistryResponse429Headers the declared response headers of an HTTP 429 response for PingRegistry
+type PingRegistryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingRegistryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingRegistryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteRegistryResponse429Headers the declared response headers of an HTTP 429 response for DeleteRegistry
+type DeleteRegistryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteRegistryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteRegistryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRegistryResponse429Headers the declared response headers of an HTTP 429 response for GetRegistry
+type GetRegistryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Registry
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRegistryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRegistryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateRegistryResponse429Headers the declared response headers of an HTTP 429 response for UpdateRegistry
+type UpdateRegistryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateRegistryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRegistryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRegistryInfoResponse429Headers the declared response headers of an HTTP 429 response for GetRegistryInfo
+type GetRegistryInfoResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRegistryInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistryInfo
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRegistryInfoResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRegistryInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRegistryInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRegistryInfoResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListReplicationAdapterInfosResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationAdapterInfos
+type ListReplicationAdapterInfosResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListReplicationAdapterInfosResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]RegistryProviderInfo
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListReplicationAdapterInfosResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplicationAdapterInfosResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplicationAdapterInfosResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListReplicationAdapterInfosResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListReplicationAdaptersResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationAdapters
+type ListReplicationAdaptersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListReplicationAdaptersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]string
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListReplicationAdaptersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplicationAdaptersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplicationAdaptersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListReplicationAdaptersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListReplicationExecutionsResponse200Headers the declared response headers of an HTTP 200 response for ListReplicationExecutions
+type ListReplicationExecutionsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListReplicationExecutionsResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationExecutions
+type ListReplicationExecutionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListReplicationExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ReplicationExecution
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListReplicationExecutionsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListReplicationExecutionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplicationExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplicationExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListReplicationExecutionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StartReplicationResponse201Headers the declared response headers of an HTTP 201 response for StartReplication
+type StartReplicationResponse201Headers struct {
+	Location *string
+}
+
+// StartReplicationResponse429Headers the declared response headers of an HTTP 429 response for StartReplication
+type StartReplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StartReplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *Unsupported
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *StartReplicationResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartReplicationResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StartReplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartReplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StartReplicationResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetReplicationExecutionResponse429Headers the declared response headers of an HTTP 429 response for GetReplicationExecution
+type GetReplicationExecutionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetReplicationExecutionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplicationExecution
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReplicationExecutionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplicationExecutionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplicationExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetReplicationExecutionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopReplicationResponse429Headers the declared response headers of an HTTP 429 response for StopReplication
+type StopReplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopReplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopReplicationResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopReplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopReplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopReplicationResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListReplicationTasksResponse200Headers the declared response headers of an HTTP 200 response for ListReplicationTasks
+type ListReplicationTasksResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListReplicationTasksResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationTasks
+type ListReplicationTasksResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListReplicationTasksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ReplicationTask
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListReplicationTasksResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListReplicationTasksResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplicationTasksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplicationTasksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListReplicationTasksResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetReplicationLogResponse429Headers the declared response headers of an HTTP 429 response for GetReplicationLog
+type GetReplicationLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetReplicationLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReplicationLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplicationLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplicationLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetReplicationLogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListReplicationPoliciesResponse200Headers the declared response headers of an HTTP 200 response for ListReplicationPolicies
+type ListReplicationPoliciesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListReplicationPoliciesResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationPolicies
+type ListReplicationPoliciesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListReplicationPoliciesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ReplicationPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListReplicationPoliciesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListReplicationPoliciesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListReplicationPoliciesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListReplicationPoliciesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListReplicationPoliciesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateReplicationPolicyResponse201Headers the declared response headers of an HTTP 201 response for CreateReplicationPolicy
+type CreateReplicationPolicyResponse201Headers struct {
+	Location *string
+}
+
+// CreateReplicationPolicyResponse429Headers the declared response headers of an HTTP 429 response for CreateReplicationPolicy
+type CreateReplicationPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateReplicationPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateReplicationPolicyResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateReplicationPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateReplicationPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateReplicationPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateReplicationPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteReplicationPolicyResponse429Headers the declared response headers of an HTTP 429 response for DeleteReplicationPolicy
+type DeleteReplicationPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteReplicationPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteReplicationPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteReplicationPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteReplicationPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteReplicationPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetReplicationPolicyResponse429Headers the declared response headers of an HTTP 429 response for GetReplicationPolicy
+type GetReplicationPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetReplicationPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReplicationPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReplicationPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReplicationPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReplicationPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetReplicationPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateReplicationPolicyResponse429Headers the declared response headers of an HTTP 429 response for UpdateReplicationPolicy
+type UpdateReplicationPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateReplicationPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateReplicationPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateReplicationPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateReplicationPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateReplicationPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateRetentionResponse201Headers the declared response headers of an HTTP 201 response for CreateRetention
+type CreateRetentionResponse201Headers struct {
+	Location *string
+}
+
+// CreateRetentionResponse429Headers the declared response headers of an HTTP 429 response for CreateRetention
+type CreateRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRetentionResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRetentionMetadataResponse429Headers the declared response headers of an HTTP 429 response for GetRetentionMetadata
+type GetRetentionMetadataResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRetentionMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RetentionMetadata
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRetentionMetadataResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRetentionMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRetentionMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRetentionMetadataResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteRetentionResponse429Headers the declared response headers of an HTTP 429 response for DeleteRetention
+type DeleteRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRetentionResponse429Headers the declared response headers of an HTTP 429 response for GetRetention
+type GetRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RetentionPolicy
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateRetentionResponse429Headers the declared response headers of an HTTP 429 response for UpdateRetention
+type UpdateRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListRetentionExecutionsResponse200Headers the declared response headers of an HTTP 200 response for ListRetentionExecutions
+type ListRetentionExecutionsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListRetentionExecutionsResponse429Headers the declared response headers of an HTTP 429 response for ListRetentionExecutions
+type ListRetentionExecutionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRetentionExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RetentionExecution
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRetentionExecutionsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRetentionExecutionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRetentionExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRetentionExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRetentionExecutionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StartRetentionResponse201Headers the declared response headers of an HTTP 201 response for StartRetention
+type StartRetentionResponse201Headers struct {
+	Location *string
+}
+
+// StartRetentionResponse429Headers the declared response headers of an HTTP 429 response for StartRetention
+type StartRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StartRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *Unsupported
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *StartRetentionResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StartRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StartRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopRetentionResponse429Headers the declared response headers of an HTTP 429 response for StopRetention
+type StopRetentionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopRetentionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopRetentionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListRetentionTasksResponse200Headers the declared response headers of an HTTP 200 response for ListRetentionTasks
+type ListRetentionTasksResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListRetentionTasksResponse429Headers the declared response headers of an HTTP 429 response for ListRetentionTasks
+type ListRetentionTasksResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRetentionTasksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RetentionExecutionTask
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListRetentionTasksResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRetentionTasksResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRetentionTasksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRetentionTasksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRetentionTasksResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetRetentionLogResponse429Headers the declared response headers of an HTTP 429 response for GetRetentionLog
+type GetRetentionLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetRetentionLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRetentionLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRetentionLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRetentionLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRetentionLogResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -12621,6 +20921,110 @@ func (c *ClientWithResponses) RotateKeysWithResponse(ctx context.Context, reqEdi
 	return ParseRotateKeysResponse(rsp)
 }
 
+// ListLabelsWithResponse List labels
+//
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
+func (c *ClientWithResponses) ListLabelsWithResponse(ctx context.Context, params *ListLabelsParams, reqEditors ...RequestEditorFn) (*ListLabelsResponse, error) {
+	rsp, err := c.ListLabels(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLabelsResponse(rsp)
+}
+
+// CreateLabelWithBodyWithResponse Make a label
+//
+// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+func (c *ClientWithResponses) CreateLabelWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabelResponse, error) {
+	rsp, err := c.CreateLabelWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateLabelResponse(rsp)
+}
+
+// CreateLabelWithResponse Make a label
+//
+// A global one, or one of a project, which its maintainers may make, too. The name is unique there.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/labels (the `CreateLabel` operationId).
+func (c *ClientWithResponses) CreateLabelWithResponse(ctx context.Context, body CreateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabelResponse, error) {
+	rsp, err := c.CreateLabel(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateLabelResponse(rsp)
+}
+
+// DeleteLabelWithResponse Delete a label
+//
+// One of a project its maintainers may delete, too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/labels/{label_id} (the `DeleteLabel` operationId).
+func (c *ClientWithResponses) DeleteLabelWithResponse(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*DeleteLabelResponse, error) {
+	rsp, err := c.DeleteLabel(ctx, labelID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteLabelResponse(rsp)
+}
+
+// GetLabelWithResponse Show a label
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/labels/{label_id} (the `GetLabel` operationId).
+func (c *ClientWithResponses) GetLabelWithResponse(ctx context.Context, labelID LabelID, reqEditors ...RequestEditorFn) (*GetLabelResponse, error) {
+	rsp, err := c.GetLabel(ctx, labelID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLabelResponse(rsp)
+}
+
+// UpdateLabelWithBodyWithResponse Change a label
+//
+// It stays where it belongs. One of a project its maintainers may change, too.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+func (c *ClientWithResponses) UpdateLabelWithBodyWithResponse(ctx context.Context, labelID LabelID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateLabelResponse, error) {
+	rsp, err := c.UpdateLabelWithBody(ctx, labelID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateLabelResponse(rsp)
+}
+
+// UpdateLabelWithResponse Change a label
+//
+// It stays where it belongs. One of a project its maintainers may change, too.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/labels/{label_id} (the `UpdateLabel` operationId).
+func (c *ClientWithResponses) UpdateLabelWithResponse(ctx context.Context, labelID LabelID, body UpdateLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateLabelResponse, error) {
+	rsp, err := c.UpdateLabel(ctx, labelID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateLabelResponse(rsp)
+}
+
 // SearchLdapGroupWithResponse Find groups of a directory
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13172,6 +21576,94 @@ func (c *ClientWithResponses) ForgetFormerNameWithResponse(ctx context.Context, 
 	return ParseForgetFormerNameResponse(rsp)
 }
 
+// ListImmutableTagRulesWithResponse List the immutable tag rules of a project
+//
+// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
+func (c *ClientWithResponses) ListImmutableTagRulesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*ListImmutableTagRulesResponse, error) {
+	rsp, err := c.ListImmutableTagRules(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListImmutableTagRulesResponse(rsp)
+}
+
+// CreateImmutableTagRuleWithBodyWithResponse Add an immutable tag rule to a project
+//
+// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+func (c *ClientWithResponses) CreateImmutableTagRuleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateImmutableTagRuleResponse, error) {
+	rsp, err := c.CreateImmutableTagRuleWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateImmutableTagRuleResponse(rsp)
+}
+
+// CreateImmutableTagRuleWithResponse Add an immutable tag rule to a project
+//
+// Tags that a rule selects stay as they are: they can be neither pushed anew nor deleted. A project has at most 15 rules.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `CreateImmutableTagRule` operationId).
+func (c *ClientWithResponses) CreateImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateImmutableTagRuleParams, body CreateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateImmutableTagRuleResponse, error) {
+	rsp, err := c.CreateImmutableTagRule(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateImmutableTagRuleResponse(rsp)
+}
+
+// DeleteImmutableTagRuleWithResponse Delete an immutable tag rule
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `DeleteImmutableTagRule` operationId).
+func (c *ClientWithResponses) DeleteImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *DeleteImmutableTagRuleParams, reqEditors ...RequestEditorFn) (*DeleteImmutableTagRuleResponse, error) {
+	rsp, err := c.DeleteImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteImmutableTagRuleResponse(rsp)
+}
+
+// UpdateImmutableTagRuleWithBodyWithResponse Change an immutable tag rule
+//
+// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+func (c *ClientWithResponses) UpdateImmutableTagRuleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateImmutableTagRuleResponse, error) {
+	rsp, err := c.UpdateImmutableTagRuleWithBody(ctx, projectNameOrID, immutableRuleID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateImmutableTagRuleResponse(rsp)
+}
+
+// UpdateImmutableTagRuleWithResponse Change an immutable tag rule
+//
+// Without selectors, a rule keeps those that it has: `{"disabled":true}` switches it off.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id} (the `UpdateImmutableTagRule` operationId).
+func (c *ClientWithResponses) UpdateImmutableTagRuleWithResponse(ctx context.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params *UpdateImmutableTagRuleParams, body UpdateImmutableTagRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateImmutableTagRuleResponse, error) {
+	rsp, err := c.UpdateImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateImmutableTagRuleResponse(rsp)
+}
+
 // ListMembersWithResponse List the members of a project
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13404,6 +21896,191 @@ func (c *ClientWithResponses) UpdateProjectRobotWithResponse(ctx context.Context
 	return ParseUpdateProjectRobotResponse(rsp)
 }
 
+// ListWebhookEventsWithResponse List what webhooks can be told of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/events (the `ListWebhookEvents` operationId).
+func (c *ClientWithResponses) ListWebhookEventsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookEventsParams, reqEditors ...RequestEditorFn) (*ListWebhookEventsResponse, error) {
+	rsp, err := c.ListWebhookEvents(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookEventsResponse(rsp)
+}
+
+// ListWebhookJobsWithResponse List what the webhooks of a project did
+//
+// This server does not send webhooks yet: the list is empty.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs (the `ListWebhookJobs` operationId).
+func (c *ClientWithResponses) ListWebhookJobsWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookJobsParams, reqEditors ...RequestEditorFn) (*ListWebhookJobsResponse, error) {
+	rsp, err := c.ListWebhookJobs(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookJobsResponse(rsp)
+}
+
+// ListWebhookTriggersWithResponse Tell when each policy of a project was triggered last
+//
+// Of each policy and each type of its events. This server does not send webhooks yet: none was.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger (the `ListWebhookTriggers` operationId).
+func (c *ClientWithResponses) ListWebhookTriggersWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookTriggersParams, reqEditors ...RequestEditorFn) (*ListWebhookTriggersResponse, error) {
+	rsp, err := c.ListWebhookTriggers(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookTriggersResponse(rsp)
+}
+
+// ListWebhookPoliciesWithResponse List the webhook policies of a project
+//
+// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
+func (c *ClientWithResponses) ListWebhookPoliciesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*ListWebhookPoliciesResponse, error) {
+	rsp, err := c.ListWebhookPolicies(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookPoliciesResponse(rsp)
+}
+
+// CreateWebhookPolicyWithBodyWithResponse Add a webhook policy to a project
+//
+// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+func (c *ClientWithResponses) CreateWebhookPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookPolicyResponse, error) {
+	rsp, err := c.CreateWebhookPolicyWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookPolicyResponse(rsp)
+}
+
+// CreateWebhookPolicyWithResponse Add a webhook policy to a project
+//
+// `auth_header` is sealed where it is kept, and never told again. The policy is checked and kept; this server does not send webhooks yet.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `CreateWebhookPolicy` operationId).
+func (c *ClientWithResponses) CreateWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreateWebhookPolicyParams, body CreateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookPolicyResponse, error) {
+	rsp, err := c.CreateWebhookPolicy(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookPolicyResponse(rsp)
+}
+
+// DeleteWebhookPolicyWithResponse Delete a webhook policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `DeleteWebhookPolicy` operationId).
+func (c *ClientWithResponses) DeleteWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *DeleteWebhookPolicyParams, reqEditors ...RequestEditorFn) (*DeleteWebhookPolicyResponse, error) {
+	rsp, err := c.DeleteWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteWebhookPolicyResponse(rsp)
+}
+
+// GetWebhookPolicyWithResponse Show a webhook policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `GetWebhookPolicy` operationId).
+func (c *ClientWithResponses) GetWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *GetWebhookPolicyParams, reqEditors ...RequestEditorFn) (*GetWebhookPolicyResponse, error) {
+	rsp, err := c.GetWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookPolicyResponse(rsp)
+}
+
+// UpdateWebhookPolicyWithBodyWithResponse Replace a webhook policy
+//
+// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+func (c *ClientWithResponses) UpdateWebhookPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookPolicyResponse, error) {
+	rsp, err := c.UpdateWebhookPolicyWithBody(ctx, projectNameOrID, webhookPolicyID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookPolicyResponse(rsp)
+}
+
+// UpdateWebhookPolicyWithResponse Replace a webhook policy
+//
+// An `auth_header` of `*****` stays as it is, where the target is of the same server.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id} (the `UpdateWebhookPolicy` operationId).
+func (c *ClientWithResponses) UpdateWebhookPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *UpdateWebhookPolicyParams, body UpdateWebhookPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookPolicyResponse, error) {
+	rsp, err := c.UpdateWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookPolicyResponse(rsp)
+}
+
+// ListWebhookExecutionsWithResponse List what a webhook policy did
+//
+// This server does not send webhooks yet: the list is empty.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions (the `ListWebhookExecutions` operationId).
+func (c *ClientWithResponses) ListWebhookExecutionsWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params *ListWebhookExecutionsParams, reqEditors ...RequestEditorFn) (*ListWebhookExecutionsResponse, error) {
+	rsp, err := c.ListWebhookExecutions(ctx, projectNameOrID, webhookPolicyID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookExecutionsResponse(rsp)
+}
+
+// ListWebhookTasksWithResponse List what an execution was made of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks (the `ListWebhookTasks` operationId).
+func (c *ClientWithResponses) ListWebhookTasksWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params *ListWebhookTasksParams, reqEditors ...RequestEditorFn) (*ListWebhookTasksResponse, error) {
+	rsp, err := c.ListWebhookTasks(ctx, projectNameOrID, webhookPolicyID, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookTasksResponse(rsp)
+}
+
+// GetWebhookLogWithResponse Read the log of a task
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
+func (c *ClientWithResponses) GetWebhookLogWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*GetWebhookLogResponse, error) {
+	rsp, err := c.GetWebhookLog(ctx, projectNameOrID, webhookPolicyID, executionID, taskID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookLogResponse(rsp)
+}
+
 // ListRefreshTokensWithResponse List refresh tokens
 //
 // The caller's own; an administrator may ask for those of another user, or for all.
@@ -13433,6 +22110,572 @@ func (c *ClientWithResponses) RevokeRefreshTokenWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRevokeRefreshTokenResponse(rsp)
+}
+
+// ListRegistriesWithResponse List the registries to copy from and to
+//
+// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
+func (c *ClientWithResponses) ListRegistriesWithResponse(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*ListRegistriesResponse, error) {
+	rsp, err := c.ListRegistries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRegistriesResponse(rsp)
+}
+
+// CreateRegistryWithBodyWithResponse Add a registry
+//
+// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+// status `unhealthy`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+func (c *ClientWithResponses) CreateRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRegistryResponse, error) {
+	rsp, err := c.CreateRegistryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRegistryResponse(rsp)
+}
+
+// CreateRegistryWithResponse Add a registry
+//
+// The secret is sealed where it is kept, and never told again. A registry that does not answer is added all the same, with the
+// status `unhealthy`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/registries (the `CreateRegistry` operationId).
+func (c *ClientWithResponses) CreateRegistryWithResponse(ctx context.Context, body CreateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRegistryResponse, error) {
+	rsp, err := c.CreateRegistry(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRegistryResponse(rsp)
+}
+
+// PingRegistryWithBodyWithResponse Ask whether a registry answers and takes the credential
+//
+// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+func (c *ClientWithResponses) PingRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingRegistryResponse, error) {
+	rsp, err := c.PingRegistryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingRegistryResponse(rsp)
+}
+
+// PingRegistryWithResponse Ask whether a registry answers and takes the credential
+//
+// With `id`, what is kept of that registry stands in for what is left out. What the registry answered is told to nobody.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/registries/ping (the `PingRegistry` operationId).
+func (c *ClientWithResponses) PingRegistryWithResponse(ctx context.Context, body PingRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*PingRegistryResponse, error) {
+	rsp, err := c.PingRegistry(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingRegistryResponse(rsp)
+}
+
+// DeleteRegistryWithResponse Delete a registry
+//
+// One that a replication policy names stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/registries/{registry_id} (the `DeleteRegistry` operationId).
+func (c *ClientWithResponses) DeleteRegistryWithResponse(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*DeleteRegistryResponse, error) {
+	rsp, err := c.DeleteRegistry(ctx, registryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRegistryResponse(rsp)
+}
+
+// GetRegistryWithResponse Show a registry
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/registries/{registry_id} (the `GetRegistry` operationId).
+func (c *ClientWithResponses) GetRegistryWithResponse(ctx context.Context, registryID RegistryID, reqEditors ...RequestEditorFn) (*GetRegistryResponse, error) {
+	rsp, err := c.GetRegistry(ctx, registryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRegistryResponse(rsp)
+}
+
+// UpdateRegistryWithBodyWithResponse Change a registry
+//
+// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+func (c *ClientWithResponses) UpdateRegistryWithBodyWithResponse(ctx context.Context, registryID RegistryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistryResponse, error) {
+	rsp, err := c.UpdateRegistryWithBody(ctx, registryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistryResponse(rsp)
+}
+
+// UpdateRegistryWithResponse Change a registry
+//
+// What is left out stays. When the registry moves to another server, its secret has to be given anew.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/registries/{registry_id} (the `UpdateRegistry` operationId).
+func (c *ClientWithResponses) UpdateRegistryWithResponse(ctx context.Context, registryID RegistryID, body UpdateRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistryResponse, error) {
+	rsp, err := c.UpdateRegistry(ctx, registryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistryResponse(rsp)
+}
+
+// GetRegistryInfoWithResponse Tell what can be asked of a registry
+//
+// 0 is this server.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
+func (c *ClientWithResponses) GetRegistryInfoWithResponse(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*GetRegistryInfoResponse, error) {
+	rsp, err := c.GetRegistryInfo(ctx, registryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRegistryInfoResponse(rsp)
+}
+
+// ListReplicationAdapterInfosWithResponse Tell where the registries of a type are, for types that are at one place
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/adapterinfos (the `ListReplicationAdapterInfos` operationId).
+func (c *ClientWithResponses) ListReplicationAdapterInfosWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListReplicationAdapterInfosResponse, error) {
+	rsp, err := c.ListReplicationAdapterInfos(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplicationAdapterInfosResponse(rsp)
+}
+
+// ListReplicationAdaptersWithResponse List the types of registries
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/adapters (the `ListReplicationAdapters` operationId).
+func (c *ClientWithResponses) ListReplicationAdaptersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListReplicationAdaptersResponse, error) {
+	rsp, err := c.ListReplicationAdapters(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplicationAdaptersResponse(rsp)
+}
+
+// ListReplicationExecutionsWithResponse List what replications did
+//
+// This server does not replicate yet: the list is empty.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/executions (the `ListReplicationExecutions` operationId).
+func (c *ClientWithResponses) ListReplicationExecutionsWithResponse(ctx context.Context, params *ListReplicationExecutionsParams, reqEditors ...RequestEditorFn) (*ListReplicationExecutionsResponse, error) {
+	rsp, err := c.ListReplicationExecutions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplicationExecutionsResponse(rsp)
+}
+
+// StartReplicationWithBodyWithResponse Start a replication
+//
+// This server does not replicate yet and answers 501.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+func (c *ClientWithResponses) StartReplicationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartReplicationResponse, error) {
+	rsp, err := c.StartReplicationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartReplicationResponse(rsp)
+}
+
+// StartReplicationWithResponse Start a replication
+//
+// This server does not replicate yet and answers 501.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/replication/executions (the `StartReplication` operationId).
+func (c *ClientWithResponses) StartReplicationWithResponse(ctx context.Context, body StartReplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartReplicationResponse, error) {
+	rsp, err := c.StartReplication(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartReplicationResponse(rsp)
+}
+
+// GetReplicationExecutionWithResponse Show what a replication did
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id} (the `GetReplicationExecution` operationId).
+func (c *ClientWithResponses) GetReplicationExecutionWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*GetReplicationExecutionResponse, error) {
+	rsp, err := c.GetReplicationExecution(ctx, executionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplicationExecutionResponse(rsp)
+}
+
+// StopReplicationWithResponse Stop a replication
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/replication/executions/{execution_id} (the `StopReplication` operationId).
+func (c *ClientWithResponses) StopReplicationWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*StopReplicationResponse, error) {
+	rsp, err := c.StopReplication(ctx, executionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopReplicationResponse(rsp)
+}
+
+// ListReplicationTasksWithResponse List what a replication was made of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks (the `ListReplicationTasks` operationId).
+func (c *ClientWithResponses) ListReplicationTasksWithResponse(ctx context.Context, executionID ExecutionID, params *ListReplicationTasksParams, reqEditors ...RequestEditorFn) (*ListReplicationTasksResponse, error) {
+	rsp, err := c.ListReplicationTasks(ctx, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplicationTasksResponse(rsp)
+}
+
+// GetReplicationLogWithResponse Read the log of a task
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log (the `GetReplicationLog` operationId).
+func (c *ClientWithResponses) GetReplicationLogWithResponse(ctx context.Context, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*GetReplicationLogResponse, error) {
+	rsp, err := c.GetReplicationLog(ctx, executionID, taskID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplicationLogResponse(rsp)
+}
+
+// ListReplicationPoliciesWithResponse List replication policies
+//
+// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
+func (c *ClientWithResponses) ListReplicationPoliciesWithResponse(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*ListReplicationPoliciesResponse, error) {
+	rsp, err := c.ListReplicationPolicies(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListReplicationPoliciesResponse(rsp)
+}
+
+// CreateReplicationPolicyWithBodyWithResponse Add a replication policy
+//
+// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+// of which is 0. The policy is checked and kept; this server does not replicate yet.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+func (c *ClientWithResponses) CreateReplicationPolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplicationPolicyResponse, error) {
+	rsp, err := c.CreateReplicationPolicyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateReplicationPolicyResponse(rsp)
+}
+
+// CreateReplicationPolicyWithResponse Add a replication policy
+//
+// Exactly one of `src_registry` and `dest_registry` is given: the other one is this server. A schedule has six fields, the first
+// of which is 0. The policy is checked and kept; this server does not replicate yet.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/replication/policies (the `CreateReplicationPolicy` operationId).
+func (c *ClientWithResponses) CreateReplicationPolicyWithResponse(ctx context.Context, body CreateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplicationPolicyResponse, error) {
+	rsp, err := c.CreateReplicationPolicy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateReplicationPolicyResponse(rsp)
+}
+
+// DeleteReplicationPolicyWithResponse Delete a replication policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/replication/policies/{policy_id} (the `DeleteReplicationPolicy` operationId).
+func (c *ClientWithResponses) DeleteReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*DeleteReplicationPolicyResponse, error) {
+	rsp, err := c.DeleteReplicationPolicy(ctx, policyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteReplicationPolicyResponse(rsp)
+}
+
+// GetReplicationPolicyWithResponse Show a replication policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/replication/policies/{policy_id} (the `GetReplicationPolicy` operationId).
+func (c *ClientWithResponses) GetReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, reqEditors ...RequestEditorFn) (*GetReplicationPolicyResponse, error) {
+	rsp, err := c.GetReplicationPolicy(ctx, policyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReplicationPolicyResponse(rsp)
+}
+
+// UpdateReplicationPolicyWithBodyWithResponse Replace a replication policy
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+func (c *ClientWithResponses) UpdateReplicationPolicyWithBodyWithResponse(ctx context.Context, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateReplicationPolicyResponse, error) {
+	rsp, err := c.UpdateReplicationPolicyWithBody(ctx, policyID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateReplicationPolicyResponse(rsp)
+}
+
+// UpdateReplicationPolicyWithResponse Replace a replication policy
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/replication/policies/{policy_id} (the `UpdateReplicationPolicy` operationId).
+func (c *ClientWithResponses) UpdateReplicationPolicyWithResponse(ctx context.Context, policyID PolicyID, body UpdateReplicationPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateReplicationPolicyResponse, error) {
+	rsp, err := c.UpdateReplicationPolicy(ctx, policyID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateReplicationPolicyResponse(rsp)
+}
+
+// CreateRetentionWithBodyWithResponse Set the retention policy of a project
+//
+// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+func (c *ClientWithResponses) CreateRetentionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRetentionResponse, error) {
+	rsp, err := c.CreateRetentionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRetentionResponse(rsp)
+}
+
+// CreateRetentionWithResponse Set the retention policy of a project
+//
+// `scope.ref` is the number of the project, whose metadata name the policy as `retention_id` from then on. A project has one, with at
+// most 15 rules. The policy is checked and kept; this server does not clear away anything yet.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/retentions (the `CreateRetention` operationId).
+func (c *ClientWithResponses) CreateRetentionWithResponse(ctx context.Context, body CreateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRetentionResponse, error) {
+	rsp, err := c.CreateRetention(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRetentionResponse(rsp)
+}
+
+// GetRetentionMetadataWithResponse List what rules of retention are made of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/retentions/metadatas (the `GetRetentionMetadata` operationId).
+func (c *ClientWithResponses) GetRetentionMetadataWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRetentionMetadataResponse, error) {
+	rsp, err := c.GetRetentionMetadata(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRetentionMetadataResponse(rsp)
+}
+
+// DeleteRetentionWithResponse Delete a retention policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/retentions/{retention_id} (the `DeleteRetention` operationId).
+func (c *ClientWithResponses) DeleteRetentionWithResponse(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*DeleteRetentionResponse, error) {
+	rsp, err := c.DeleteRetention(ctx, retentionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRetentionResponse(rsp)
+}
+
+// GetRetentionWithResponse Show a retention policy
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id} (the `GetRetention` operationId).
+func (c *ClientWithResponses) GetRetentionWithResponse(ctx context.Context, retentionID RetentionID, reqEditors ...RequestEditorFn) (*GetRetentionResponse, error) {
+	rsp, err := c.GetRetention(ctx, retentionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRetentionResponse(rsp)
+}
+
+// UpdateRetentionWithBodyWithResponse Replace a retention policy
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+func (c *ClientWithResponses) UpdateRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRetentionResponse, error) {
+	rsp, err := c.UpdateRetentionWithBody(ctx, retentionID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRetentionResponse(rsp)
+}
+
+// UpdateRetentionWithResponse Replace a retention policy
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/retentions/{retention_id} (the `UpdateRetention` operationId).
+func (c *ClientWithResponses) UpdateRetentionWithResponse(ctx context.Context, retentionID RetentionID, body UpdateRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRetentionResponse, error) {
+	rsp, err := c.UpdateRetention(ctx, retentionID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRetentionResponse(rsp)
+}
+
+// ListRetentionExecutionsWithResponse List what a retention policy did
+//
+// This server does not clear away anything yet: the list is empty.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions (the `ListRetentionExecutions` operationId).
+func (c *ClientWithResponses) ListRetentionExecutionsWithResponse(ctx context.Context, retentionID RetentionID, params *ListRetentionExecutionsParams, reqEditors ...RequestEditorFn) (*ListRetentionExecutionsResponse, error) {
+	rsp, err := c.ListRetentionExecutions(ctx, retentionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRetentionExecutionsResponse(rsp)
+}
+
+// StartRetentionWithBodyWithResponse Clear away what the policy does not keep
+//
+// This server does not clear away anything yet and answers 501.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+func (c *ClientWithResponses) StartRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartRetentionResponse, error) {
+	rsp, err := c.StartRetentionWithBody(ctx, retentionID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRetentionResponse(rsp)
+}
+
+// StartRetentionWithResponse Clear away what the policy does not keep
+//
+// This server does not clear away anything yet and answers 501.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/retentions/{retention_id}/executions (the `StartRetention` operationId).
+func (c *ClientWithResponses) StartRetentionWithResponse(ctx context.Context, retentionID RetentionID, body StartRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*StartRetentionResponse, error) {
+	rsp, err := c.StartRetention(ctx, retentionID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRetentionResponse(rsp)
+}
+
+// StopRetentionWithBodyWithResponse Stop an execution
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+func (c *ClientWithResponses) StopRetentionWithBodyWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StopRetentionResponse, error) {
+	rsp, err := c.StopRetentionWithBody(ctx, retentionID, executionID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopRetentionResponse(rsp)
+}
+
+// StopRetentionWithResponse Stop an execution
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id} (the `StopRetention` operationId).
+func (c *ClientWithResponses) StopRetentionWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, body StopRetentionJSONRequestBody, reqEditors ...RequestEditorFn) (*StopRetentionResponse, error) {
+	rsp, err := c.StopRetention(ctx, retentionID, executionID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopRetentionResponse(rsp)
+}
+
+// ListRetentionTasksWithResponse List what an execution was made of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks (the `ListRetentionTasks` operationId).
+func (c *ClientWithResponses) ListRetentionTasksWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, params *ListRetentionTasksParams, reqEditors ...RequestEditorFn) (*ListRetentionTasksResponse, error) {
+	rsp, err := c.ListRetentionTasks(ctx, retentionID, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRetentionTasksResponse(rsp)
+}
+
+// GetRetentionLogWithResponse Read the log of a task
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id} (the `GetRetentionLog` operationId).
+func (c *ClientWithResponses) GetRetentionLogWithResponse(ctx context.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID, reqEditors ...RequestEditorFn) (*GetRetentionLogResponse, error) {
+	rsp, err := c.GetRetentionLog(ctx, retentionID, executionID, taskID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRetentionLogResponse(rsp)
 }
 
 // ListRobotsWithResponse List robot accounts
@@ -14365,6 +23608,405 @@ func ParseRotateKeysResponse(rsp *http.Response) (*RotateKeysResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RotateKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListLabelsResponse parses an HTTP response from a ListLabelsWithResponse call
+func ParseListLabelsResponse(rsp *http.Response) (*ListLabelsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLabelsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Label
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListLabelsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListLabelsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateLabelResponse parses an HTTP response from a CreateLabelWithResponse call
+func ParseCreateLabelResponse(rsp *http.Response) (*CreateLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateLabelResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateLabelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteLabelResponse parses an HTTP response from a DeleteLabelWithResponse call
+func ParseDeleteLabelResponse(rsp *http.Response) (*DeleteLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteLabelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetLabelResponse parses an HTTP response from a GetLabelWithResponse call
+func ParseGetLabelResponse(rsp *http.Response) (*GetLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Label
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetLabelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateLabelResponse parses an HTTP response from a UpdateLabelWithResponse call
+func ParseUpdateLabelResponse(rsp *http.Response) (*UpdateLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateLabelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -16455,6 +26097,324 @@ func ParseForgetFormerNameResponse(rsp *http.Response) (*ForgetFormerNameRespons
 	return response, nil
 }
 
+// ParseListImmutableTagRulesResponse parses an HTTP response from a ListImmutableTagRulesWithResponse call
+func ParseListImmutableTagRulesResponse(rsp *http.Response) (*ListImmutableTagRulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListImmutableTagRulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ImmutableRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListImmutableTagRulesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListImmutableTagRulesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateImmutableTagRuleResponse parses an HTTP response from a CreateImmutableTagRuleWithResponse call
+func ParseCreateImmutableTagRuleResponse(rsp *http.Response) (*CreateImmutableTagRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateImmutableTagRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateImmutableTagRuleResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateImmutableTagRuleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteImmutableTagRuleResponse parses an HTTP response from a DeleteImmutableTagRuleWithResponse call
+func ParseDeleteImmutableTagRuleResponse(rsp *http.Response) (*DeleteImmutableTagRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteImmutableTagRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteImmutableTagRuleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateImmutableTagRuleResponse parses an HTTP response from a UpdateImmutableTagRuleWithResponse call
+func ParseUpdateImmutableTagRuleResponse(rsp *http.Response) (*UpdateImmutableTagRuleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateImmutableTagRuleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateImmutableTagRuleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListMembersResponse parses an HTTP response from a ListMembersWithResponse call
 func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -17347,6 +27307,893 @@ func ParseUpdateProjectRobotResponse(rsp *http.Response) (*UpdateProjectRobotRes
 	return response, nil
 }
 
+// ParseListWebhookEventsResponse parses an HTTP response from a ListWebhookEventsWithResponse call
+func ParseListWebhookEventsResponse(rsp *http.Response) (*ListWebhookEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SupportedWebhookEventTypes
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListWebhookEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookJobsResponse parses an HTTP response from a ListWebhookJobsWithResponse call
+func ParseListWebhookJobsResponse(rsp *http.Response) (*ListWebhookJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []WebhookJob
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookJobsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookJobsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookTriggersResponse parses an HTTP response from a ListWebhookTriggersWithResponse call
+func ParseListWebhookTriggersResponse(rsp *http.Response) (*ListWebhookTriggersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookTriggersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []WebhookLastTrigger
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListWebhookTriggersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookPoliciesResponse parses an HTTP response from a ListWebhookPoliciesWithResponse call
+func ParseListWebhookPoliciesResponse(rsp *http.Response) (*ListWebhookPoliciesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookPoliciesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []WebhookPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookPoliciesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookPoliciesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookPolicyResponse parses an HTTP response from a CreateWebhookPolicyWithResponse call
+func ParseCreateWebhookPolicyResponse(rsp *http.Response) (*CreateWebhookPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateWebhookPolicyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateWebhookPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteWebhookPolicyResponse parses an HTTP response from a DeleteWebhookPolicyWithResponse call
+func ParseDeleteWebhookPolicyResponse(rsp *http.Response) (*DeleteWebhookPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteWebhookPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteWebhookPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookPolicyResponse parses an HTTP response from a GetWebhookPolicyWithResponse call
+func ParseGetWebhookPolicyResponse(rsp *http.Response) (*GetWebhookPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetWebhookPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateWebhookPolicyResponse parses an HTTP response from a UpdateWebhookPolicyWithResponse call
+func ParseUpdateWebhookPolicyResponse(rsp *http.Response) (*UpdateWebhookPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateWebhookPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateWebhookPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookExecutionsResponse parses an HTTP response from a ListWebhookExecutionsWithResponse call
+func ParseListWebhookExecutionsResponse(rsp *http.Response) (*ListWebhookExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Execution
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookExecutionsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookExecutionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookTasksResponse parses an HTTP response from a ListWebhookTasksWithResponse call
+func ParseListWebhookTasksResponse(rsp *http.Response) (*ListWebhookTasksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookTasksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Task
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookTasksResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookTasksResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookLogResponse parses an HTTP response from a GetWebhookLogWithResponse call
+func ParseGetWebhookLogResponse(rsp *http.Response) (*GetWebhookLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetWebhookLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListRefreshTokensResponse parses an HTTP response from a ListRefreshTokensWithResponse call
 func ParseListRefreshTokensResponse(rsp *http.Response) (*ListRefreshTokensResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -17481,6 +28328,2301 @@ func ParseRevokeRefreshTokenResponse(rsp *http.Response) (*RevokeRefreshTokenRes
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RevokeRefreshTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRegistriesResponse parses an HTTP response from a ListRegistriesWithResponse call
+func ParseListRegistriesResponse(rsp *http.Response) (*ListRegistriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRegistriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Registry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRegistriesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRegistriesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRegistryResponse parses an HTTP response from a CreateRegistryWithResponse call
+func ParseCreateRegistryResponse(rsp *http.Response) (*CreateRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRegistryResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateRegistryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingRegistryResponse parses an HTTP response from a PingRegistryWithResponse call
+func ParsePingRegistryResponse(rsp *http.Response) (*PingRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingRegistryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRegistryResponse parses an HTTP response from a DeleteRegistryWithResponse call
+func ParseDeleteRegistryResponse(rsp *http.Response) (*DeleteRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteRegistryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRegistryResponse parses an HTTP response from a GetRegistryWithResponse call
+func ParseGetRegistryResponse(rsp *http.Response) (*GetRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Registry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRegistryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRegistryResponse parses an HTTP response from a UpdateRegistryWithResponse call
+func ParseUpdateRegistryResponse(rsp *http.Response) (*UpdateRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateRegistryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRegistryInfoResponse parses an HTTP response from a GetRegistryInfoWithResponse call
+func ParseGetRegistryInfoResponse(rsp *http.Response) (*GetRegistryInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRegistryInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistryInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRegistryInfoResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplicationAdapterInfosResponse parses an HTTP response from a ListReplicationAdapterInfosWithResponse call
+func ParseListReplicationAdapterInfosResponse(rsp *http.Response) (*ListReplicationAdapterInfosResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplicationAdapterInfosResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]RegistryProviderInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListReplicationAdapterInfosResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplicationAdaptersResponse parses an HTTP response from a ListReplicationAdaptersWithResponse call
+func ParseListReplicationAdaptersResponse(rsp *http.Response) (*ListReplicationAdaptersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplicationAdaptersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []string
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListReplicationAdaptersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplicationExecutionsResponse parses an HTTP response from a ListReplicationExecutionsWithResponse call
+func ParseListReplicationExecutionsResponse(rsp *http.Response) (*ListReplicationExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplicationExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ReplicationExecution
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListReplicationExecutionsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListReplicationExecutionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStartReplicationResponse parses an HTTP response from a StartReplicationWithResponse call
+func ParseStartReplicationResponse(rsp *http.Response) (*StartReplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartReplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest Unsupported
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers StartReplicationResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartReplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReplicationExecutionResponse parses an HTTP response from a GetReplicationExecutionWithResponse call
+func ParseGetReplicationExecutionResponse(rsp *http.Response) (*GetReplicationExecutionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplicationExecutionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplicationExecution
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetReplicationExecutionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopReplicationResponse parses an HTTP response from a StopReplicationWithResponse call
+func ParseStopReplicationResponse(rsp *http.Response) (*StopReplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopReplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopReplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplicationTasksResponse parses an HTTP response from a ListReplicationTasksWithResponse call
+func ParseListReplicationTasksResponse(rsp *http.Response) (*ListReplicationTasksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplicationTasksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ReplicationTask
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListReplicationTasksResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListReplicationTasksResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReplicationLogResponse parses an HTTP response from a GetReplicationLogWithResponse call
+func ParseGetReplicationLogResponse(rsp *http.Response) (*GetReplicationLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplicationLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetReplicationLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListReplicationPoliciesResponse parses an HTTP response from a ListReplicationPoliciesWithResponse call
+func ParseListReplicationPoliciesResponse(rsp *http.Response) (*ListReplicationPoliciesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListReplicationPoliciesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ReplicationPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListReplicationPoliciesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListReplicationPoliciesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateReplicationPolicyResponse parses an HTTP response from a CreateReplicationPolicyWithResponse call
+func ParseCreateReplicationPolicyResponse(rsp *http.Response) (*CreateReplicationPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateReplicationPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateReplicationPolicyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateReplicationPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteReplicationPolicyResponse parses an HTTP response from a DeleteReplicationPolicyWithResponse call
+func ParseDeleteReplicationPolicyResponse(rsp *http.Response) (*DeleteReplicationPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteReplicationPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteReplicationPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReplicationPolicyResponse parses an HTTP response from a GetReplicationPolicyWithResponse call
+func ParseGetReplicationPolicyResponse(rsp *http.Response) (*GetReplicationPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReplicationPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReplicationPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetReplicationPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateReplicationPolicyResponse parses an HTTP response from a UpdateReplicationPolicyWithResponse call
+func ParseUpdateReplicationPolicyResponse(rsp *http.Response) (*UpdateReplicationPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateReplicationPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateReplicationPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateRetentionResponse parses an HTTP response from a CreateRetentionWithResponse call
+func ParseCreateRetentionResponse(rsp *http.Response) (*CreateRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRetentionResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRetentionMetadataResponse parses an HTTP response from a GetRetentionMetadataWithResponse call
+func ParseGetRetentionMetadataResponse(rsp *http.Response) (*GetRetentionMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRetentionMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RetentionMetadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRetentionMetadataResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRetentionResponse parses an HTTP response from a DeleteRetentionWithResponse call
+func ParseDeleteRetentionResponse(rsp *http.Response) (*DeleteRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRetentionResponse parses an HTTP response from a GetRetentionWithResponse call
+func ParseGetRetentionResponse(rsp *http.Response) (*GetRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RetentionPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRetentionResponse parses an HTTP response from a UpdateRetentionWithResponse call
+func ParseUpdateRetentionResponse(rsp *http.Response) (*UpdateRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRetentionExecutionsResponse parses an HTTP response from a ListRetentionExecutionsWithResponse call
+func ParseListRetentionExecutionsResponse(rsp *http.Response) (*ListRetentionExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRetentionExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RetentionExecution
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRetentionExecutionsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRetentionExecutionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStartRetentionResponse parses an HTTP response from a StartRetentionWithResponse call
+func ParseStartRetentionResponse(rsp *http.Response) (*StartRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest Unsupported
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers StartRetentionResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopRetentionResponse parses an HTTP response from a StopRetentionWithResponse call
+func ParseStopRetentionResponse(rsp *http.Response) (*StopRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopRetentionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRetentionTasksResponse parses an HTTP response from a ListRetentionTasksWithResponse call
+func ParseListRetentionTasksResponse(rsp *http.Response) (*ListRetentionTasksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRetentionTasksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RetentionExecutionTask
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListRetentionTasksResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRetentionTasksResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRetentionLogResponse parses an HTTP response from a GetRetentionLogWithResponse call
+func ParseGetRetentionLogResponse(rsp *http.Response) (*GetRetentionLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRetentionLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetRetentionLogResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -122,6 +122,27 @@ type Errors struct {
 	Errors []Error `json:"errors"`
 }
 
+// Execution defines model for Execution.
+type Execution struct {
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	Metrics       map[string]interface{} `json:"metrics,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	Trigger       *string                `json:"trigger,omitempty"`
+	VendorID      *int64                 `json:"vendor_id,omitempty"`
+	VendorType    *string                `json:"vendor_type,omitempty"`
+}
+
+// FilterStyle defines model for FilterStyle.
+type FilterStyle struct {
+	Style  string   `json:"style"`
+	Type   string   `json:"type"`
+	Values []string `json:"values,omitempty"`
+}
+
 // GeneralInfo defines model for GeneralInfo.
 type GeneralInfo struct {
 	// AuthMode db_auth where users are kept here.
@@ -144,6 +165,38 @@ type GeneralInfo struct {
 	// RegistryURL The host and port that clients name images with.
 	RegistryURL      string `json:"registry_url"`
 	SelfRegistration bool   `json:"self_registration"`
+}
+
+// ImmutableRule defines model for ImmutableRule.
+type ImmutableRule struct {
+	// Action immutable
+	Action   *string                `json:"action,omitempty"`
+	Disabled *bool                  `json:"disabled,omitempty"`
+	ID       *int64                 `json:"id,omitempty"`
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template immutable_template
+	Template *string `json:"template,omitempty"`
+}
+
+// Label defines model for Label.
+type Label struct {
+	// Color #RRGGBB
+	Color        *string    `json:"color,omitempty"`
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	Description  *string    `json:"description,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	Name         *string    `json:"name,omitempty"`
+	ProjectID    *int64     `json:"project_id,omitempty"`
+
+	// Scope g is global, p is of a project.
+	Scope      *string    `json:"scope,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
 }
 
 // LdapConf defines model for LdapConf.
@@ -233,6 +286,12 @@ type Passkey struct {
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
 	OldPassword *string `json:"old_password,omitempty"`
+}
+
+// PayloadFormat defines model for PayloadFormat.
+type PayloadFormat struct {
+	Formats    []string `json:"formats"`
+	NotifyType string   `json:"notify_type"`
 }
 
 // Permission defines model for Permission.
@@ -536,6 +595,9 @@ type ProjectMemberEntity struct {
 type ProjectMetadata struct {
 	// Public "true" or "false": whether everybody may pull.
 	Public *string `json:"public,omitempty"`
+
+	// RetentionID The number of the project's retention policy.
+	RetentionID *string `json:"retention_id,omitempty"`
 }
 
 // ProjectName defines model for ProjectName.
@@ -572,6 +634,313 @@ type RefreshToken struct {
 	// Service The service that it gets access tokens for.
 	Service  string `json:"service"`
 	Username string `json:"username"`
+}
+
+// Registry defines model for Registry.
+type Registry struct {
+	// CaCertificate In PEM.
+	CaCertificate *string             `json:"ca_certificate,omitempty"`
+	CreationTime  *time.Time          `json:"creation_time,omitempty"`
+	Credential    *RegistryCredential `json:"credential,omitempty"`
+	Description   *string             `json:"description,omitempty"`
+	ID            *int64              `json:"id,omitempty"`
+
+	// Insecure Its certificate is not checked.
+	Insecure *bool   `json:"insecure,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// Status healthy or unhealthy.
+	Status *string `json:"status,omitempty"`
+
+	// Type As GET /replication/adapters names it.
+	Type       *string    `json:"type,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
+	URL        *string    `json:"url,omitempty"`
+}
+
+// RegistryCredential defines model for RegistryCredential.
+type RegistryCredential struct {
+	// AccessKey The user.
+	AccessKey *string `json:"access_key,omitempty"`
+
+	// AccessSecret The password; told as *****.
+	AccessSecret *string `json:"access_secret,omitempty"`
+
+	// Type basic
+	Type *string `json:"type,omitempty"`
+}
+
+// RegistryEndpoint defines model for RegistryEndpoint.
+type RegistryEndpoint struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// RegistryInfo defines model for RegistryInfo.
+type RegistryInfo struct {
+	Description              string        `json:"description"`
+	SupportedCopyByChunk     bool          `json:"supported_copy_by_chunk"`
+	SupportedResourceFilters []FilterStyle `json:"supported_resource_filters"`
+	SupportedTriggers        []string      `json:"supported_triggers"`
+	Type                     string        `json:"type"`
+}
+
+// RegistryPing defines model for RegistryPing.
+type RegistryPing struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Type           *string `json:"type,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// RegistryProviderEndpointPattern defines model for RegistryProviderEndpointPattern.
+type RegistryProviderEndpointPattern struct {
+	EndpointType string             `json:"endpoint_type"`
+	Endpoints    []RegistryEndpoint `json:"endpoints"`
+}
+
+// RegistryProviderInfo defines model for RegistryProviderInfo.
+type RegistryProviderInfo struct {
+	EndpointPattern RegistryProviderEndpointPattern `json:"endpoint_pattern"`
+}
+
+// RegistryUpdate What is left out stays.
+type RegistryUpdate struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	Description    *string `json:"description,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Name           *string `json:"name,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// ReplicationExecution defines model for ReplicationExecution.
+type ReplicationExecution struct {
+	EndTime    *time.Time `json:"end_time,omitempty"`
+	Failed     *int64     `json:"failed,omitempty"`
+	ID         *int64     `json:"id,omitempty"`
+	InProgress *int64     `json:"in_progress,omitempty"`
+	PolicyID   *int64     `json:"policy_id,omitempty"`
+	StartTime  *time.Time `json:"start_time,omitempty"`
+	Status     *string    `json:"status,omitempty"`
+	StatusText *string    `json:"status_text,omitempty"`
+	Stopped    *int64     `json:"stopped,omitempty"`
+	Succeed    *int64     `json:"succeed,omitempty"`
+	Total      *int64     `json:"total,omitempty"`
+	Trigger    *string    `json:"trigger,omitempty"`
+}
+
+// ReplicationFilter defines model for ReplicationFilter.
+type ReplicationFilter struct {
+	// Decoration matches or excludes.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Type name, tag, label or resource.
+	Type *string `json:"type,omitempty"`
+
+	// Value A pattern; for label a list of names.
+	Value interface{} `json:"value,omitempty"`
+}
+
+// ReplicationPolicy defines model for ReplicationPolicy.
+type ReplicationPolicy struct {
+	CopyByChunk  bool      `json:"copy_by_chunk"`
+	CreationTime time.Time `json:"creation_time"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      bool   `json:"deletion"`
+	Description   string `json:"description"`
+	DestNamespace string `json:"dest_namespace"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount int64               `json:"dest_namespace_replace_count"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   bool                `json:"enabled"`
+	Filters                   []ReplicationFilter `json:"filters"`
+	ID                        int64               `json:"id"`
+	Name                      string              `json:"name"`
+	Override                  bool                `json:"override"`
+	ReplicateDeletion         bool                `json:"replicate_deletion"`
+	SingleActiveReplication   bool                `json:"single_active_replication"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       int64              `json:"speed"`
+	SrcRegistry *Registry          `json:"src_registry,omitempty"`
+	Trigger     ReplicationTrigger `json:"trigger"`
+	UpdateTime  time.Time          `json:"update_time"`
+}
+
+// ReplicationPolicyReq defines model for ReplicationPolicyReq.
+type ReplicationPolicyReq struct {
+	CopyByChunk *bool `json:"copy_by_chunk,omitempty"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      *bool   `json:"deletion,omitempty"`
+	Description   *string `json:"description,omitempty"`
+	DestNamespace *string `json:"dest_namespace,omitempty"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount *int64              `json:"dest_namespace_replace_count,omitempty"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   *bool               `json:"enabled,omitempty"`
+	Filters                   []ReplicationFilter `json:"filters,omitempty"`
+	Name                      *string             `json:"name,omitempty"`
+	Override                  *bool               `json:"override,omitempty"`
+	ReplicateDeletion         *bool               `json:"replicate_deletion,omitempty"`
+	SingleActiveReplication   *bool               `json:"single_active_replication,omitempty"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       *int64              `json:"speed,omitempty"`
+	SrcRegistry *Registry           `json:"src_registry,omitempty"`
+	Trigger     *ReplicationTrigger `json:"trigger,omitempty"`
+}
+
+// ReplicationTask defines model for ReplicationTask.
+type ReplicationTask struct {
+	DstResource  *string    `json:"dst_resource,omitempty"`
+	EndTime      *time.Time `json:"end_time,omitempty"`
+	ExecutionID  *int64     `json:"execution_id,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobID        *string    `json:"job_id,omitempty"`
+	Operation    *string    `json:"operation,omitempty"`
+	ResourceType *string    `json:"resource_type,omitempty"`
+	SrcResource  *string    `json:"src_resource,omitempty"`
+	StartTime    *time.Time `json:"start_time,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+}
+
+// ReplicationTrigger defines model for ReplicationTrigger.
+type ReplicationTrigger struct {
+	TriggerSettings *ReplicationTriggerSettings `json:"trigger_settings,omitempty"`
+
+	// Type manual, scheduled or event_based.
+	Type *string `json:"type,omitempty"`
+}
+
+// ReplicationTriggerSettings defines model for ReplicationTriggerSettings.
+type ReplicationTriggerSettings struct {
+	// Cron Six fields: second (0), minute, hour, day, month, weekday.
+	Cron *string `json:"cron,omitempty"`
+}
+
+// RetentionExecution defines model for RetentionExecution.
+type RetentionExecution struct {
+	DryRun    *bool   `json:"dry_run,omitempty"`
+	EndTime   *string `json:"end_time,omitempty"`
+	ID        *int64  `json:"id,omitempty"`
+	PolicyID  *int64  `json:"policy_id,omitempty"`
+	StartTime *string `json:"start_time,omitempty"`
+	Status    *string `json:"status,omitempty"`
+	Trigger   *string `json:"trigger,omitempty"`
+}
+
+// RetentionExecutionTask defines model for RetentionExecutionTask.
+type RetentionExecutionTask struct {
+	EndTime        *string `json:"end_time,omitempty"`
+	ExecutionID    *int64  `json:"execution_id,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	JobID          *string `json:"job_id,omitempty"`
+	Repository     *string `json:"repository,omitempty"`
+	Retained       *int64  `json:"retained,omitempty"`
+	StartTime      *string `json:"start_time,omitempty"`
+	Status         *string `json:"status,omitempty"`
+	StatusCode     *int64  `json:"status_code,omitempty"`
+	StatusRevision *int64  `json:"status_revision,omitempty"`
+	Total          *int64  `json:"total,omitempty"`
+}
+
+// RetentionMetadata defines model for RetentionMetadata.
+type RetentionMetadata struct {
+	ScopeSelectors []RetentionSelectorMetadata `json:"scope_selectors"`
+	TagSelectors   []RetentionSelectorMetadata `json:"tag_selectors"`
+	Templates      []RetentionRuleMetadata     `json:"templates"`
+}
+
+// RetentionPolicy defines model for RetentionPolicy.
+type RetentionPolicy struct {
+	// Algorithm or
+	Algorithm *string               `json:"algorithm,omitempty"`
+	ID        *int64                `json:"id,omitempty"`
+	Rules     []RetentionRule       `json:"rules,omitempty"`
+	Scope     *RetentionPolicyScope `json:"scope,omitempty"`
+	Trigger   *RetentionRuleTrigger `json:"trigger,omitempty"`
+}
+
+// RetentionPolicyScope defines model for RetentionPolicyScope.
+type RetentionPolicyScope struct {
+	// Level project
+	Level *string `json:"level,omitempty"`
+
+	// Ref The number of the project.
+	Ref *int64 `json:"ref,omitempty"`
+}
+
+// RetentionRule defines model for RetentionRule.
+type RetentionRule struct {
+	// Action retain
+	Action   *string `json:"action,omitempty"`
+	Disabled *bool   `json:"disabled,omitempty"`
+	ID       *int64  `json:"id,omitempty"`
+
+	// Params The number of the template by its name.
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template As GET /retentions/metadatas names it.
+	Template *string `json:"template,omitempty"`
+}
+
+// RetentionRuleMetadata defines model for RetentionRuleMetadata.
+type RetentionRuleMetadata struct {
+	Action       string                       `json:"action"`
+	DisplayText  string                       `json:"display_text"`
+	Params       []RetentionRuleParamMetadata `json:"params"`
+	RuleTemplate string                       `json:"rule_template"`
+}
+
+// RetentionRuleParamMetadata defines model for RetentionRuleParamMetadata.
+type RetentionRuleParamMetadata struct {
+	Required bool   `json:"required"`
+	Type     string `json:"type"`
+	Unit     string `json:"unit"`
+}
+
+// RetentionRuleTrigger defines model for RetentionRuleTrigger.
+type RetentionRuleTrigger struct {
+	// Kind Schedule
+	Kind       *string                `json:"kind,omitempty"`
+	References map[string]interface{} `json:"references,omitempty"`
+
+	// Settings cron is a schedule of six fields or empty.
+	Settings map[string]interface{} `json:"settings,omitempty"`
+}
+
+// RetentionSelectorMetadata defines model for RetentionSelectorMetadata.
+type RetentionSelectorMetadata struct {
+	Decorations []string `json:"decorations"`
+	DisplayText string   `json:"display_text"`
+	Kind        string   `json:"kind"`
+}
+
+// RetentionStart defines model for RetentionStart.
+type RetentionStart struct {
+	DryRun *bool `json:"dry_run,omitempty"`
+}
+
+// RetentionStop defines model for RetentionStop.
+type RetentionStop struct {
+	// Action stop
+	Action *string `json:"action,omitempty"`
 }
 
 // Robot defines model for Robot.
@@ -737,6 +1106,47 @@ type SigningKey struct {
 	State string `json:"state"`
 }
 
+// StartReplicationExecution defines model for StartReplicationExecution.
+type StartReplicationExecution struct {
+	PolicyID *int64 `json:"policy_id,omitempty"`
+}
+
+// SupportedWebhookEventTypes defines model for SupportedWebhookEventTypes.
+type SupportedWebhookEventTypes struct {
+	EventType      []string        `json:"event_type"`
+	NotifyType     []string        `json:"notify_type"`
+	PayloadFormats []PayloadFormat `json:"payload_formats"`
+}
+
+// TagSelector defines model for TagSelector.
+type TagSelector struct {
+	// Decoration matches or excludes for tags, repoMatches or repoExcludes for repositories.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Extras JSON in a string.
+	Extras *string `json:"extras,omitempty"`
+
+	// Kind doublestar
+	Kind *string `json:"kind,omitempty"`
+
+	// Pattern Such as **, v*, {main,v*} or [0-9]*.
+	Pattern *string `json:"pattern,omitempty"`
+}
+
+// Task defines model for Task.
+type Task struct {
+	CreationTime  *string                `json:"creation_time,omitempty"`
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExecutionID   *int64                 `json:"execution_id,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	RunCount      *int64                 `json:"run_count,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	UpdateTime    *string                `json:"update_time,omitempty"`
+}
+
 // UserCreationReq defines model for UserCreationReq.
 type UserCreationReq struct {
 	Comment *string `json:"comment,omitempty"`
@@ -811,14 +1221,73 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// WebhookJob defines model for WebhookJob.
+type WebhookJob struct {
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	EventType    *string    `json:"event_type,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobDetail    *string    `json:"job_detail,omitempty"`
+	NotifyType   *string    `json:"notify_type,omitempty"`
+	PolicyID     *int64     `json:"policy_id,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	UpdateTime   *time.Time `json:"update_time,omitempty"`
+}
+
+// WebhookLastTrigger defines model for WebhookLastTrigger.
+type WebhookLastTrigger struct {
+	CreationTime    time.Time  `json:"creation_time"`
+	Enabled         bool       `json:"enabled"`
+	EventType       string     `json:"event_type"`
+	LastTriggerTime *time.Time `json:"last_trigger_time,omitempty"`
+	PolicyName      string     `json:"policy_name"`
+}
+
+// WebhookPolicy defines model for WebhookPolicy.
+type WebhookPolicy struct {
+	CreationTime *time.Time            `json:"creation_time,omitempty"`
+	Creator      *string               `json:"creator,omitempty"`
+	Description  *string               `json:"description,omitempty"`
+	Enabled      *bool                 `json:"enabled,omitempty"`
+	EventTypes   []string              `json:"event_types,omitempty"`
+	ID           *int64                `json:"id,omitempty"`
+	Name         *string               `json:"name,omitempty"`
+	ProjectID    *int64                `json:"project_id,omitempty"`
+	Targets      []WebhookTargetObject `json:"targets,omitempty"`
+	UpdateTime   *time.Time            `json:"update_time,omitempty"`
+}
+
+// WebhookTargetObject defines model for WebhookTargetObject.
+type WebhookTargetObject struct {
+	Address *string `json:"address,omitempty"`
+
+	// AuthHeader The Authorization header to send; told as *****.
+	AuthHeader *string `json:"auth_header,omitempty"`
+
+	// PayloadFormat Default or CloudEvents.
+	PayloadFormat  *string `json:"payload_format,omitempty"`
+	SkipCertVerify *bool   `json:"skip_cert_verify,omitempty"`
+
+	// Type http or slack.
+	Type *string `json:"type,omitempty"`
+}
+
+// ExecutionID defines model for ExecutionID.
+type ExecutionID = int64
+
 // GroupID defines model for GroupID.
 type GroupID = int64
+
+// ImmutableRuleID defines model for ImmutableRuleID.
+type ImmutableRuleID = int64
 
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
 
 // JTI defines model for JTI.
 type JTI = string
+
+// LabelID defines model for LabelID.
+type LabelID = int64
 
 // MemberID defines model for MemberID.
 type MemberID = int64
@@ -829,11 +1298,23 @@ type Page = int64
 // PageSize defines model for PageSize.
 type PageSize = int64
 
+// PolicyID defines model for PolicyID.
+type PolicyID = int64
+
 // ProjectRef defines model for ProjectRef.
 type ProjectRef = string
 
 // Query defines model for Query.
 type Query = string
+
+// RegistryID defines model for RegistryID.
+type RegistryID = int64
+
+// RegistryInfoID defines model for RegistryInfoID.
+type RegistryInfoID = int64
+
+// RetentionID defines model for RetentionID.
+type RetentionID = int64
 
 // RevisionID defines model for RevisionID.
 type RevisionID = int64
@@ -847,8 +1328,14 @@ type Sort = string
 // Source defines model for Source.
 type Source = string
 
+// TaskID defines model for TaskID.
+type TaskID = int64
+
 // UserID defines model for UserID.
 type UserID = int64
+
+// WebhookPolicyID defines model for WebhookPolicyID.
+type WebhookPolicyID = int64
 
 // BadRequest defines model for BadRequest.
 type BadRequest = Errors
@@ -874,6 +1361,9 @@ type Unauthorized = Errors
 // Unavailable defines model for Unavailable.
 type Unavailable = Errors
 
+// Unsupported defines model for Unsupported.
+type Unsupported = Errors
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -887,6 +1377,28 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListLabelsParams defines parameters for ListLabels.
+type ListLabelsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Scope g or p.
+	Scope     *string `form:"scope,omitempty" json:"scope,omitempty"`
+	ProjectID *int64  `form:"project_id,omitempty" json:"project_id,omitempty"`
 }
 
 // SearchLdapGroupParams defines parameters for SearchLdapGroup.
@@ -1038,6 +1550,42 @@ type ForgetFormerNameParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
+type ListImmutableTagRulesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateImmutableTagRuleParams defines parameters for CreateImmutableTagRule.
+type CreateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteImmutableTagRuleParams defines parameters for DeleteImmutableTagRule.
+type DeleteImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateImmutableTagRuleParams defines parameters for UpdateImmutableTagRule.
+type UpdateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Page Which page, from 1.
@@ -1125,6 +1673,122 @@ type UpdateProjectRobotParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListWebhookEventsParams defines parameters for ListWebhookEvents.
+type ListWebhookEventsParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookJobsParams defines parameters for ListWebhookJobs.
+type ListWebhookJobsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   []string  `form:"status,omitempty" json:"status,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTriggersParams defines parameters for ListWebhookTriggers.
+type ListWebhookTriggersParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
+type ListWebhookPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateWebhookPolicyParams defines parameters for CreateWebhookPolicy.
+type CreateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteWebhookPolicyParams defines parameters for DeleteWebhookPolicy.
+type DeleteWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookPolicyParams defines parameters for GetWebhookPolicy.
+type GetWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateWebhookPolicyParams defines parameters for UpdateWebhookPolicy.
+type UpdateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
+type ListWebhookExecutionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTasksParams defines parameters for ListWebhookTasks.
+type ListWebhookTasksParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookLogParams defines parameters for GetWebhookLog.
+type GetWebhookLogParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -1133,6 +1797,89 @@ type ListRefreshTokensParams struct {
 	// All Those of everybody.
 	All *bool `form:"all,omitempty" json:"all,omitempty"`
 
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRegistriesParams defines parameters for ListRegistries.
+type ListRegistriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
+type ListReplicationExecutionsParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   *string   `form:"status,omitempty" json:"status,omitempty"`
+	Trigger  *string   `form:"trigger,omitempty" json:"trigger,omitempty"`
+}
+
+// ListReplicationTasksParams defines parameters for ListReplicationTasks.
+type ListReplicationTasksParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize     *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	Status       *string   `form:"status,omitempty" json:"status,omitempty"`
+	ResourceType *string   `form:"resource_type,omitempty" json:"resource_type,omitempty"`
+}
+
+// ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
+type ListReplicationPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
+type ListRetentionExecutionsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRetentionTasksParams defines parameters for ListRetentionTasks.
+type ListRetentionTasksParams struct {
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
@@ -1230,6 +1977,12 @@ type SignOutUserParams struct {
 	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
+// CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
+type CreateLabelJSONRequestBody = Label
+
+// UpdateLabelJSONRequestBody defines body for UpdateLabel for application/json ContentType.
+type UpdateLabelJSONRequestBody = Label
+
 // PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
 type PingLdapJSONRequestBody = LdapConf
 
@@ -1257,6 +2010,12 @@ type CreateProjectJSONRequestBody = ProjectReq
 // UpdateProjectJSONRequestBody defines body for UpdateProject for application/json ContentType.
 type UpdateProjectJSONRequestBody = ProjectReq
 
+// CreateImmutableTagRuleJSONRequestBody defines body for CreateImmutableTagRule for application/json ContentType.
+type CreateImmutableTagRuleJSONRequestBody = ImmutableRule
+
+// UpdateImmutableTagRuleJSONRequestBody defines body for UpdateImmutableTagRule for application/json ContentType.
+type UpdateImmutableTagRuleJSONRequestBody = ImmutableRule
+
 // AddMemberJSONRequestBody defines body for AddMember for application/json ContentType.
 type AddMemberJSONRequestBody = ProjectMember
 
@@ -1271,6 +2030,42 @@ type CreateProjectRobotJSONRequestBody = RobotCreate
 
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
+
+// CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
+type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// UpdateWebhookPolicyJSONRequestBody defines body for UpdateWebhookPolicy for application/json ContentType.
+type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// CreateRegistryJSONRequestBody defines body for CreateRegistry for application/json ContentType.
+type CreateRegistryJSONRequestBody = Registry
+
+// PingRegistryJSONRequestBody defines body for PingRegistry for application/json ContentType.
+type PingRegistryJSONRequestBody = RegistryPing
+
+// UpdateRegistryJSONRequestBody defines body for UpdateRegistry for application/json ContentType.
+type UpdateRegistryJSONRequestBody = RegistryUpdate
+
+// StartReplicationJSONRequestBody defines body for StartReplication for application/json ContentType.
+type StartReplicationJSONRequestBody = StartReplicationExecution
+
+// CreateReplicationPolicyJSONRequestBody defines body for CreateReplicationPolicy for application/json ContentType.
+type CreateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// UpdateReplicationPolicyJSONRequestBody defines body for UpdateReplicationPolicy for application/json ContentType.
+type UpdateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// CreateRetentionJSONRequestBody defines body for CreateRetention for application/json ContentType.
+type CreateRetentionJSONRequestBody = RetentionPolicy
+
+// UpdateRetentionJSONRequestBody defines body for UpdateRetention for application/json ContentType.
+type UpdateRetentionJSONRequestBody = RetentionPolicy
+
+// StartRetentionJSONRequestBody defines body for StartRetention for application/json ContentType.
+type StartRetentionJSONRequestBody = RetentionStart
+
+// StopRetentionJSONRequestBody defines body for StopRetention for application/json ContentType.
+type StopRetentionJSONRequestBody = RetentionStop
 
 // CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
 type CreateRobotJSONRequestBody = RobotCreate
@@ -1322,6 +2117,21 @@ type ServerInterface interface {
 	// RotateKeys Sign with a new key from now on
 	// (POST /api/v2.0/keys/rotate)
 	RotateKeys(ctx echo.Context) error
+	// ListLabels List labels
+	// (GET /api/v2.0/labels)
+	ListLabels(ctx echo.Context, params ListLabelsParams) error
+	// CreateLabel Make a label
+	// (POST /api/v2.0/labels)
+	CreateLabel(ctx echo.Context) error
+	// DeleteLabel Delete a label
+	// (DELETE /api/v2.0/labels/{label_id})
+	DeleteLabel(ctx echo.Context, labelID LabelID) error
+	// GetLabel Show a label
+	// (GET /api/v2.0/labels/{label_id})
+	GetLabel(ctx echo.Context, labelID LabelID) error
+	// UpdateLabel Change a label
+	// (PUT /api/v2.0/labels/{label_id})
+	UpdateLabel(ctx echo.Context, labelID LabelID) error
 	// SearchLdapGroup Find groups of a directory
 	// (GET /api/v2.0/ldap/groups/search)
 	SearchLdapGroup(ctx echo.Context, params SearchLdapGroupParams) error
@@ -1409,6 +2219,18 @@ type ServerInterface interface {
 	// ForgetFormerName Let go of what a project was called
 	// (DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name})
 	ForgetFormerName(ctx echo.Context, projectNameOrID ProjectRef, formerName string, params ForgetFormerNameParams) error
+	// ListImmutableTagRules List the immutable tag rules of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules)
+	ListImmutableTagRules(ctx echo.Context, projectNameOrID ProjectRef, params ListImmutableTagRulesParams) error
+	// CreateImmutableTagRule Add an immutable tag rule to a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules)
+	CreateImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, params CreateImmutableTagRuleParams) error
+	// DeleteImmutableTagRule Delete an immutable tag rule
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id})
+	DeleteImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params DeleteImmutableTagRuleParams) error
+	// UpdateImmutableTagRule Change an immutable tag rule
+	// (PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id})
+	UpdateImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params UpdateImmutableTagRuleParams) error
 	// ListMembers List the members of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/members)
 	ListMembers(ctx echo.Context, projectNameOrID ProjectRef, params ListMembersParams) error
@@ -1442,12 +2264,135 @@ type ServerInterface interface {
 	// UpdateProjectRobot Change a robot account
 	// (PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
 	UpdateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params UpdateProjectRobotParams) error
+	// ListWebhookEvents List what webhooks can be told of
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/events)
+	ListWebhookEvents(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookEventsParams) error
+	// ListWebhookJobs List what the webhooks of a project did
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs)
+	ListWebhookJobs(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookJobsParams) error
+	// ListWebhookTriggers Tell when each policy of a project was triggered last
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger)
+	ListWebhookTriggers(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookTriggersParams) error
+	// ListWebhookPolicies List the webhook policies of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies)
+	ListWebhookPolicies(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookPoliciesParams) error
+	// CreateWebhookPolicy Add a webhook policy to a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/webhook/policies)
+	CreateWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, params CreateWebhookPolicyParams) error
+	// DeleteWebhookPolicy Delete a webhook policy
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	DeleteWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params DeleteWebhookPolicyParams) error
+	// GetWebhookPolicy Show a webhook policy
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	GetWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params GetWebhookPolicyParams) error
+	// UpdateWebhookPolicy Replace a webhook policy
+	// (PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	UpdateWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params UpdateWebhookPolicyParams) error
+	// ListWebhookExecutions List what a webhook policy did
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions)
+	ListWebhookExecutions(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params ListWebhookExecutionsParams) error
+	// ListWebhookTasks List what an execution was made of
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks)
+	ListWebhookTasks(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params ListWebhookTasksParams) error
+	// GetWebhookLog Read the log of a task
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log)
+	GetWebhookLog(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params GetWebhookLogParams) error
 	// ListRefreshTokens List refresh tokens
 	// (GET /api/v2.0/refresh-tokens)
 	ListRefreshTokens(ctx echo.Context, params ListRefreshTokensParams) error
 	// RevokeRefreshToken Revoke a refresh token
 	// (DELETE /api/v2.0/refresh-tokens/{token_id})
 	RevokeRefreshToken(ctx echo.Context, tokenID string) error
+	// ListRegistries List the registries to copy from and to
+	// (GET /api/v2.0/registries)
+	ListRegistries(ctx echo.Context, params ListRegistriesParams) error
+	// CreateRegistry Add a registry
+	// (POST /api/v2.0/registries)
+	CreateRegistry(ctx echo.Context) error
+	// PingRegistry Ask whether a registry answers and takes the credential
+	// (POST /api/v2.0/registries/ping)
+	PingRegistry(ctx echo.Context) error
+	// DeleteRegistry Delete a registry
+	// (DELETE /api/v2.0/registries/{registry_id})
+	DeleteRegistry(ctx echo.Context, registryID RegistryID) error
+	// GetRegistry Show a registry
+	// (GET /api/v2.0/registries/{registry_id})
+	GetRegistry(ctx echo.Context, registryID RegistryID) error
+	// UpdateRegistry Change a registry
+	// (PUT /api/v2.0/registries/{registry_id})
+	UpdateRegistry(ctx echo.Context, registryID RegistryID) error
+	// GetRegistryInfo Tell what can be asked of a registry
+	// (GET /api/v2.0/registries/{registry_id}/info)
+	GetRegistryInfo(ctx echo.Context, registryID RegistryInfoID) error
+	// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
+	// (GET /api/v2.0/replication/adapterinfos)
+	ListReplicationAdapterInfos(ctx echo.Context) error
+	// ListReplicationAdapters List the types of registries
+	// (GET /api/v2.0/replication/adapters)
+	ListReplicationAdapters(ctx echo.Context) error
+	// ListReplicationExecutions List what replications did
+	// (GET /api/v2.0/replication/executions)
+	ListReplicationExecutions(ctx echo.Context, params ListReplicationExecutionsParams) error
+	// StartReplication Start a replication
+	// (POST /api/v2.0/replication/executions)
+	StartReplication(ctx echo.Context) error
+	// GetReplicationExecution Show what a replication did
+	// (GET /api/v2.0/replication/executions/{execution_id})
+	GetReplicationExecution(ctx echo.Context, executionID ExecutionID) error
+	// StopReplication Stop a replication
+	// (PUT /api/v2.0/replication/executions/{execution_id})
+	StopReplication(ctx echo.Context, executionID ExecutionID) error
+	// ListReplicationTasks List what a replication was made of
+	// (GET /api/v2.0/replication/executions/{execution_id}/tasks)
+	ListReplicationTasks(ctx echo.Context, executionID ExecutionID, params ListReplicationTasksParams) error
+	// GetReplicationLog Read the log of a task
+	// (GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log)
+	GetReplicationLog(ctx echo.Context, executionID ExecutionID, taskID TaskID) error
+	// ListReplicationPolicies List replication policies
+	// (GET /api/v2.0/replication/policies)
+	ListReplicationPolicies(ctx echo.Context, params ListReplicationPoliciesParams) error
+	// CreateReplicationPolicy Add a replication policy
+	// (POST /api/v2.0/replication/policies)
+	CreateReplicationPolicy(ctx echo.Context) error
+	// DeleteReplicationPolicy Delete a replication policy
+	// (DELETE /api/v2.0/replication/policies/{policy_id})
+	DeleteReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// GetReplicationPolicy Show a replication policy
+	// (GET /api/v2.0/replication/policies/{policy_id})
+	GetReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// UpdateReplicationPolicy Replace a replication policy
+	// (PUT /api/v2.0/replication/policies/{policy_id})
+	UpdateReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// CreateRetention Set the retention policy of a project
+	// (POST /api/v2.0/retentions)
+	CreateRetention(ctx echo.Context) error
+	// GetRetentionMetadata List what rules of retention are made of
+	// (GET /api/v2.0/retentions/metadatas)
+	GetRetentionMetadata(ctx echo.Context) error
+	// DeleteRetention Delete a retention policy
+	// (DELETE /api/v2.0/retentions/{retention_id})
+	DeleteRetention(ctx echo.Context, retentionID RetentionID) error
+	// GetRetention Show a retention policy
+	// (GET /api/v2.0/retentions/{retention_id})
+	GetRetention(ctx echo.Context, retentionID RetentionID) error
+	// UpdateRetention Replace a retention policy
+	// (PUT /api/v2.0/retentions/{retention_id})
+	UpdateRetention(ctx echo.Context, retentionID RetentionID) error
+	// ListRetentionExecutions List what a retention policy did
+	// (GET /api/v2.0/retentions/{retention_id}/executions)
+	ListRetentionExecutions(ctx echo.Context, retentionID RetentionID, params ListRetentionExecutionsParams) error
+	// StartRetention Clear away what the policy does not keep
+	// (POST /api/v2.0/retentions/{retention_id}/executions)
+	StartRetention(ctx echo.Context, retentionID RetentionID) error
+	// StopRetention Stop an execution
+	// (PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id})
+	StopRetention(ctx echo.Context, retentionID RetentionID, executionID ExecutionID) error
+	// ListRetentionTasks List what an execution was made of
+	// (GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks)
+	ListRetentionTasks(ctx echo.Context, retentionID RetentionID, executionID ExecutionID, params ListRetentionTasksParams) error
+	// GetRetentionLog Read the log of a task
+	// (GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id})
+	GetRetentionLog(ctx echo.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID) error
 	// ListRobots List robot accounts
 	// (GET /api/v2.0/robots)
 	ListRobots(ctx echo.Context, params ListRobotsParams) error
@@ -1627,6 +2572,123 @@ func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RotateKeys(ctx)
+	return err
+}
+
+// ListLabels converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLabels(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLabelsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "project_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "project_id", ctx.QueryParams(), &params.ProjectID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLabels(ctx, params)
+	return err
+}
+
+// CreateLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateLabel(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateLabel(ctx)
+	return err
+}
+
+// DeleteLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteLabel(ctx, labelID)
+	return err
+}
+
+// GetLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) GetLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetLabel(ctx, labelID)
+	return err
+}
+
+// UpdateLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateLabel(ctx, labelID)
 	return err
 }
 
@@ -2304,6 +3366,193 @@ func (w *ServerInterfaceWrapper) ForgetFormerName(ctx echo.Context) error {
 	return err
 }
 
+// ListImmutableTagRules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListImmutableTagRules(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImmutableTagRulesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListImmutableTagRules(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateImmutableTagRule(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "immutable_rule_id" -------------
+	var immutableRuleID ImmutableRuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "immutable_rule_id", ctx.Param("immutable_rule_id"), &immutableRuleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter immutable_rule_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params)
+	return err
+}
+
+// UpdateImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "immutable_rule_id" -------------
+	var immutableRuleID ImmutableRuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "immutable_rule_id", ctx.Param("immutable_rule_id"), &immutableRuleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter immutable_rule_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params)
+	return err
+}
+
 // ListMembers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListMembers(ctx echo.Context) error {
 	var err error
@@ -2795,6 +4044,596 @@ func (w *ServerInterfaceWrapper) UpdateProjectRobot(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhookEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookEvents(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookEventsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookEvents(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookJobs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookJobs(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookJobsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "policy_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_id", ctx.QueryParams(), &params.PolicyID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookJobs(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookTriggers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookTriggers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookTriggersParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookTriggers(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookPolicies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookPolicies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookPoliciesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookPolicies(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhookPolicy(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// GetWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// UpdateWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// ListWebhookExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookExecutions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookExecutionsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookExecutions(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// ListWebhookTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookTasksParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookTasks(ctx, projectNameOrID, webhookPolicyID, executionID, params)
+	return err
+}
+
+// GetWebhookLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookLogParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookLog(ctx, projectNameOrID, webhookPolicyID, executionID, taskID, params)
+	return err
+}
+
 // ListRefreshTokens converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRefreshTokens(ctx echo.Context) error {
 	var err error
@@ -2847,6 +4686,636 @@ func (w *ServerInterfaceWrapper) RevokeRefreshToken(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeRefreshToken(ctx, tokenID)
+	return err
+}
+
+// ListRegistries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRegistries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegistriesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRegistries(ctx, params)
+	return err
+}
+
+// CreateRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRegistry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRegistry(ctx)
+	return err
+}
+
+// PingRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) PingRegistry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingRegistry(ctx)
+	return err
+}
+
+// DeleteRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRegistry(ctx, registryID)
+	return err
+}
+
+// GetRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRegistry(ctx, registryID)
+	return err
+}
+
+// UpdateRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRegistry(ctx, registryID)
+	return err
+}
+
+// GetRegistryInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRegistryInfo(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryInfoID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRegistryInfo(ctx, registryID)
+	return err
+}
+
+// ListReplicationAdapterInfos converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationAdapterInfos(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationAdapterInfos(ctx)
+	return err
+}
+
+// ListReplicationAdapters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationAdapters(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationAdapters(ctx)
+	return err
+}
+
+// ListReplicationExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationExecutions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationExecutionsParams
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "policy_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_id", ctx.QueryParams(), &params.PolicyID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trigger", ctx.QueryParams(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trigger: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationExecutions(ctx, params)
+	return err
+}
+
+// StartReplication converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReplication(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReplication(ctx)
+	return err
+}
+
+// GetReplicationExecution converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationExecution(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationExecution(ctx, executionID)
+	return err
+}
+
+// StopReplication converts echo context to params.
+func (w *ServerInterfaceWrapper) StopReplication(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopReplication(ctx, executionID)
+	return err
+}
+
+// ListReplicationTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationTasksParams
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "resource_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource_type", ctx.QueryParams(), &params.ResourceType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter resource_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationTasks(ctx, executionID, params)
+	return err
+}
+
+// GetReplicationLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationLog(ctx, executionID, taskID)
+	return err
+}
+
+// ListReplicationPolicies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationPolicies(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationPoliciesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationPolicies(ctx, params)
+	return err
+}
+
+// CreateReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateReplicationPolicy(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateReplicationPolicy(ctx)
+	return err
+}
+
+// DeleteReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// GetReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// UpdateReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// CreateRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRetention(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRetention(ctx)
+	return err
+}
+
+// GetRetentionMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetentionMetadata(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetentionMetadata(ctx)
+	return err
+}
+
+// DeleteRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRetention(ctx, retentionID)
+	return err
+}
+
+// GetRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetention(ctx, retentionID)
+	return err
+}
+
+// UpdateRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRetention(ctx, retentionID)
+	return err
+}
+
+// ListRetentionExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRetentionExecutions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRetentionExecutionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRetentionExecutions(ctx, retentionID, params)
+	return err
+}
+
+// StartRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) StartRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartRetention(ctx, retentionID)
+	return err
+}
+
+// StopRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) StopRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopRetention(ctx, retentionID, executionID)
+	return err
+}
+
+// ListRetentionTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRetentionTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRetentionTasksParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRetentionTasks(ctx, retentionID, executionID, params)
+	return err
+}
+
+// GetRetentionLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetentionLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetentionLog(ctx, retentionID, executionID, taskID)
 	return err
 }
 
@@ -3531,6 +6000,56 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.DeleteProjectRobot, options.OperationMiddlewares["deleteProjectRobot"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.GetProjectRobot, options.OperationMiddlewares["getProjectRobot"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.UpdateProjectRobot, options.OperationMiddlewares["updateProjectRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries", wrapper.ListRegistries, options.OperationMiddlewares["listRegistries"]...)
+	router.POST(options.BaseURL+"/api/v2.0/registries", wrapper.CreateRegistry, options.OperationMiddlewares["createRegistry"]...)
+	router.POST(options.BaseURL+"/api/v2.0/registries/ping", wrapper.PingRegistry, options.OperationMiddlewares["pingRegistry"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.DeleteRegistry, options.OperationMiddlewares["deleteRegistry"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.GetRegistry, options.OperationMiddlewares["getRegistry"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.UpdateRegistry, options.OperationMiddlewares["updateRegistry"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries/:registry_id/info", wrapper.GetRegistryInfo, options.OperationMiddlewares["getRegistryInfo"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/adapters", wrapper.ListReplicationAdapters, options.OperationMiddlewares["listReplicationAdapters"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/adapterinfos", wrapper.ListReplicationAdapterInfos, options.OperationMiddlewares["listReplicationAdapterInfos"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/policies", wrapper.ListReplicationPolicies, options.OperationMiddlewares["listReplicationPolicies"]...)
+	router.POST(options.BaseURL+"/api/v2.0/replication/policies", wrapper.CreateReplicationPolicy, options.OperationMiddlewares["createReplicationPolicy"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.DeleteReplicationPolicy, options.OperationMiddlewares["deleteReplicationPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.GetReplicationPolicy, options.OperationMiddlewares["getReplicationPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.UpdateReplicationPolicy, options.OperationMiddlewares["updateReplicationPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions", wrapper.ListReplicationExecutions, options.OperationMiddlewares["listReplicationExecutions"]...)
+	router.POST(options.BaseURL+"/api/v2.0/replication/executions", wrapper.StartReplication, options.OperationMiddlewares["startReplication"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id", wrapper.GetReplicationExecution, options.OperationMiddlewares["getReplicationExecution"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/replication/executions/:execution_id", wrapper.StopReplication, options.OperationMiddlewares["stopReplication"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id/tasks", wrapper.ListReplicationTasks, options.OperationMiddlewares["listReplicationTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id/tasks/:task_id/log", wrapper.GetReplicationLog, options.OperationMiddlewares["getReplicationLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies", wrapper.ListWebhookPolicies, options.OperationMiddlewares["listWebhookPolicies"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies", wrapper.CreateWebhookPolicy, options.OperationMiddlewares["createWebhookPolicy"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.DeleteWebhookPolicy, options.OperationMiddlewares["deleteWebhookPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.GetWebhookPolicy, options.OperationMiddlewares["getWebhookPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.UpdateWebhookPolicy, options.OperationMiddlewares["updateWebhookPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions", wrapper.ListWebhookExecutions, options.OperationMiddlewares["listWebhookExecutions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions/:execution_id/tasks", wrapper.ListWebhookTasks, options.OperationMiddlewares["listWebhookTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions/:execution_id/tasks/:task_id/log", wrapper.GetWebhookLog, options.OperationMiddlewares["getWebhookLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/lasttrigger", wrapper.ListWebhookTriggers, options.OperationMiddlewares["listWebhookTriggers"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/jobs", wrapper.ListWebhookJobs, options.OperationMiddlewares["listWebhookJobs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/events", wrapper.ListWebhookEvents, options.OperationMiddlewares["listWebhookEvents"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules", wrapper.ListImmutableTagRules, options.OperationMiddlewares["listImmutableTagRules"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules", wrapper.CreateImmutableTagRule, options.OperationMiddlewares["createImmutableTagRule"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules/:immutable_rule_id", wrapper.DeleteImmutableTagRule, options.OperationMiddlewares["deleteImmutableTagRule"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules/:immutable_rule_id", wrapper.UpdateImmutableTagRule, options.OperationMiddlewares["updateImmutableTagRule"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/metadatas", wrapper.GetRetentionMetadata, options.OperationMiddlewares["getRetentionMetadata"]...)
+	router.POST(options.BaseURL+"/api/v2.0/retentions", wrapper.CreateRetention, options.OperationMiddlewares["createRetention"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.DeleteRetention, options.OperationMiddlewares["deleteRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.GetRetention, options.OperationMiddlewares["getRetention"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.UpdateRetention, options.OperationMiddlewares["updateRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions", wrapper.ListRetentionExecutions, options.OperationMiddlewares["listRetentionExecutions"]...)
+	router.POST(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions", wrapper.StartRetention, options.OperationMiddlewares["startRetention"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id", wrapper.StopRetention, options.OperationMiddlewares["stopRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id/tasks", wrapper.ListRetentionTasks, options.OperationMiddlewares["listRetentionTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id/tasks/:task_id", wrapper.GetRetentionLog, options.OperationMiddlewares["getRetentionLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/labels", wrapper.ListLabels, options.OperationMiddlewares["listLabels"]...)
+	router.POST(options.BaseURL+"/api/v2.0/labels", wrapper.CreateLabel, options.OperationMiddlewares["createLabel"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.DeleteLabel, options.OperationMiddlewares["deleteLabel"]...)
+	router.GET(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.GetLabel, options.OperationMiddlewares["getLabel"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.UpdateLabel, options.OperationMiddlewares["updateLabel"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)

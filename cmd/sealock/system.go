@@ -24,6 +24,7 @@ import (
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/seal"
+	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/proxy"
@@ -218,6 +219,7 @@ func (s *system) openPolicy(ctx context.Context) (err error) {
 		WithSources(s.sources, ldapProbe(s.cfg)).
 		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
 		WithLockout(s.signIn).
+		WithJobs(s.box, job.Ping).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }

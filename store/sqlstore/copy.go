@@ -48,6 +48,12 @@ func copied() []tableKey {
 		{"artifact_blobs", "id", true},
 		{"project_blobs", "id", true},
 		{"project_usage", "id", true},
+		{"registries", "id", true},
+		{"replication_policies", "id", true},
+		{"webhook_policies", "id", true},
+		{"retention_policies", "id", true},
+		{"immutable_rules", "id", true},
+		{"labels", "id", true},
 		{"audit_log", "id", true},
 	}
 }
