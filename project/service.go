@@ -29,6 +29,7 @@ type Service struct {
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
 	lockout  Lockout // nil: nobody counts
+	rules    Rules   // nil: nobody decides
 }
 
 // Contents tells what a registry holds of a project.
