@@ -92,7 +92,7 @@ func (h *handlers) GetCert(c echo.Context) error {
 		return errs.New(errs.NotFound, "this server has no certificate authority of its own").WithHint("its certificate is of another one, which has it")
 	}
 	c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="ca.crt"`)
-	return c.Blob(http.StatusOK, "application/x-x509-ca-cert", h.Info.CA)
+	return c.Blob(http.StatusOK, echo.MIMEOctetStream, h.Info.CA)
 }
 
 // projectCreation says in Harbor's words what the policy says of somebody who is signed in and nothing besides. No user
