@@ -25,6 +25,8 @@ func allowed(who string) []string {
 		return members
 	case "developer":
 		return []string{dave, mia, alice, admin}
+	case "own":
+		return []string{dave}
 	case "maintainer":
 		return []string{mia, alice, admin}
 	case "project-admin":
@@ -83,8 +85,12 @@ func (w *world) wantServed(op operation, name string) {
 	}
 }
 
-// undone reports whether an operation is about something that a job has done: no job has done anything.
+// undone reports whether an operation is about something that is not there: a job would have to do it first, or it is not
+// installed (x-absent).
 func (op operation) undone() bool {
+	if absent, _ := op.Extensions["x-absent"].(bool); absent {
+		return true
+	}
 	for _, what := range []string{"{execution_id}", "{gc_id}", "{purge_id}", "{job_id}", "{pool_id}"} {
 		if strings.Contains(op.path, what) {
 			return true
@@ -101,7 +107,7 @@ func (w *world) try(op operation, name string) answer {
 		example, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
 		body = string(must(w.t, example, err))
 	}
-	if op.OperationID == "createPersonalAccessToken" && name != nobody { // no access token is good for it
+	if slices.Contains([]string{"createPersonalAccessToken", "setCliSecret"}, op.OperationID) && name != nobody { // no access token is good for it
 		return w.send(op.method, w.path(op), body, "Authorization", basic(name, password))
 	}
 	return w.as(name, op.method, w.path(op), body)
@@ -120,6 +126,8 @@ func (w *world) path(op operation) string {
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
+		"{quota_id}", strconv.FormatInt(w.team.ID, 10), "{meta_name}", "severity", "{gc_id}", "1", "{purge_id}", "1", "{pool_id}", "all", "{job_type}", "all",
+		"{job_id}", "1", "{registration_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 		"{registry_id}", "1", "{policy_id}", "1", "{webhook_policy_id}", "1", "{immutable_rule_id}", "1", "{retention_id}", "1", "{label_id}", "1", // settleJobs
 		"{execution_id}", "1", "{task_id}", "1",

@@ -143,6 +143,9 @@ func (o operation) asker(t testing.TB) string {
 	if slices.Contains(o.rights(t, "x-right"), rightAdministrator) {
 		return admin
 	}
+	if o.who == "own" { // of the user that the path names, see world.path
+		return dave
+	}
 	return bob
 }
 
@@ -249,6 +252,9 @@ func TestRightsAreServed(t *testing.T) {
 func TestOperationsAskForTheirRights(t *testing.T) {
 	w := newWorld(t)
 	for _, op := range operations(t, loadDocument(t)) {
+		if op.OperationID == "getCurrentUserPermissions" { // to ask for everything is what it is for
+			continue
+		}
 		var want []string
 		for _, right := range append(op.rights(t, "x-right"), op.rights(t, "x-wider")...) {
 			if strings.Contains(right, ":") { // who is an administrator may give robots everything

@@ -36,6 +36,7 @@ import (
 	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
@@ -68,6 +69,7 @@ type world struct {
 	echo    *echo.Echo
 	store   *sqlstore.Store
 	tokens  *auth.Tokens
+	runtime *settings.Runtime
 	router  routers.Router
 	users   map[string]store.User
 	team    store.Project
@@ -149,12 +151,15 @@ func (w *world) build() http.Handler {
 	})
 	must(t, ring, err)
 	w.tokens = auth.NewTokens(ring, "test", time.Now)
+	w.runtime, err = settings.NewRuntime(ctx, w.store, settings.Default(), nil, log)
+	must(t, w.runtime, err)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	return api.New(api.Deps{
-		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry),
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
-		Info: api.Info{Version: "1.0.0"}, Decider: w.asked, Recorder: trail,
+		Info: api.Info{Version: "1.0.0", CA: root.PEM()}, Decider: w.asked, Recorder: trail, Words: policyWords(),
+		Configuration: w.runtime, Volumes: func() (api.Volume, error) { return api.Volume{Total: 100, Free: 40}, nil },
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
@@ -200,7 +205,9 @@ func (w *world) settle() {
 		u, err := w.store.CreateUser(ctx, store.User{Name: name, PasswordHash: hashed, SysAdmin: name == admin, Email: name + "@example.com"})
 		w.users[name] = must(t, u, err)
 	}
-	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "old", OwnerID: w.users[alice].ID})
+	w.team, err = w.store.CreateProject(ctx, store.Project{
+		Name: "old", OwnerID: w.users[alice].ID, Metadata: store.NewMetadata(map[string]string{"severity": "high"}),
+	})
 	must(t, w.team, err)
 	w.team, err = w.store.RenameProject(ctx, w.team.ID, "team")
 	must(t, w.team, err)
@@ -397,6 +404,13 @@ type noKeys struct{}
 
 func (noKeys) LoadKeys() ([]*auth.Key, error) { return nil, nil }
 func (noKeys) SaveKeys([]*auth.Key) error     { return nil }
+
+func policyWords() (list []api.Word) {
+	for _, w := range policy.Words() {
+		list = append(list, api.Word(w))
+	}
+	return list
+}
 
 type membership struct{ directory *project.Directory }
 

@@ -31,6 +31,7 @@ type Service struct {
 	lockout  Lockout // nil: nobody counts
 	box      Box     // for secrets that jobs need; nil: none can be kept
 	ping     Ping    // nil: registries are not asked
+	rules    Rules   // nil: nobody decides
 }
 
 // Contents tells what a registry holds of a project.

@@ -82,8 +82,11 @@ type Project struct {
 	OwnerID   int64  // who created it; 0 when that user is gone
 	OwnerName string // read only
 	Public    bool
+	Metadata  Metadata
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	StorageLimit int64 // in bytes; 0 is none
 }
 
 // Role is a role of a project member, numbered as in Harbor.
@@ -474,6 +477,8 @@ type Store interface {
 	RetentionPolicies
 	ImmutableRules
 	Labels
+	Schedules
+	Configurations
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -17,6 +17,42 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ActionRequestAction.
+const (
+	Pause  ActionRequestAction = "pause"
+	Resume ActionRequestAction = "resume"
+	Stop   ActionRequestAction = "stop"
+)
+
+// Valid indicates whether the value is a known member of the ActionRequestAction enum.
+func (e ActionRequestAction) Valid() bool {
+	switch e {
+	case Pause:
+		return true
+	case Resume:
+		return true
+	case Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuotasParamsReference.
+const (
+	ListQuotasParamsReferenceProject ListQuotasParamsReference = "project"
+)
+
+// Valid indicates whether the value is a known member of the ListQuotasParamsReference enum.
+func (e ListQuotasParamsReference) Valid() bool {
+	switch e {
+	case ListQuotasParamsReferenceProject:
+		return true
+	default:
+		return false
+	}
+}
+
 // APIVersion defines model for APIVersion.
 type APIVersion struct {
 	Version string `json:"version"`
@@ -30,6 +66,14 @@ type Access struct {
 	Effect   *string `json:"effect,omitempty"`
 	Resource string  `json:"resource"`
 }
+
+// ActionRequest defines model for ActionRequest.
+type ActionRequest struct {
+	Action ActionRequestAction `json:"action"`
+}
+
+// ActionRequestAction defines model for ActionRequest.Action.
+type ActionRequestAction string
 
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
@@ -55,6 +99,19 @@ type AuditLog struct {
 	Username string `json:"username"`
 }
 
+// CliSecret defines model for CliSecret.
+type CliSecret struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Name      string     `json:"name"`
+	Secret    string     `json:"secret"`
+}
+
+// CliSecretReq defines model for CliSecretReq.
+type CliSecretReq struct {
+	// Secret Harbor's way to choose it. It is refused: leave it away.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // ComponentHealthStatus defines model for ComponentHealthStatus.
 type ComponentHealthStatus struct {
 	Error *string `json:"error,omitempty"`
@@ -63,6 +120,20 @@ type ComponentHealthStatus struct {
 	// Status healthy or unhealthy.
 	Status string `json:"status"`
 }
+
+// ConfigItem defines model for ConfigItem.
+type ConfigItem struct {
+	Editable bool `json:"editable"`
+
+	// Value A truth value, a number, a text or an object.
+	Value interface{} `json:"value"`
+}
+
+// Configurations Settings by name. Those of Harbor are known; what is not named stays.
+type Configurations map[string]interface{}
+
+// ConfigurationsResponse defines model for ConfigurationsResponse.
+type ConfigurationsResponse map[string]ConfigItem
 
 // Decision defines model for Decision.
 type Decision struct {
@@ -151,8 +222,9 @@ type FilterStyle struct {
 // GeneralInfo defines model for GeneralInfo.
 type GeneralInfo struct {
 	// AuthMode db_auth where users are kept here.
-	AuthMode    string    `json:"auth_mode"`
-	CurrentTime time.Time `json:"current_time"`
+	AuthMode      string    `json:"auth_mode"`
+	BannerMessage *string   `json:"banner_message,omitempty"`
+	CurrentTime   time.Time `json:"current_time"`
 
 	// ExternalURL The address that people use.
 	ExternalURL string `json:"external_url"`
@@ -163,9 +235,19 @@ type GeneralInfo struct {
 	// HasCaRoot Whether there is a certificate authority to download.
 	HasCaRoot bool `json:"has_ca_root"`
 
+	// NotificationEnable Whether webhooks are sent.
+	NotificationEnable *bool   `json:"notification_enable,omitempty"`
+	OidcProviderName   *string `json:"oidc_provider_name,omitempty"`
+
+	// PrimaryAuthMode Whether pages should go to the provider at once.
+	PrimaryAuthMode *bool `json:"primary_auth_mode,omitempty"`
+
 	// ProjectCreationRestriction everyone or adminonly.
 	ProjectCreationRestriction string `json:"project_creation_restriction"`
 	ReadOnly                   bool   `json:"read_only"`
+
+	// RegistryStorageProviderName Where the registry keeps blobs. Signed-in users only.
+	RegistryStorageProviderName *string `json:"registry_storage_provider_name,omitempty"`
 
 	// RegistryURL The host and port that clients name images with.
 	RegistryURL      string `json:"registry_url"`
@@ -187,6 +269,21 @@ type ImmutableRule struct {
 
 	// Template immutable_template
 	Template *string `json:"template,omitempty"`
+}
+
+// JobHistory defines model for JobHistory.
+type JobHistory struct {
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	Deleted      *bool      `json:"deleted,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobKind      *string    `json:"job_kind,omitempty"`
+	JobName      *string    `json:"job_name,omitempty"`
+
+	// JobParameters A JSON object.
+	JobParameters *string      `json:"job_parameters,omitempty"`
+	JobStatus     *string      `json:"job_status,omitempty"`
+	Schedule      *ScheduleObj `json:"schedule,omitempty"`
+	UpdateTime    *time.Time   `json:"update_time,omitempty"`
 }
 
 // Label defines model for Label.
@@ -259,6 +356,9 @@ type Lockout struct {
 	// Username The account, known here or not, in the form in which all its spellings are one.
 	Username *string `json:"username,omitempty"`
 }
+
+// Metadata What a project is told, by name. Values are strings.
+type Metadata map[string]string
 
 // OIDCPing defines model for OIDCPing.
 type OIDCPing struct {
@@ -568,6 +668,14 @@ type Project struct {
 	UpdateTime time.Time `json:"update_time"`
 }
 
+// ProjectDeletable defines model for ProjectDeletable.
+type ProjectDeletable struct {
+	Deletable bool `json:"deletable"`
+
+	// Message Why it can't be.
+	Message *string `json:"message,omitempty"`
+}
+
 // ProjectMember defines model for ProjectMember.
 type ProjectMember struct {
 	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
@@ -598,11 +706,27 @@ type ProjectMemberEntity struct {
 
 // ProjectMetadata Values are strings, also where they say yes or no.
 type ProjectMetadata struct {
+	AutoSbomGeneration        *string `json:"auto_sbom_generation,omitempty"`
+	AutoScan                  *string `json:"auto_scan,omitempty"`
+	EnableContentTrust        *string `json:"enable_content_trust,omitempty"`
+	EnableContentTrustCosign  *string `json:"enable_content_trust_cosign,omitempty"`
+	MaxUpstreamConn           *string `json:"max_upstream_conn,omitempty"`
+	PreventVul                *string `json:"prevent_vul,omitempty"`
+	ProxyCacheFilterKind      *string `json:"proxy_cache_filter_kind,omitempty"`
+	ProxyCacheFilterPattern   *string `json:"proxy_cache_filter_pattern,omitempty"`
+	ProxyCacheLocalOnNotFound *string `json:"proxy_cache_local_on_not_found,omitempty"`
+	ProxyReferrerAPI          *string `json:"proxy_referrer_api,omitempty"`
+	ProxySpeedKb              *string `json:"proxy_speed_kb,omitempty"`
+
 	// Public "true" or "false": whether everybody may pull.
 	Public *string `json:"public,omitempty"`
 
-	// RetentionID The number of the project's retention policy.
-	RetentionID *string `json:"retention_id,omitempty"`
+	// RetentionID The number of the project's retention policy; it is set with that.
+	RetentionID          *string `json:"retention_id,omitempty"`
+	ReuseSysCveAllowlist *string `json:"reuse_sys_cve_allowlist,omitempty"`
+
+	// Severity none, negligible, unknown, low, medium, high or critical.
+	Severity *string `json:"severity,omitempty"`
 }
 
 // ProjectName defines model for ProjectName.
@@ -620,6 +744,61 @@ type ProjectReq struct {
 
 	// Public An older way to say metadata.public, which counts if both are given.
 	Public *bool `json:"public,omitempty"`
+
+	// RegistryID The registry that a proxy cache is for. This server has none: leave it away.
+	RegistryID *int64 `json:"registry_id,omitempty"`
+
+	// StorageLimit How many bytes it may hold, -1 being any number. It counts for those who may change quotas; else storage_per_project does.
+	StorageLimit *int64 `json:"storage_limit,omitempty"`
+}
+
+// ProjectSummary defines model for ProjectSummary.
+type ProjectSummary struct {
+	DeveloperCount    *int64               `json:"developer_count,omitempty"`
+	GuestCount        *int64               `json:"guest_count,omitempty"`
+	LimitedGuestCount *int64               `json:"limited_guest_count,omitempty"`
+	MaintainerCount   *int64               `json:"maintainer_count,omitempty"`
+	ProjectAdminCount *int64               `json:"project_admin_count,omitempty"`
+	Quota             *ProjectSummaryQuota `json:"quota,omitempty"`
+	RepoCount         int64                `json:"repo_count"`
+}
+
+// ProjectSummaryQuota defines model for ProjectSummaryQuota.
+type ProjectSummaryQuota struct {
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
+
+	// Used Amounts by what they are of: storage, in bytes.
+	Used ResourceList `json:"used"`
+}
+
+// Quota defines model for Quota.
+type Quota struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
+	ID   int64        `json:"id"`
+
+	// Ref The project that it is of.
+	Ref        QuotaRef  `json:"ref"`
+	UpdateTime time.Time `json:"update_time"`
+
+	// Used Amounts by what they are of: storage, in bytes.
+	Used ResourceList `json:"used"`
+}
+
+// QuotaRef The project that it is of.
+type QuotaRef struct {
+	ID        int64  `json:"id"`
+	Name      string `json:"name"`
+	OwnerName string `json:"owner_name"`
+}
+
+// QuotaUpdateReq defines model for QuotaUpdateReq.
+type QuotaUpdateReq struct {
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
 }
 
 // RefreshToken defines model for RefreshToken.
@@ -833,6 +1012,9 @@ type ReplicationTriggerSettings struct {
 	// Cron Six fields: second (0), minute, hour, day, month, weekday.
 	Cron *string `json:"cron,omitempty"`
 }
+
+// ResourceList Amounts by what they are of: storage, in bytes.
+type ResourceList map[string]int64
 
 // RetentionExecution defines model for RetentionExecution.
 type RetentionExecution struct {
@@ -1058,6 +1240,37 @@ type RoleRequest struct {
 	RoleID RoleID `json:"role_id"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	ID         *int64                 `json:"id,omitempty"`
+	Parameters map[string]interface{} `json:"parameters,omitempty"`
+	Schedule   ScheduleObj            `json:"schedule"`
+}
+
+// ScheduleObj defines model for ScheduleObj.
+type ScheduleObj struct {
+	// Cron Six fields, seconds first. Custom needs it.
+	Cron              *string    `json:"cron,omitempty"`
+	NextScheduledTime *time.Time `json:"next_scheduled_time,omitempty"`
+
+	// Type Hourly, Daily, Weekly, Custom, Manual or None.
+	Type *string `json:"type,omitempty"`
+}
+
+// ScheduleTask defines model for ScheduleTask.
+type ScheduleTask struct {
+	Cron       string    `json:"cron"`
+	ID         int64     `json:"id"`
+	UpdateTime time.Time `json:"update_time"`
+	VendorID   *int64    `json:"vendor_id,omitempty"`
+	VendorType string    `json:"vendor_type"`
+}
+
+// SchedulerStatus defines model for SchedulerStatus.
+type SchedulerStatus struct {
+	Paused bool `json:"paused"`
+}
+
 // Search defines model for Search.
 type Search struct {
 	Project    []Project          `json:"project"`
@@ -1116,11 +1329,27 @@ type StartReplicationExecution struct {
 	PolicyID *int64 `json:"policy_id,omitempty"`
 }
 
+// Statistic defines model for Statistic.
+type Statistic struct {
+	PrivateProjectCount     int64  `json:"private_project_count"`
+	PrivateRepoCount        int64  `json:"private_repo_count"`
+	PublicProjectCount      int64  `json:"public_project_count"`
+	PublicRepoCount         int64  `json:"public_repo_count"`
+	TotalProjectCount       *int64 `json:"total_project_count,omitempty"`
+	TotalRepoCount          *int64 `json:"total_repo_count,omitempty"`
+	TotalStorageConsumption *int64 `json:"total_storage_consumption,omitempty"`
+}
+
 // SupportedWebhookEventTypes defines model for SupportedWebhookEventTypes.
 type SupportedWebhookEventTypes struct {
 	EventType      []string        `json:"event_type"`
 	NotifyType     []string        `json:"notify_type"`
 	PayloadFormats []PayloadFormat `json:"payload_formats"`
+}
+
+// SystemInfo defines model for SystemInfo.
+type SystemInfo struct {
+	Storage []Volume `json:"storage"`
 }
 
 // TagSelector defines model for TagSelector.
@@ -1194,6 +1423,12 @@ type UserGroupSearchItem struct {
 	ID        int64  `json:"id"`
 }
 
+// UserPermission defines model for UserPermission.
+type UserPermission struct {
+	Action   string `json:"action"`
+	Resource string `json:"resource"`
+}
+
 // UserProfile defines model for UserProfile.
 type UserProfile struct {
 	Comment  *string `json:"comment,omitempty"`
@@ -1224,6 +1459,12 @@ type UserSearchRespItem struct {
 // UserSysAdminFlag defines model for UserSysAdminFlag.
 type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
+}
+
+// Volume defines model for Volume.
+type Volume struct {
+	Free  uint64 `json:"free"`
+	Total uint64 `json:"total"`
 }
 
 // WebhookJob defines model for WebhookJob.
@@ -1279,8 +1520,14 @@ type WebhookTargetObject struct {
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = int64
 
+// GCID defines model for GCID.
+type GCID = string
+
 // GroupID defines model for GroupID.
 type GroupID = int64
+
+// IconDigest defines model for IconDigest.
+type IconDigest = string
 
 // ImmutableRuleID defines model for ImmutableRuleID.
 type ImmutableRuleID = int64
@@ -1291,11 +1538,20 @@ type IsResourceName = bool
 // JTI defines model for JTI.
 type JTI = string
 
+// JobID defines model for JobID.
+type JobID = string
+
+// JobType defines model for JobType.
+type JobType = string
+
 // LabelID defines model for LabelID.
 type LabelID = int64
 
 // MemberID defines model for MemberID.
 type MemberID = int64
+
+// MetaName defines model for MetaName.
+type MetaName = string
 
 // Page defines model for Page.
 type Page = int64
@@ -1306,11 +1562,29 @@ type PageSize = int64
 // PolicyID defines model for PolicyID.
 type PolicyID = int64
 
+// PoolID defines model for PoolID.
+type PoolID = string
+
+// PreheatInstance defines model for PreheatInstance.
+type PreheatInstance = string
+
+// PreheatPolicy defines model for PreheatPolicy.
+type PreheatPolicy = string
+
 // ProjectRef defines model for ProjectRef.
 type ProjectRef = string
 
+// PurgeID defines model for PurgeID.
+type PurgeID = string
+
 // Query defines model for Query.
 type Query = string
+
+// QuotaID defines model for QuotaID.
+type QuotaID = int64
+
+// RegistrationID defines model for RegistrationID.
+type RegistrationID = string
 
 // RegistryID defines model for RegistryID.
 type RegistryID = int64
@@ -1354,6 +1628,9 @@ type Forbidden = Errors
 // NotFound defines model for NotFound.
 type NotFound = Errors
 
+// NotImplemented defines model for NotImplemented.
+type NotImplemented = Errors
+
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
@@ -1383,6 +1660,9 @@ type ListAuditLogsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
+
+// ExportCVEJSONBody defines parameters for ExportCVE.
+type ExportCVEJSONBody = map[string]interface{}
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
@@ -1453,6 +1733,27 @@ type ListLockoutsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
+
+// ListPreheatInstancesParams defines parameters for ListPreheatInstances.
+type ListPreheatInstancesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// CreatePreheatInstanceJSONBody defines parameters for CreatePreheatInstance.
+type CreatePreheatInstanceJSONBody = map[string]interface{}
+
+// PingPreheatInstanceJSONBody defines parameters for PingPreheatInstance.
+type PingPreheatInstanceJSONBody = map[string]interface{}
 
 // ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
 type ListPersonalAccessTokensParams struct {
@@ -1539,6 +1840,12 @@ type GetProjectParams struct {
 
 // UpdateProjectParams defines parameters for UpdateProject.
 type UpdateProjectParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectDeletableParams defines parameters for GetProjectDeletable.
+type GetProjectDeletableParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1630,8 +1937,149 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectMetadatasParams defines parameters for ListProjectMetadatas.
+type ListProjectMetadatasParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// AddProjectMetadatasParams defines parameters for AddProjectMetadatas.
+type AddProjectMetadatasParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectMetadataParams defines parameters for DeleteProjectMetadata.
+type DeleteProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectMetadataParams defines parameters for GetProjectMetadata.
+type GetProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectMetadataParams defines parameters for UpdateProjectMetadata.
+type UpdateProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // RenameProjectParams defines parameters for RenameProject.
 type RenameProjectParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
+type ListPreheatPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreatePreheatPolicyJSONBody defines parameters for CreatePreheatPolicy.
+type CreatePreheatPolicyJSONBody = map[string]interface{}
+
+// CreatePreheatPolicyParams defines parameters for CreatePreheatPolicy.
+type CreatePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeletePreheatPolicyParams defines parameters for DeletePreheatPolicy.
+type DeletePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatPolicyParams defines parameters for GetPreheatPolicy.
+type GetPreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// RunPreheatPolicyParams defines parameters for RunPreheatPolicy.
+type RunPreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdatePreheatPolicyParams defines parameters for UpdatePreheatPolicy.
+type UpdatePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatExecutionsParams defines parameters for ListPreheatExecutions.
+type ListPreheatExecutionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatExecutionParams defines parameters for GetPreheatExecution.
+type GetPreheatExecutionParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// StopPreheatExecutionParams defines parameters for StopPreheatExecution.
+type StopPreheatExecutionParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatTasksParams defines parameters for ListPreheatTasks.
+type ListPreheatTasksParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatLogParams defines parameters for GetPreheatLog.
+type GetPreheatLogParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListProjectPreheatProvidersParams defines parameters for ListProjectPreheatProviders.
+type ListProjectPreheatProvidersParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1674,6 +2122,45 @@ type GetProjectRobotParams struct {
 
 // UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
 type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectScannerParams defines parameters for GetProjectScanner.
+type GetProjectScannerParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// SetProjectScannerJSONBody defines parameters for SetProjectScanner.
+type SetProjectScannerJSONBody = map[string]interface{}
+
+// SetProjectScannerParams defines parameters for SetProjectScanner.
+type SetProjectScannerParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListScannerCandidatesParams defines parameters for ListScannerCandidates.
+type ListScannerCandidatesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectSummaryParams defines parameters for GetProjectSummary.
+type GetProjectSummaryParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1794,6 +2281,27 @@ type GetWebhookLogParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListQuotasParams defines parameters for ListQuotas.
+type ListQuotasParams struct {
+	// Reference What the quotas are of: projects.
+	Reference *ListQuotasParamsReference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// ReferenceID The project's number.
+	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListQuotasParamsReference defines parameters for ListQuotas.
+type ListQuotasParamsReference string
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -1907,10 +2415,85 @@ type ListRobotsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListScannersParams defines parameters for ListScanners.
+type ListScannersParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// CreateScannerJSONBody defines parameters for CreateScanner.
+type CreateScannerJSONBody = map[string]interface{}
+
+// PingScannerJSONBody defines parameters for PingScanner.
+type PingScannerJSONBody = map[string]interface{}
+
+// ListSchedulesParams defines parameters for ListSchedules.
+type ListSchedulesParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // SearchParams defines parameters for Search.
 type SearchParams struct {
 	// Q The part of a name to look for.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
+// ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
+type ListVulnerabilitiesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SetCVEAllowlistJSONBody defines parameters for SetCVEAllowlist.
+type SetCVEAllowlistJSONBody = map[string]interface{}
+
+// ListGCRunsParams defines parameters for ListGCRuns.
+type ListGCRunsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListPurgeRunsParams defines parameters for ListPurgeRuns.
+type ListPurgeRunsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ListUserGroupsParams defines parameters for ListUserGroups.
@@ -1964,6 +2547,15 @@ type ListUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// GetCurrentUserPermissionsParams defines parameters for GetCurrentUserPermissions.
+type GetCurrentUserPermissionsParams struct {
+	// Scope `/project/3` or `/project/team`, or `/system`, which it is unless given.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// Relative Name resources without the scope before them.
+	Relative *bool `form:"relative,omitempty" json:"relative,omitempty"`
+}
+
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
 	// Username The name, or for those who may list users a part of it.
@@ -1982,6 +2574,15 @@ type SignOutUserParams struct {
 	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
+// UpdateConfigurationsJSONRequestBody defines body for UpdateConfigurations for application/json ContentType.
+type UpdateConfigurationsJSONRequestBody = Configurations
+
+// ExportCVEJSONRequestBody defines body for ExportCVE for application/json ContentType.
+type ExportCVEJSONRequestBody = ExportCVEJSONBody
+
+// ActOnJobQueueJSONRequestBody defines body for ActOnJobQueue for application/json ContentType.
+type ActOnJobQueueJSONRequestBody = ActionRequest
+
 // CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
 type CreateLabelJSONRequestBody = Label
 
@@ -1993,6 +2594,12 @@ type PingLdapJSONRequestBody = LdapConf
 
 // ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
 type ImportLdapUserJSONRequestBody = LdapImportUsers
+
+// CreatePreheatInstanceJSONRequestBody defines body for CreatePreheatInstance for application/json ContentType.
+type CreatePreheatInstanceJSONRequestBody = CreatePreheatInstanceJSONBody
+
+// PingPreheatInstanceJSONRequestBody defines body for PingPreheatInstance for application/json ContentType.
+type PingPreheatInstanceJSONRequestBody = PingPreheatInstanceJSONBody
 
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
@@ -2027,8 +2634,17 @@ type AddMemberJSONRequestBody = ProjectMember
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
 
+// AddProjectMetadatasJSONRequestBody defines body for AddProjectMetadatas for application/json ContentType.
+type AddProjectMetadatasJSONRequestBody = Metadata
+
+// UpdateProjectMetadataJSONRequestBody defines body for UpdateProjectMetadata for application/json ContentType.
+type UpdateProjectMetadataJSONRequestBody = Metadata
+
 // RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
 type RenameProjectJSONRequestBody = ProjectName
+
+// CreatePreheatPolicyJSONRequestBody defines body for CreatePreheatPolicy for application/json ContentType.
+type CreatePreheatPolicyJSONRequestBody = CreatePreheatPolicyJSONBody
 
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
@@ -2036,11 +2652,17 @@ type CreateProjectRobotJSONRequestBody = RobotCreate
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
 
+// SetProjectScannerJSONRequestBody defines body for SetProjectScanner for application/json ContentType.
+type SetProjectScannerJSONRequestBody = SetProjectScannerJSONBody
+
 // CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
 type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
 
 // UpdateWebhookPolicyJSONRequestBody defines body for UpdateWebhookPolicy for application/json ContentType.
 type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// UpdateQuotaJSONRequestBody defines body for UpdateQuota for application/json ContentType.
+type UpdateQuotaJSONRequestBody = QuotaUpdateReq
 
 // CreateRegistryJSONRequestBody defines body for CreateRegistry for application/json ContentType.
 type CreateRegistryJSONRequestBody = Registry
@@ -2081,8 +2703,35 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
+// CreateScannerJSONRequestBody defines body for CreateScanner for application/json ContentType.
+type CreateScannerJSONRequestBody = CreateScannerJSONBody
+
+// PingScannerJSONRequestBody defines body for PingScanner for application/json ContentType.
+type PingScannerJSONRequestBody = PingScannerJSONBody
+
+// SetCVEAllowlistJSONRequestBody defines body for SetCVEAllowlist for application/json ContentType.
+type SetCVEAllowlistJSONRequestBody = SetCVEAllowlistJSONBody
+
+// CreateGCScheduleJSONRequestBody defines body for CreateGCSchedule for application/json ContentType.
+type CreateGCScheduleJSONRequestBody = Schedule
+
+// UpdateGCScheduleJSONRequestBody defines body for UpdateGCSchedule for application/json ContentType.
+type UpdateGCScheduleJSONRequestBody = Schedule
+
 // PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
 type PingOIDCJSONRequestBody = OIDCPing
+
+// CreatePurgeScheduleJSONRequestBody defines body for CreatePurgeSchedule for application/json ContentType.
+type CreatePurgeScheduleJSONRequestBody = Schedule
+
+// UpdatePurgeScheduleJSONRequestBody defines body for UpdatePurgeSchedule for application/json ContentType.
+type UpdatePurgeScheduleJSONRequestBody = Schedule
+
+// CreateScanAllScheduleJSONRequestBody defines body for CreateScanAllSchedule for application/json ContentType.
+type CreateScanAllScheduleJSONRequestBody = Schedule
+
+// UpdateScanAllScheduleJSONRequestBody defines body for UpdateScanAllSchedule for application/json ContentType.
+type UpdateScanAllScheduleJSONRequestBody = Schedule
 
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
@@ -2098,6 +2747,9 @@ type CreateUserJSONRequestBody = UserCreationReq
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UserProfile
+
+// SetCliSecretJSONRequestBody defines body for SetCliSecret for application/json ContentType.
+type SetCliSecretJSONRequestBody = CliSecretReq
 
 // SetPasswordJSONRequestBody defines body for SetPassword for application/json ContentType.
 type SetPasswordJSONRequestBody = PasswordReq
@@ -2184,6 +2836,31 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetConfigurations Show the settings by the names that Harbor gives them
+	//
+	// What is not editable is decided by the settings file, or is not there. Secrets are not shown.
+	//
+	// Corresponds with GET /api/v2.0/configurations (the `GetConfigurations` operationId).
+	GetConfigurations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateConfigurationsWithBody Change settings
+	//
+	// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+	UpdateConfigurationsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateConfigurations Change settings
+	//
+	// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+	UpdateConfigurations(ctx context.Context, body UpdateConfigurationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDecision Say why a token says what it says
 	//
 	// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
@@ -2192,12 +2869,89 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportCVEWithBody Export vulnerabilities
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+	ExportCVEWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportCVE Export vulnerabilities
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+	ExportCVE(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadCVEExport Download an export of vulnerabilities
+	//
+	// Corresponds with GET /api/v2.0/export/cve/download/{execution_id} (the `DownloadCVEExport` operationId).
+	DownloadCVEExport(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCVEExport Show an export of vulnerabilities
+	//
+	// Corresponds with GET /api/v2.0/export/cve/execution/{execution_id} (the `GetCVEExport` operationId).
+	GetCVEExport(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCVEExports List exports of vulnerabilities
+	//
+	// Corresponds with GET /api/v2.0/export/cve/executions (the `ListCVEExports` operationId).
+	ListCVEExports(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Ask whether the server and what it needs are well
 	//
 	// Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
 	//
 	// Corresponds with GET /api/v2.0/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetIcon Show the icon of a kind of artifact
+	//
+	// Corresponds with GET /api/v2.0/icons/{digest} (the `GetIcon` operationId).
+	GetIcon(ctx context.Context, digest IconDigest, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopJob Stop a job
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/jobs/{job_id} (the `StopJob` operationId).
+	StopJob(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJobLog Read the log of a job
+	//
+	// Corresponds with GET /api/v2.0/jobservice/jobs/{job_id}/log (the `GetJobLog` operationId).
+	GetJobLog(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWorkerPools List pools of workers
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Corresponds with GET /api/v2.0/jobservice/pools (the `ListWorkerPools` operationId).
+	ListWorkerPools(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWorkers List the workers of a pool
+	//
+	// `all` are those of all pools.
+	//
+	// Corresponds with GET /api/v2.0/jobservice/pools/{pool_id}/workers (the `ListWorkers` operationId).
+	ListWorkers(ctx context.Context, poolID PoolID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobQueues List queues of jobs
+	//
+	// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
+	ListJobQueues(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActOnJobQueueWithBody Pause, resume or empty a queue
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+	ActOnJobQueueWithBody(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActOnJobQueue Pause, resume or empty a queue
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+	ActOnJobQueue(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListKeys List the keys that sign access tokens
 	//
@@ -2333,6 +3087,63 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPreheatInstances List peer-to-peer networks
+	//
+	// There are none.
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
+	ListPreheatInstances(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePreheatInstanceWithBody Register a peer-to-peer network
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+	CreatePreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePreheatInstance Register a peer-to-peer network
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+	CreatePreheatInstance(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingPreheatInstanceWithBody Ask whether a peer-to-peer network answers
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+	PingPreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingPreheatInstance Ask whether a peer-to-peer network answers
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+	PingPreheatInstance(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePreheatInstance Remove a peer-to-peer network
+	//
+	// Corresponds with DELETE /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `DeletePreheatInstance` operationId).
+	DeletePreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPreheatInstance Show a peer-to-peer network
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `GetPreheatInstance` operationId).
+	GetPreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdatePreheatInstance Change a peer-to-peer network
+	//
+	// Corresponds with PUT /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `UpdatePreheatInstance` operationId).
+	UpdatePreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPreheatProviders List kinds of peer-to-peer networks
+	//
+	// There are none.
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/providers (the `ListPreheatProviders` operationId).
+	ListPreheatProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetPermissions List what robot accounts may be given
 	//
@@ -2538,6 +3349,11 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id} (the `UpdateProject` operationId).
 	UpdateProject(ctx context.Context, projectNameOrID ProjectRef, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetProjectDeletable Ask whether a project can be deleted
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/_deletable (the `GetProjectDeletable` operationId).
+	GetProjectDeletable(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectDeletableParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListFormerNames List what a project was called
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
@@ -2641,6 +3457,49 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListProjectMetadatas Show what a project is told
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `ListProjectMetadatas` operationId).
+	ListProjectMetadatas(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectMetadatasParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddProjectMetadatasWithBody Tell a project something
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+	AddProjectMetadatasWithBody(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddProjectMetadatas Tell a project something
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+	AddProjectMetadatas(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, body AddProjectMetadatasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProjectMetadata Take back what a project is told
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `DeleteProjectMetadata` operationId).
+	DeleteProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *DeleteProjectMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProjectMetadata Show one thing that a project is told
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `GetProjectMetadata` operationId).
+	GetProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *GetProjectMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectMetadataWithBody Tell a project something else
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+	UpdateProjectMetadataWithBody(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectMetadata Tell a project something else
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+	UpdateProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, body UpdateProjectMetadataJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RenameProjectWithBody Give a project another name
 	//
 	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
@@ -2660,6 +3519,75 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
 	RenameProject(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPreheatPolicies List what is sent to peer-to-peer networks
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
+	ListPreheatPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePreheatPolicyWithBody Say what is sent to peer-to-peer networks
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+	CreatePreheatPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePreheatPolicy Say what is sent to peer-to-peer networks
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+	CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePreheatPolicy Remove a policy of what is sent
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `DeletePreheatPolicy` operationId).
+	DeletePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *DeletePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPreheatPolicy Show what is sent to peer-to-peer networks
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `GetPreheatPolicy` operationId).
+	GetPreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *GetPreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunPreheatPolicy Send it now
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `RunPreheatPolicy` operationId).
+	RunPreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *RunPreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdatePreheatPolicy Change what is sent to peer-to-peer networks
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `UpdatePreheatPolicy` operationId).
+	UpdatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *UpdatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPreheatExecutions List what was sent
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions (the `ListPreheatExecutions` operationId).
+	ListPreheatExecutions(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *ListPreheatExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPreheatExecution Show what was sent
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `GetPreheatExecution` operationId).
+	GetPreheatExecution(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *GetPreheatExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopPreheatExecution Stop sending
+	//
+	// Corresponds with PATCH /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `StopPreheatExecution` operationId).
+	StopPreheatExecution(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *StopPreheatExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPreheatTasks List the parts of what was sent
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks (the `ListPreheatTasks` operationId).
+	ListPreheatTasks(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *ListPreheatTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPreheatLog Read the log of what was sent
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks/{task_id}/logs (the `GetPreheatLog` operationId).
+	GetPreheatLog(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params *GetPreheatLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProjectPreheatProviders List the peer-to-peer networks that a project can use
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/providers (the `ListProjectPreheatProviders` operationId).
+	ListProjectPreheatProviders(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectPreheatProvidersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProjectRobots List the robot accounts of a project
 	//
@@ -2721,6 +3649,39 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
 	UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProjectScanner Show the scanner of a project
+	//
+	// An empty object: it has none.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
+	GetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetProjectScannerWithBody Choose the scanner of a project
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+	SetProjectScannerWithBody(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetProjectScanner Choose the scanner of a project
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+	SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListScannerCandidates List the scanners that a project can have
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner/candidates (the `ListScannerCandidates` operationId).
+	ListScannerCandidates(ctx context.Context, projectNameOrID ProjectRef, params *ListScannerCandidatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetProjectSummary Sum a project up
+	//
+	// Members and the quota are told to those who may see them.
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/summary (the `GetProjectSummary` operationId).
+	GetProjectSummary(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhookEvents List what webhooks can be told of
 	//
@@ -2810,6 +3771,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
 	GetWebhookLog(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuotas List quotas
+	//
+	// A project's quota has the number of the project.
+	//
+	// Corresponds with GET /api/v2.0/quotas (the `ListQuotas` operationId).
+	ListQuotas(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetQuota Show a quota
+	//
+	// Corresponds with GET /api/v2.0/quotas/{quota_id} (the `GetQuota` operationId).
+	GetQuota(ctx context.Context, quotaID QuotaID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQuotaWithBody Change a quota
+	//
+	// In bytes; -1 is any number.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+	UpdateQuotaWithBody(ctx context.Context, quotaID QuotaID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQuota Change a quota
+	//
+	// In bytes; -1 is any number.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+	UpdateQuota(ctx context.Context, quotaID QuotaID, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRefreshTokens List refresh tokens
 	//
@@ -3195,12 +4186,201 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListScanners List vulnerability scanners
+	//
+	// There are none.
+	//
+	// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
+	ListScanners(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScannerWithBody Register a scanner
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+	CreateScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScanner Register a scanner
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+	CreateScanner(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingScannerWithBody Ask whether a scanner answers
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+	PingScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingScanner Ask whether a scanner answers
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+	PingScanner(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteScanner Remove a scanner
+	//
+	// Corresponds with DELETE /api/v2.0/scanners/{registration_id} (the `DeleteScanner` operationId).
+	DeleteScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScanner Show a scanner
+	//
+	// Corresponds with GET /api/v2.0/scanners/{registration_id} (the `GetScanner` operationId).
+	GetScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetDefaultScanner Make a scanner the default
+	//
+	// Corresponds with PATCH /api/v2.0/scanners/{registration_id} (the `SetDefaultScanner` operationId).
+	SetDefaultScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateScanner Change a scanner
+	//
+	// Corresponds with PUT /api/v2.0/scanners/{registration_id} (the `UpdateScanner` operationId).
+	UpdateScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScannerMetadata Show what a scanner can do
+	//
+	// Corresponds with GET /api/v2.0/scanners/{registration_id}/metadata (the `GetScannerMetadata` operationId).
+	GetScannerMetadata(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScanAllMetrics Show how the scan of everything does
+	//
+	// Corresponds with GET /api/v2.0/scans/all/metrics (the `GetScanAllMetrics` operationId).
+	GetScanAllMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScheduledScanMetrics Show how the last planned scan of everything did
+	//
+	// Corresponds with GET /api/v2.0/scans/schedule/metrics (the `GetScheduledScanMetrics` operationId).
+	GetScheduledScanMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSchedules List the schedules of all jobs
+	//
+	// Corresponds with GET /api/v2.0/schedules (the `ListSchedules` operationId).
+	ListSchedules(ctx context.Context, params *ListSchedulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSchedulePaused Ask whether schedules are paused
+	//
+	// Of `all` jobs, as in Harbor.
+	//
+	// Corresponds with GET /api/v2.0/schedules/{job_type}/paused (the `GetSchedulePaused` operationId).
+	GetSchedulePaused(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Search Find projects and repositories by a part of their name
 	//
 	// Only what the caller may see is found.
 	//
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSecuritySummary Count vulnerabilities
+	//
+	// Nothing is scanned: there are none that are known.
+	//
+	// Corresponds with GET /api/v2.0/security/summary (the `GetSecuritySummary` operationId).
+	GetSecuritySummary(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListVulnerabilities List vulnerabilities
+	//
+	// None are known.
+	//
+	// Corresponds with GET /api/v2.0/security/vul (the `ListVulnerabilities` operationId).
+	ListVulnerabilities(ctx context.Context, params *ListVulnerabilitiesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStatistics Count projects and repositories
+	//
+	// What the caller may see; the totals and the bytes are for those who see everything.
+	//
+	// Corresponds with GET /api/v2.0/statistics (the `GetStatistics` operationId).
+	GetStatistics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCVEAllowlist List the vulnerabilities that do not count
+	//
+	// There are none.
+	//
+	// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
+	GetCVEAllowlist(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCVEAllowlistWithBody Say which vulnerabilities do not count
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+	SetCVEAllowlistWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCVEAllowlist Say which vulnerabilities do not count
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+	SetCVEAllowlist(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGCRuns List the runs of garbage collection
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Corresponds with GET /api/v2.0/system/gc (the `ListGCRuns` operationId).
+	ListGCRuns(ctx context.Context, params *ListGCRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGCSchedule Show when garbage collection is to run
+	//
+	// An empty object: it has no schedule.
+	//
+	// Corresponds with GET /api/v2.0/system/gc/schedule (the `GetGCSchedule` operationId).
+	GetGCSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGCScheduleWithBody Say when garbage collection is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+	CreateGCScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGCSchedule Say when garbage collection is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+	CreateGCSchedule(ctx context.Context, body CreateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGCScheduleWithBody Change when garbage collection is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+	UpdateGCScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGCSchedule Change when garbage collection is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+	UpdateGCSchedule(ctx context.Context, body UpdateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGCRun Show a run of garbage collection
+	//
+	// Corresponds with GET /api/v2.0/system/gc/{gc_id} (the `GetGCRun` operationId).
+	GetGCRun(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopGCRun Stop a run of garbage collection
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/{gc_id} (the `StopGCRun` operationId).
+	StopGCRun(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGCLog Read the log of a run of garbage collection
+	//
+	// Corresponds with GET /api/v2.0/system/gc/{gc_id}/log (the `GetGCLog` operationId).
+	GetGCLog(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PingOIDCWithBody Ask whether an OpenID Connect provider answers at a URL
 	//
@@ -3220,12 +4400,127 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
 	PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPurgeRuns List the runs of audit purge
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit (the `ListPurgeRuns` operationId).
+	ListPurgeRuns(ctx context.Context, params *ListPurgeRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPurgeSchedule Show when audit purge is to run
+	//
+	// An empty object: it has no schedule.
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/schedule (the `GetPurgeSchedule` operationId).
+	GetPurgeSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePurgeScheduleWithBody Say when audit purge is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+	CreatePurgeScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePurgeSchedule Say when audit purge is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+	CreatePurgeSchedule(ctx context.Context, body CreatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdatePurgeScheduleWithBody Change when audit purge is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+	UpdatePurgeScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdatePurgeSchedule Change when audit purge is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+	UpdatePurgeSchedule(ctx context.Context, body UpdatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPurgeRun Show a run of audit purge
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id} (the `GetPurgeRun` operationId).
+	GetPurgeRun(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopPurgeRun Stop a run of audit purge
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/{purge_id} (the `StopPurgeRun` operationId).
+	StopPurgeRun(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPurgeLog Read the log of a run of audit purge
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id}/log (the `GetPurgeLog` operationId).
+	GetPurgeLog(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScanAllSchedule Show when everything is to be scanned
+	//
+	// An empty object: never.
+	//
+	// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
+	GetScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScanAllScheduleWithBody Say when everything is to be scanned
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+	CreateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScanAllSchedule Say when everything is to be scanned
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+	CreateScanAllSchedule(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateScanAllScheduleWithBody Change when everything is to be scanned
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+	UpdateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateScanAllSchedule Change when everything is to be scanned
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+	UpdateScanAllSchedule(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopScanAll Stop the scan of everything
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/stop (the `StopScanAll` operationId).
+	StopScanAll(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetSystemInfo Describe the server
 	//
 	// The version is told to signed-in users only.
 	//
 	// Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 	GetSystemInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCert Download the certificate of the server's own authority
+	//
+	// Corresponds with GET /api/v2.0/systeminfo/getcert (the `GetCert` operationId).
+	GetCert(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVolumes Show how much room the data folder has
+	//
+	// Corresponds with GET /api/v2.0/systeminfo/volumes (the `GetVolumes` operationId).
+	GetVolumes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserGroups List groups
 	//
@@ -3337,6 +4632,13 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUser(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCurrentUserPermissions List what the caller may do
+	//
+	// As the policy says now, for what it has words for. A right on certain repositories alone is not a right in the project.
+	//
+	// Corresponds with GET /api/v2.0/users/current/permissions (the `GetCurrentUserPermissions` operationId).
+	GetCurrentUserPermissions(ctx context.Context, params *GetCurrentUserPermissionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetSecondFactor Show what one has besides a password
 	//
 	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
@@ -3382,6 +4684,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/users/{user_id} (the `UpdateUser` operationId).
 	UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCliSecretWithBody Make a secret for the command line
+	//
+	// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+	SetCliSecretWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetCliSecret Make a secret for the command line
+	//
+	// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+	SetCliSecret(ctx context.Context, userID UserID, body SetCliSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetPasswordWithBody Change a user's password
 	//
@@ -3455,6 +4775,61 @@ func (c *Client) ListAuditLogs(ctx context.Context, params *ListAuditLogsParams,
 	return c.Client.Do(req)
 }
 
+// GetConfigurations Show the settings by the names that Harbor gives them
+//
+// What is not editable is decided by the settings file, or is not there. Secrets are not shown.
+//
+// Corresponds with GET /api/v2.0/configurations (the `GetConfigurations` operationId).
+func (c *Client) GetConfigurations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConfigurationsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateConfigurationsWithBody Change settings
+//
+// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+func (c *Client) UpdateConfigurationsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateConfigurationsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateConfigurations Change settings
+//
+// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+func (c *Client) UpdateConfigurations(ctx context.Context, body UpdateConfigurationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateConfigurationsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDecision Say why a token says what it says
 //
 // What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
@@ -3473,6 +4848,85 @@ func (c *Client) GetDecision(ctx context.Context, jti JTI, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
+// ExportCVEWithBody Export vulnerabilities
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+func (c *Client) ExportCVEWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCVERequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportCVE Export vulnerabilities
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+func (c *Client) ExportCVE(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCVERequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadCVEExport Download an export of vulnerabilities
+//
+// Corresponds with GET /api/v2.0/export/cve/download/{execution_id} (the `DownloadCVEExport` operationId).
+func (c *Client) DownloadCVEExport(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadCVEExportRequest(c.Server, executionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCVEExport Show an export of vulnerabilities
+//
+// Corresponds with GET /api/v2.0/export/cve/execution/{execution_id} (the `GetCVEExport` operationId).
+func (c *Client) GetCVEExport(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCVEExportRequest(c.Server, executionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCVEExports List exports of vulnerabilities
+//
+// Corresponds with GET /api/v2.0/export/cve/executions (the `ListCVEExports` operationId).
+func (c *Client) ListCVEExports(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCVEExportsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth Ask whether the server and what it needs are well
 //
 // Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
@@ -3480,6 +4934,134 @@ func (c *Client) GetDecision(ctx context.Context, jti JTI, reqEditors ...Request
 // Corresponds with GET /api/v2.0/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetHealthRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetIcon Show the icon of a kind of artifact
+//
+// Corresponds with GET /api/v2.0/icons/{digest} (the `GetIcon` operationId).
+func (c *Client) GetIcon(ctx context.Context, digest IconDigest, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIconRequest(c.Server, digest)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopJob Stop a job
+//
+// Corresponds with PUT /api/v2.0/jobservice/jobs/{job_id} (the `StopJob` operationId).
+func (c *Client) StopJob(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopJobRequest(c.Server, jobID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobLog Read the log of a job
+//
+// Corresponds with GET /api/v2.0/jobservice/jobs/{job_id}/log (the `GetJobLog` operationId).
+func (c *Client) GetJobLog(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobLogRequest(c.Server, jobID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWorkerPools List pools of workers
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Corresponds with GET /api/v2.0/jobservice/pools (the `ListWorkerPools` operationId).
+func (c *Client) ListWorkerPools(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWorkerPoolsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWorkers List the workers of a pool
+//
+// `all` are those of all pools.
+//
+// Corresponds with GET /api/v2.0/jobservice/pools/{pool_id}/workers (the `ListWorkers` operationId).
+func (c *Client) ListWorkers(ctx context.Context, poolID PoolID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWorkersRequest(c.Server, poolID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobQueues List queues of jobs
+//
+// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
+func (c *Client) ListJobQueues(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobQueuesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActOnJobQueueWithBody Pause, resume or empty a queue
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+func (c *Client) ActOnJobQueueWithBody(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActOnJobQueueRequestWithBody(c.Server, jobType, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActOnJobQueue Pause, resume or empty a queue
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+func (c *Client) ActOnJobQueue(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActOnJobQueueRequest(c.Server, jobType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3795,6 +5377,153 @@ func (c *Client) LiftLockout(ctx context.Context, lockoutID string, reqEditors .
 // Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 func (c *Client) GetDocument(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDocumentRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPreheatInstances List peer-to-peer networks
+//
+// There are none.
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
+func (c *Client) ListPreheatInstances(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPreheatInstancesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePreheatInstanceWithBody Register a peer-to-peer network
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+func (c *Client) CreatePreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatInstanceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePreheatInstance Register a peer-to-peer network
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+func (c *Client) CreatePreheatInstance(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatInstanceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingPreheatInstanceWithBody Ask whether a peer-to-peer network answers
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+func (c *Client) PingPreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingPreheatInstanceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingPreheatInstance Ask whether a peer-to-peer network answers
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+func (c *Client) PingPreheatInstance(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingPreheatInstanceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePreheatInstance Remove a peer-to-peer network
+//
+// Corresponds with DELETE /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `DeletePreheatInstance` operationId).
+func (c *Client) DeletePreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePreheatInstanceRequest(c.Server, preheatInstanceName)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPreheatInstance Show a peer-to-peer network
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `GetPreheatInstance` operationId).
+func (c *Client) GetPreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPreheatInstanceRequest(c.Server, preheatInstanceName)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdatePreheatInstance Change a peer-to-peer network
+//
+// Corresponds with PUT /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `UpdatePreheatInstance` operationId).
+func (c *Client) UpdatePreheatInstance(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdatePreheatInstanceRequest(c.Server, preheatInstanceName)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPreheatProviders List kinds of peer-to-peer networks
+//
+// There are none.
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/providers (the `ListPreheatProviders` operationId).
+func (c *Client) ListPreheatProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPreheatProvidersRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4279,6 +6008,21 @@ func (c *Client) UpdateProject(ctx context.Context, projectNameOrID ProjectRef, 
 	return c.Client.Do(req)
 }
 
+// GetProjectDeletable Ask whether a project can be deleted
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/_deletable (the `GetProjectDeletable` operationId).
+func (c *Client) GetProjectDeletable(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectDeletableParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectDeletableRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListFormerNames List what a project was called
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
@@ -4532,6 +6276,119 @@ func (c *Client) SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, 
 	return c.Client.Do(req)
 }
 
+// ListProjectMetadatas Show what a project is told
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `ListProjectMetadatas` operationId).
+func (c *Client) ListProjectMetadatas(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectMetadatasParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectMetadatasRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddProjectMetadatasWithBody Tell a project something
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+func (c *Client) AddProjectMetadatasWithBody(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddProjectMetadatasRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddProjectMetadatas Tell a project something
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+func (c *Client) AddProjectMetadatas(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, body AddProjectMetadatasJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddProjectMetadatasRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProjectMetadata Take back what a project is told
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `DeleteProjectMetadata` operationId).
+func (c *Client) DeleteProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *DeleteProjectMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProjectMetadataRequest(c.Server, projectNameOrID, metaName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProjectMetadata Show one thing that a project is told
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `GetProjectMetadata` operationId).
+func (c *Client) GetProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *GetProjectMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectMetadataRequest(c.Server, projectNameOrID, metaName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectMetadataWithBody Tell a project something else
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+func (c *Client) UpdateProjectMetadataWithBody(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectMetadataRequestWithBody(c.Server, projectNameOrID, metaName, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectMetadata Tell a project something else
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+func (c *Client) UpdateProjectMetadata(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, body UpdateProjectMetadataJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectMetadataRequest(c.Server, projectNameOrID, metaName, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RenameProjectWithBody Give a project another name
 //
 // Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
@@ -4562,6 +6419,205 @@ func (c *Client) RenameProjectWithBody(ctx context.Context, projectNameOrID Proj
 // Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
 func (c *Client) RenameProject(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRenameProjectRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPreheatPolicies List what is sent to peer-to-peer networks
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
+func (c *Client) ListPreheatPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPreheatPoliciesRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePreheatPolicyWithBody Say what is sent to peer-to-peer networks
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+func (c *Client) CreatePreheatPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatPolicyRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePreheatPolicy Say what is sent to peer-to-peer networks
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+func (c *Client) CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatPolicyRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePreheatPolicy Remove a policy of what is sent
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `DeletePreheatPolicy` operationId).
+func (c *Client) DeletePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *DeletePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePreheatPolicyRequest(c.Server, projectNameOrID, preheatPolicyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPreheatPolicy Show what is sent to peer-to-peer networks
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `GetPreheatPolicy` operationId).
+func (c *Client) GetPreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *GetPreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPreheatPolicyRequest(c.Server, projectNameOrID, preheatPolicyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunPreheatPolicy Send it now
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `RunPreheatPolicy` operationId).
+func (c *Client) RunPreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *RunPreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunPreheatPolicyRequest(c.Server, projectNameOrID, preheatPolicyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdatePreheatPolicy Change what is sent to peer-to-peer networks
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `UpdatePreheatPolicy` operationId).
+func (c *Client) UpdatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *UpdatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdatePreheatPolicyRequest(c.Server, projectNameOrID, preheatPolicyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPreheatExecutions List what was sent
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions (the `ListPreheatExecutions` operationId).
+func (c *Client) ListPreheatExecutions(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *ListPreheatExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPreheatExecutionsRequest(c.Server, projectNameOrID, preheatPolicyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPreheatExecution Show what was sent
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `GetPreheatExecution` operationId).
+func (c *Client) GetPreheatExecution(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *GetPreheatExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPreheatExecutionRequest(c.Server, projectNameOrID, preheatPolicyName, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopPreheatExecution Stop sending
+//
+// Corresponds with PATCH /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `StopPreheatExecution` operationId).
+func (c *Client) StopPreheatExecution(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *StopPreheatExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopPreheatExecutionRequest(c.Server, projectNameOrID, preheatPolicyName, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPreheatTasks List the parts of what was sent
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks (the `ListPreheatTasks` operationId).
+func (c *Client) ListPreheatTasks(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *ListPreheatTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPreheatTasksRequest(c.Server, projectNameOrID, preheatPolicyName, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPreheatLog Read the log of what was sent
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks/{task_id}/logs (the `GetPreheatLog` operationId).
+func (c *Client) GetPreheatLog(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params *GetPreheatLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPreheatLogRequest(c.Server, projectNameOrID, preheatPolicyName, executionID, taskID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProjectPreheatProviders List the peer-to-peer networks that a project can use
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/providers (the `ListProjectPreheatProviders` operationId).
+func (c *Client) ListProjectPreheatProviders(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectPreheatProvidersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectPreheatProvidersRequest(c.Server, projectNameOrID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4693,6 +6749,89 @@ func (c *Client) UpdateProjectRobotWithBody(ctx context.Context, projectNameOrID
 // Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
 func (c *Client) UpdateProjectRobot(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateProjectRobotRequest(c.Server, projectNameOrID, robotID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProjectScanner Show the scanner of a project
+//
+// An empty object: it has none.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
+func (c *Client) GetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectScannerRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetProjectScannerWithBody Choose the scanner of a project
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+func (c *Client) SetProjectScannerWithBody(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetProjectScannerRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetProjectScanner Choose the scanner of a project
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+func (c *Client) SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetProjectScannerRequest(c.Server, projectNameOrID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListScannerCandidates List the scanners that a project can have
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner/candidates (the `ListScannerCandidates` operationId).
+func (c *Client) ListScannerCandidates(ctx context.Context, projectNameOrID ProjectRef, params *ListScannerCandidatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListScannerCandidatesRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProjectSummary Sum a project up
+//
+// Members and the quota are told to those who may see them.
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/summary (the `GetProjectSummary` operationId).
+func (c *Client) GetProjectSummary(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProjectSummaryRequest(c.Server, projectNameOrID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4912,6 +7051,76 @@ func (c *Client) ListWebhookTasks(ctx context.Context, projectNameOrID ProjectRe
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
 func (c *Client) GetWebhookLog(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetWebhookLogRequest(c.Server, projectNameOrID, webhookPolicyID, executionID, taskID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuotas List quotas
+//
+// A project's quota has the number of the project.
+//
+// Corresponds with GET /api/v2.0/quotas (the `ListQuotas` operationId).
+func (c *Client) ListQuotas(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuotasRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetQuota Show a quota
+//
+// Corresponds with GET /api/v2.0/quotas/{quota_id} (the `GetQuota` operationId).
+func (c *Client) GetQuota(ctx context.Context, quotaID QuotaID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQuotaRequest(c.Server, quotaID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQuotaWithBody Change a quota
+//
+// In bytes; -1 is any number.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+func (c *Client) UpdateQuotaWithBody(ctx context.Context, quotaID QuotaID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQuotaRequestWithBody(c.Server, quotaID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQuota Change a quota
+//
+// In bytes; -1 is any number.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+func (c *Client) UpdateQuota(ctx context.Context, quotaID QuotaID, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQuotaRequest(c.Server, quotaID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5816,6 +8025,228 @@ func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRo
 	return c.Client.Do(req)
 }
 
+// ListScanners List vulnerability scanners
+//
+// There are none.
+//
+// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
+func (c *Client) ListScanners(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListScannersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScannerWithBody Register a scanner
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+func (c *Client) CreateScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScannerRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScanner Register a scanner
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+func (c *Client) CreateScanner(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScannerRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingScannerWithBody Ask whether a scanner answers
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+func (c *Client) PingScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingScannerRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingScanner Ask whether a scanner answers
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+func (c *Client) PingScanner(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingScannerRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteScanner Remove a scanner
+//
+// Corresponds with DELETE /api/v2.0/scanners/{registration_id} (the `DeleteScanner` operationId).
+func (c *Client) DeleteScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteScannerRequest(c.Server, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScanner Show a scanner
+//
+// Corresponds with GET /api/v2.0/scanners/{registration_id} (the `GetScanner` operationId).
+func (c *Client) GetScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScannerRequest(c.Server, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetDefaultScanner Make a scanner the default
+//
+// Corresponds with PATCH /api/v2.0/scanners/{registration_id} (the `SetDefaultScanner` operationId).
+func (c *Client) SetDefaultScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetDefaultScannerRequest(c.Server, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateScanner Change a scanner
+//
+// Corresponds with PUT /api/v2.0/scanners/{registration_id} (the `UpdateScanner` operationId).
+func (c *Client) UpdateScanner(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScannerRequest(c.Server, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScannerMetadata Show what a scanner can do
+//
+// Corresponds with GET /api/v2.0/scanners/{registration_id}/metadata (the `GetScannerMetadata` operationId).
+func (c *Client) GetScannerMetadata(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScannerMetadataRequest(c.Server, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScanAllMetrics Show how the scan of everything does
+//
+// Corresponds with GET /api/v2.0/scans/all/metrics (the `GetScanAllMetrics` operationId).
+func (c *Client) GetScanAllMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScanAllMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScheduledScanMetrics Show how the last planned scan of everything did
+//
+// Corresponds with GET /api/v2.0/scans/schedule/metrics (the `GetScheduledScanMetrics` operationId).
+func (c *Client) GetScheduledScanMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScheduledScanMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSchedules List the schedules of all jobs
+//
+// Corresponds with GET /api/v2.0/schedules (the `ListSchedules` operationId).
+func (c *Client) ListSchedules(ctx context.Context, params *ListSchedulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSchedulesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSchedulePaused Ask whether schedules are paused
+//
+// Of `all` jobs, as in Harbor.
+//
+// Corresponds with GET /api/v2.0/schedules/{job_type}/paused (the `GetSchedulePaused` operationId).
+func (c *Client) GetSchedulePaused(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSchedulePausedRequest(c.Server, jobType)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Search Find projects and repositories by a part of their name
 //
 // Only what the caller may see is found.
@@ -5823,6 +8254,263 @@ func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRo
 // Corresponds with GET /api/v2.0/search (the `Search` operationId).
 func (c *Client) Search(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSearchRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSecuritySummary Count vulnerabilities
+//
+// Nothing is scanned: there are none that are known.
+//
+// Corresponds with GET /api/v2.0/security/summary (the `GetSecuritySummary` operationId).
+func (c *Client) GetSecuritySummary(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSecuritySummaryRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListVulnerabilities List vulnerabilities
+//
+// None are known.
+//
+// Corresponds with GET /api/v2.0/security/vul (the `ListVulnerabilities` operationId).
+func (c *Client) ListVulnerabilities(ctx context.Context, params *ListVulnerabilitiesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVulnerabilitiesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStatistics Count projects and repositories
+//
+// What the caller may see; the totals and the bytes are for those who see everything.
+//
+// Corresponds with GET /api/v2.0/statistics (the `GetStatistics` operationId).
+func (c *Client) GetStatistics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatisticsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCVEAllowlist List the vulnerabilities that do not count
+//
+// There are none.
+//
+// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
+func (c *Client) GetCVEAllowlist(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCVEAllowlistRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCVEAllowlistWithBody Say which vulnerabilities do not count
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+func (c *Client) SetCVEAllowlistWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCVEAllowlistRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCVEAllowlist Say which vulnerabilities do not count
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+func (c *Client) SetCVEAllowlist(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCVEAllowlistRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGCRuns List the runs of garbage collection
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Corresponds with GET /api/v2.0/system/gc (the `ListGCRuns` operationId).
+func (c *Client) ListGCRuns(ctx context.Context, params *ListGCRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGCRunsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGCSchedule Show when garbage collection is to run
+//
+// An empty object: it has no schedule.
+//
+// Corresponds with GET /api/v2.0/system/gc/schedule (the `GetGCSchedule` operationId).
+func (c *Client) GetGCSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGCScheduleRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGCScheduleWithBody Say when garbage collection is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+func (c *Client) CreateGCScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGCScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGCSchedule Say when garbage collection is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+func (c *Client) CreateGCSchedule(ctx context.Context, body CreateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGCScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGCScheduleWithBody Change when garbage collection is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+func (c *Client) UpdateGCScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGCScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGCSchedule Change when garbage collection is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+func (c *Client) UpdateGCSchedule(ctx context.Context, body UpdateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGCScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGCRun Show a run of garbage collection
+//
+// Corresponds with GET /api/v2.0/system/gc/{gc_id} (the `GetGCRun` operationId).
+func (c *Client) GetGCRun(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGCRunRequest(c.Server, gcid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopGCRun Stop a run of garbage collection
+//
+// Corresponds with PUT /api/v2.0/system/gc/{gc_id} (the `StopGCRun` operationId).
+func (c *Client) StopGCRun(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopGCRunRequest(c.Server, gcid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGCLog Read the log of a run of garbage collection
+//
+// Corresponds with GET /api/v2.0/system/gc/{gc_id}/log (the `GetGCLog` operationId).
+func (c *Client) GetGCLog(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGCLogRequest(c.Server, gcid)
 	if err != nil {
 		return nil, err
 	}
@@ -5871,6 +8559,261 @@ func (c *Client) PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, req
 	return c.Client.Do(req)
 }
 
+// ListPurgeRuns List the runs of audit purge
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit (the `ListPurgeRuns` operationId).
+func (c *Client) ListPurgeRuns(ctx context.Context, params *ListPurgeRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPurgeRunsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPurgeSchedule Show when audit purge is to run
+//
+// An empty object: it has no schedule.
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/schedule (the `GetPurgeSchedule` operationId).
+func (c *Client) GetPurgeSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPurgeScheduleRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePurgeScheduleWithBody Say when audit purge is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+func (c *Client) CreatePurgeScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePurgeScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePurgeSchedule Say when audit purge is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+func (c *Client) CreatePurgeSchedule(ctx context.Context, body CreatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePurgeScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdatePurgeScheduleWithBody Change when audit purge is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+func (c *Client) UpdatePurgeScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdatePurgeScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdatePurgeSchedule Change when audit purge is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+func (c *Client) UpdatePurgeSchedule(ctx context.Context, body UpdatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdatePurgeScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPurgeRun Show a run of audit purge
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id} (the `GetPurgeRun` operationId).
+func (c *Client) GetPurgeRun(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPurgeRunRequest(c.Server, purgeID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopPurgeRun Stop a run of audit purge
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/{purge_id} (the `StopPurgeRun` operationId).
+func (c *Client) StopPurgeRun(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopPurgeRunRequest(c.Server, purgeID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPurgeLog Read the log of a run of audit purge
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id}/log (the `GetPurgeLog` operationId).
+func (c *Client) GetPurgeLog(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPurgeLogRequest(c.Server, purgeID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScanAllSchedule Show when everything is to be scanned
+//
+// An empty object: never.
+//
+// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
+func (c *Client) GetScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScanAllScheduleRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScanAllScheduleWithBody Say when everything is to be scanned
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+func (c *Client) CreateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScanAllScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScanAllSchedule Say when everything is to be scanned
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+func (c *Client) CreateScanAllSchedule(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScanAllScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateScanAllScheduleWithBody Change when everything is to be scanned
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+func (c *Client) UpdateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScanAllScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateScanAllSchedule Change when everything is to be scanned
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+func (c *Client) UpdateScanAllSchedule(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScanAllScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopScanAll Stop the scan of everything
+//
+// Corresponds with POST /api/v2.0/system/scanAll/stop (the `StopScanAll` operationId).
+func (c *Client) StopScanAll(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopScanAllRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetSystemInfo Describe the server
 //
 // The version is told to signed-in users only.
@@ -5878,6 +8821,36 @@ func (c *Client) PingOIDC(ctx context.Context, body PingOIDCJSONRequestBody, req
 // Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 func (c *Client) GetSystemInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSystemInfoRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCert Download the certificate of the server's own authority
+//
+// Corresponds with GET /api/v2.0/systeminfo/getcert (the `GetCert` operationId).
+func (c *Client) GetCert(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCertRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVolumes Show how much room the data folder has
+//
+// Corresponds with GET /api/v2.0/systeminfo/volumes (the `GetVolumes` operationId).
+func (c *Client) GetVolumes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVolumesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6158,6 +9131,23 @@ func (c *Client) GetCurrentUser(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
+// GetCurrentUserPermissions List what the caller may do
+//
+// As the policy says now, for what it has words for. A right on certain repositories alone is not a right in the project.
+//
+// Corresponds with GET /api/v2.0/users/current/permissions (the `GetCurrentUserPermissions` operationId).
+func (c *Client) GetCurrentUserPermissions(ctx context.Context, params *GetCurrentUserPermissionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCurrentUserPermissionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetSecondFactor Show what one has besides a password
 //
 // Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
@@ -6254,6 +9244,44 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 // Corresponds with PUT /api/v2.0/users/{user_id} (the `UpdateUser` operationId).
 func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateUserRequest(c.Server, userID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCliSecretWithBody Make a secret for the command line
+//
+// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+func (c *Client) SetCliSecretWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCliSecretRequestWithBody(c.Server, userID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetCliSecret Make a secret for the command line
+//
+// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+func (c *Client) SetCliSecret(ctx context.Context, userID UserID, body SetCliSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCliSecretRequest(c.Server, userID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6480,6 +9508,73 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 	return req, nil
 }
 
+// NewGetConfigurationsRequest constructs an http.Request for the GetConfigurations method
+func NewGetConfigurationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/configurations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateConfigurationsRequest calls the generic UpdateConfigurations builder with application/json body
+func NewUpdateConfigurationsRequest(server string, body UpdateConfigurationsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateConfigurationsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateConfigurationsRequestWithBody constructs an http.Request for the UpdateConfigurations method, with any body, and a specified content type
+func NewUpdateConfigurationsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/configurations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetDecisionRequest constructs an http.Request for the GetDecision method
 func NewGetDecisionRequest(server string, jti JTI) (*http.Request, error) {
 	var err error
@@ -6497,6 +9592,141 @@ func NewGetDecisionRequest(server string, jti JTI) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/decisions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportCVERequest calls the generic ExportCVE builder with application/json body
+func NewExportCVERequest(server string, body ExportCVEJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExportCVERequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExportCVERequestWithBody constructs an http.Request for the ExportCVE method, with any body, and a specified content type
+func NewExportCVERequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/export/cve")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDownloadCVEExportRequest constructs an http.Request for the DownloadCVEExport method
+func NewDownloadCVEExportRequest(server string, executionID ExecutionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/export/cve/download/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCVEExportRequest constructs an http.Request for the GetCVEExport method
+func NewGetCVEExportRequest(server string, executionID ExecutionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/export/cve/execution/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCVEExportsRequest constructs an http.Request for the ListCVEExports method
+func NewListCVEExportsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/export/cve/executions")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6537,6 +9767,243 @@ func NewGetHealthRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewGetIconRequest constructs an http.Request for the GetIcon method
+func NewGetIconRequest(server string, digest IconDigest) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "digest", digest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/icons/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopJobRequest constructs an http.Request for the StopJob method
+func NewStopJobRequest(server string, jobID JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/jobs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobLogRequest constructs an http.Request for the GetJobLog method
+func NewGetJobLogRequest(server string, jobID JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_id", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/jobs/%s/log", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWorkerPoolsRequest constructs an http.Request for the ListWorkerPools method
+func NewListWorkerPoolsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/pools")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWorkersRequest constructs an http.Request for the ListWorkers method
+func NewListWorkersRequest(server string, poolID PoolID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_id", poolID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/pools/%s/workers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListJobQueuesRequest constructs an http.Request for the ListJobQueues method
+func NewListJobQueuesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/queues")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewActOnJobQueueRequest calls the generic ActOnJobQueue builder with application/json body
+func NewActOnJobQueueRequest(server string, jobType JobType, body ActOnJobQueueJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActOnJobQueueRequestWithBody(server, jobType, "application/json", bodyReader)
+}
+
+// NewActOnJobQueueRequestWithBody constructs an http.Request for the ActOnJobQueue method, with any body, and a specified content type
+func NewActOnJobQueueRequestWithBody(server string, jobType JobType, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_type", jobType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/jobservice/queues/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -7288,6 +10755,305 @@ func NewGetDocumentRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/openapi.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPreheatInstancesRequest constructs an http.Request for the ListPreheatInstances method
+func NewListPreheatInstancesRequest(server string, params *ListPreheatInstancesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePreheatInstanceRequest calls the generic CreatePreheatInstance builder with application/json body
+func NewCreatePreheatInstanceRequest(server string, body CreatePreheatInstanceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePreheatInstanceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePreheatInstanceRequestWithBody constructs an http.Request for the CreatePreheatInstance method, with any body, and a specified content type
+func NewCreatePreheatInstanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPingPreheatInstanceRequest calls the generic PingPreheatInstance builder with application/json body
+func NewPingPreheatInstanceRequest(server string, body PingPreheatInstanceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingPreheatInstanceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPingPreheatInstanceRequestWithBody constructs an http.Request for the PingPreheatInstance method, with any body, and a specified content type
+func NewPingPreheatInstanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeletePreheatInstanceRequest constructs an http.Request for the DeletePreheatInstance method
+func NewDeletePreheatInstanceRequest(server string, preheatInstanceName PreheatInstance) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "preheat_instance_name", preheatInstanceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPreheatInstanceRequest constructs an http.Request for the GetPreheatInstance method
+func NewGetPreheatInstanceRequest(server string, preheatInstanceName PreheatInstance) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "preheat_instance_name", preheatInstanceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdatePreheatInstanceRequest constructs an http.Request for the UpdatePreheatInstance method
+func NewUpdatePreheatInstanceRequest(server string, preheatInstanceName PreheatInstance) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "preheat_instance_name", preheatInstanceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/instances/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPreheatProvidersRequest constructs an http.Request for the ListPreheatProviders method
+func NewListPreheatProvidersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/p2p/preheat/providers")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -8304,6 +12070,55 @@ func NewUpdateProjectRequestWithBody(server string, projectNameOrID ProjectRef, 
 	return req, nil
 }
 
+// NewGetProjectDeletableRequest constructs an http.Request for the GetProjectDeletable method
+func NewGetProjectDeletableRequest(server string, projectNameOrID ProjectRef, params *GetProjectDeletableParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/_deletable", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListFormerNamesRequest constructs an http.Request for the ListFormerNames method
 func NewListFormerNamesRequest(server string, projectNameOrID ProjectRef, params *ListFormerNamesParams) (*http.Request, error) {
 	var err error
@@ -9051,6 +12866,298 @@ func NewSetMemberRoleRequestWithBody(server string, projectNameOrID ProjectRef, 
 	return req, nil
 }
 
+// NewListProjectMetadatasRequest constructs an http.Request for the ListProjectMetadatas method
+func NewListProjectMetadatasRequest(server string, projectNameOrID ProjectRef, params *ListProjectMetadatasParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/metadatas/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewAddProjectMetadatasRequest calls the generic AddProjectMetadatas builder with application/json body
+func NewAddProjectMetadatasRequest(server string, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, body AddProjectMetadatasJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddProjectMetadatasRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewAddProjectMetadatasRequestWithBody constructs an http.Request for the AddProjectMetadatas method, with any body, and a specified content type
+func NewAddProjectMetadatasRequestWithBody(server string, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/metadatas/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteProjectMetadataRequest constructs an http.Request for the DeleteProjectMetadata method
+func NewDeleteProjectMetadataRequest(server string, projectNameOrID ProjectRef, metaName MetaName, params *DeleteProjectMetadataParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "meta_name", metaName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/metadatas/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProjectMetadataRequest constructs an http.Request for the GetProjectMetadata method
+func NewGetProjectMetadataRequest(server string, projectNameOrID ProjectRef, metaName MetaName, params *GetProjectMetadataParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "meta_name", metaName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/metadatas/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateProjectMetadataRequest calls the generic UpdateProjectMetadata builder with application/json body
+func NewUpdateProjectMetadataRequest(server string, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, body UpdateProjectMetadataJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateProjectMetadataRequestWithBody(server, projectNameOrID, metaName, params, "application/json", bodyReader)
+}
+
+// NewUpdateProjectMetadataRequestWithBody constructs an http.Request for the UpdateProjectMetadata method, with any body, and a specified content type
+func NewUpdateProjectMetadataRequestWithBody(server string, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "meta_name", metaName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/metadatas/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRenameProjectRequest calls the generic RenameProject builder with application/json body
 func NewRenameProjectRequest(server string, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9094,6 +13201,894 @@ func NewRenameProjectRequestWithBody(server string, projectNameOrID ProjectRef, 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPreheatPoliciesRequest constructs an http.Request for the ListPreheatPolicies method
+func NewListPreheatPoliciesRequest(server string, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreatePreheatPolicyRequest calls the generic CreatePreheatPolicy builder with application/json body
+func NewCreatePreheatPolicyRequest(server string, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePreheatPolicyRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewCreatePreheatPolicyRequestWithBody constructs an http.Request for the CreatePreheatPolicy method, with any body, and a specified content type
+func NewCreatePreheatPolicyRequestWithBody(server string, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeletePreheatPolicyRequest constructs an http.Request for the DeletePreheatPolicy method
+func NewDeletePreheatPolicyRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *DeletePreheatPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetPreheatPolicyRequest constructs an http.Request for the GetPreheatPolicy method
+func NewGetPreheatPolicyRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *GetPreheatPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRunPreheatPolicyRequest constructs an http.Request for the RunPreheatPolicy method
+func NewRunPreheatPolicyRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *RunPreheatPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdatePreheatPolicyRequest constructs an http.Request for the UpdatePreheatPolicy method
+func NewUpdatePreheatPolicyRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *UpdatePreheatPolicyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPreheatExecutionsRequest constructs an http.Request for the ListPreheatExecutions method
+func NewListPreheatExecutionsRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *ListPreheatExecutionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s/executions", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetPreheatExecutionRequest constructs an http.Request for the GetPreheatExecution method
+func NewGetPreheatExecutionRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *GetPreheatExecutionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s/executions/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewStopPreheatExecutionRequest constructs an http.Request for the StopPreheatExecution method
+func NewStopPreheatExecutionRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *StopPreheatExecutionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s/executions/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPreheatTasksRequest constructs an http.Request for the ListPreheatTasks method
+func NewListPreheatTasksRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *ListPreheatTasksParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s/executions/%s/tasks", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetPreheatLogRequest constructs an http.Request for the GetPreheatLog method
+func NewGetPreheatLogRequest(server string, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params *GetPreheatLogParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "preheat_policy_name", preheatPolicyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/policies/%s/executions/%s/tasks/%s/logs", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListProjectPreheatProvidersRequest constructs an http.Request for the ListProjectPreheatProviders method
+func NewListProjectPreheatProvidersRequest(server string, projectNameOrID ProjectRef, params *ListProjectPreheatProvidersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/preheat/providers", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	if params != nil {
 
@@ -9449,6 +14444,278 @@ func NewUpdateProjectRobotRequestWithBody(server string, projectNameOrID Project
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProjectScannerRequest constructs an http.Request for the GetProjectScanner method
+func NewGetProjectScannerRequest(server string, projectNameOrID ProjectRef, params *GetProjectScannerParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/scanner", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSetProjectScannerRequest calls the generic SetProjectScanner builder with application/json body
+func NewSetProjectScannerRequest(server string, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetProjectScannerRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewSetProjectScannerRequestWithBody constructs an http.Request for the SetProjectScanner method, with any body, and a specified content type
+func NewSetProjectScannerRequestWithBody(server string, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/scanner", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListScannerCandidatesRequest constructs an http.Request for the ListScannerCandidates method
+func NewListScannerCandidatesRequest(server string, projectNameOrID ProjectRef, params *ListScannerCandidatesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/scanner/candidates", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetProjectSummaryRequest constructs an http.Request for the GetProjectSummary method
+func NewGetProjectSummaryRequest(server string, projectNameOrID ProjectRef, params *GetProjectSummaryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/summary", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	if params != nil {
 
@@ -10368,6 +15635,189 @@ func NewGetWebhookLogRequest(server string, projectNameOrID ProjectRef, webhookP
 		}
 
 	}
+
+	return req, nil
+}
+
+// NewListQuotasRequest constructs an http.Request for the ListQuotas method
+func NewListQuotasRequest(server string, params *ListQuotasParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/quotas")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Reference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ReferenceID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference_id", *params.ReferenceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetQuotaRequest constructs an http.Request for the GetQuota method
+func NewGetQuotaRequest(server string, quotaID QuotaID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota_id", quotaID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/quotas/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateQuotaRequest calls the generic UpdateQuota builder with application/json body
+func NewUpdateQuotaRequest(server string, quotaID QuotaID, body UpdateQuotaJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateQuotaRequestWithBody(server, quotaID, "application/json", bodyReader)
+}
+
+// NewUpdateQuotaRequestWithBody constructs an http.Request for the UpdateQuota method, with any body, and a specified content type
+func NewUpdateQuotaRequestWithBody(server string, quotaID QuotaID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota_id", quotaID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/quotas/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -12286,6 +17736,500 @@ func NewUpdateRobotRequestWithBody(server string, robotID RobotID, contentType s
 	return req, nil
 }
 
+// NewListScannersRequest constructs an http.Request for the ListScanners method
+func NewListScannersRequest(server string, params *ListScannersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateScannerRequest calls the generic CreateScanner builder with application/json body
+func NewCreateScannerRequest(server string, body CreateScannerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateScannerRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateScannerRequestWithBody constructs an http.Request for the CreateScanner method, with any body, and a specified content type
+func NewCreateScannerRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPingScannerRequest calls the generic PingScanner builder with application/json body
+func NewPingScannerRequest(server string, body PingScannerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPingScannerRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPingScannerRequestWithBody constructs an http.Request for the PingScanner method, with any body, and a specified content type
+func NewPingScannerRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/ping")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteScannerRequest constructs an http.Request for the DeleteScanner method
+func NewDeleteScannerRequest(server string, registrationID RegistrationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScannerRequest constructs an http.Request for the GetScanner method
+func NewGetScannerRequest(server string, registrationID RegistrationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetDefaultScannerRequest constructs an http.Request for the SetDefaultScanner method
+func NewSetDefaultScannerRequest(server string, registrationID RegistrationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateScannerRequest constructs an http.Request for the UpdateScanner method
+func NewUpdateScannerRequest(server string, registrationID RegistrationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScannerMetadataRequest constructs an http.Request for the GetScannerMetadata method
+func NewGetScannerMetadataRequest(server string, registrationID RegistrationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "registration_id", registrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scanners/%s/metadata", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScanAllMetricsRequest constructs an http.Request for the GetScanAllMetrics method
+func NewGetScanAllMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scans/all/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScheduledScanMetricsRequest constructs an http.Request for the GetScheduledScanMetrics method
+func NewGetScheduledScanMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/scans/schedule/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSchedulesRequest constructs an http.Request for the ListSchedules method
+func NewListSchedulesRequest(server string, params *ListSchedulesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/schedules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSchedulePausedRequest constructs an http.Request for the GetSchedulePaused method
+func NewGetSchedulePausedRequest(server string, jobType JobType) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "job_type", jobType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/schedules/%s/paused", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSearchRequest constructs an http.Request for the Search method
 func NewSearchRequest(server string, params *SearchParams) (*http.Request, error) {
 	var err error
@@ -12340,6 +18284,504 @@ func NewSearchRequest(server string, params *SearchParams) (*http.Request, error
 	return req, nil
 }
 
+// NewGetSecuritySummaryRequest constructs an http.Request for the GetSecuritySummary method
+func NewGetSecuritySummaryRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/security/summary")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListVulnerabilitiesRequest constructs an http.Request for the ListVulnerabilities method
+func NewListVulnerabilitiesRequest(server string, params *ListVulnerabilitiesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/security/vul")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetStatisticsRequest constructs an http.Request for the GetStatistics method
+func NewGetStatisticsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/statistics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCVEAllowlistRequest constructs an http.Request for the GetCVEAllowlist method
+func NewGetCVEAllowlistRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/CVEAllowlist")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetCVEAllowlistRequest calls the generic SetCVEAllowlist builder with application/json body
+func NewSetCVEAllowlistRequest(server string, body SetCVEAllowlistJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetCVEAllowlistRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetCVEAllowlistRequestWithBody constructs an http.Request for the SetCVEAllowlist method, with any body, and a specified content type
+func NewSetCVEAllowlistRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/CVEAllowlist")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListGCRunsRequest constructs an http.Request for the ListGCRuns method
+func NewListGCRunsRequest(server string, params *ListGCRunsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGCScheduleRequest constructs an http.Request for the GetGCSchedule method
+func NewGetGCScheduleRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateGCScheduleRequest calls the generic CreateGCSchedule builder with application/json body
+func NewCreateGCScheduleRequest(server string, body CreateGCScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateGCScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateGCScheduleRequestWithBody constructs an http.Request for the CreateGCSchedule method, with any body, and a specified content type
+func NewCreateGCScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateGCScheduleRequest calls the generic UpdateGCSchedule builder with application/json body
+func NewUpdateGCScheduleRequest(server string, body UpdateGCScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateGCScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateGCScheduleRequestWithBody constructs an http.Request for the UpdateGCSchedule method, with any body, and a specified content type
+func NewUpdateGCScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetGCRunRequest constructs an http.Request for the GetGCRun method
+func NewGetGCRunRequest(server string, gcid GCID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "gc_id", gcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopGCRunRequest constructs an http.Request for the StopGCRun method
+func NewStopGCRunRequest(server string, gcid GCID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "gc_id", gcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGCLogRequest constructs an http.Request for the GetGCLog method
+func NewGetGCLogRequest(server string, gcid GCID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "gc_id", gcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/gc/%s/log", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPingOIDCRequest calls the generic PingOIDC builder with application/json body
 func NewPingOIDCRequest(server string, body PingOIDCJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12380,6 +18822,439 @@ func NewPingOIDCRequestWithBody(server string, contentType string, body io.Reade
 	return req, nil
 }
 
+// NewListPurgeRunsRequest constructs an http.Request for the ListPurgeRuns method
+func NewListPurgeRunsRequest(server string, params *ListPurgeRunsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPurgeScheduleRequest constructs an http.Request for the GetPurgeSchedule method
+func NewGetPurgeScheduleRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePurgeScheduleRequest calls the generic CreatePurgeSchedule builder with application/json body
+func NewCreatePurgeScheduleRequest(server string, body CreatePurgeScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePurgeScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePurgeScheduleRequestWithBody constructs an http.Request for the CreatePurgeSchedule method, with any body, and a specified content type
+func NewCreatePurgeScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdatePurgeScheduleRequest calls the generic UpdatePurgeSchedule builder with application/json body
+func NewUpdatePurgeScheduleRequest(server string, body UpdatePurgeScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdatePurgeScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdatePurgeScheduleRequestWithBody constructs an http.Request for the UpdatePurgeSchedule method, with any body, and a specified content type
+func NewUpdatePurgeScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetPurgeRunRequest constructs an http.Request for the GetPurgeRun method
+func NewGetPurgeRunRequest(server string, purgeID PurgeID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "purge_id", purgeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopPurgeRunRequest constructs an http.Request for the StopPurgeRun method
+func NewStopPurgeRunRequest(server string, purgeID PurgeID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "purge_id", purgeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPurgeLogRequest constructs an http.Request for the GetPurgeLog method
+func NewGetPurgeLogRequest(server string, purgeID PurgeID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "purge_id", purgeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/purgeaudit/%s/log", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScanAllScheduleRequest constructs an http.Request for the GetScanAllSchedule method
+func NewGetScanAllScheduleRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/scanAll/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateScanAllScheduleRequest calls the generic CreateScanAllSchedule builder with application/json body
+func NewCreateScanAllScheduleRequest(server string, body CreateScanAllScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateScanAllScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateScanAllScheduleRequestWithBody constructs an http.Request for the CreateScanAllSchedule method, with any body, and a specified content type
+func NewCreateScanAllScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/scanAll/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateScanAllScheduleRequest calls the generic UpdateScanAllSchedule builder with application/json body
+func NewUpdateScanAllScheduleRequest(server string, body UpdateScanAllScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateScanAllScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateScanAllScheduleRequestWithBody constructs an http.Request for the UpdateScanAllSchedule method, with any body, and a specified content type
+func NewUpdateScanAllScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/scanAll/schedule")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStopScanAllRequest constructs an http.Request for the StopScanAll method
+func NewStopScanAllRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/system/scanAll/stop")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetSystemInfoRequest constructs an http.Request for the GetSystemInfo method
 func NewGetSystemInfoRequest(server string) (*http.Request, error) {
 	var err error
@@ -12390,6 +19265,60 @@ func NewGetSystemInfoRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/systeminfo")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCertRequest constructs an http.Request for the GetCert method
+func NewGetCertRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/systeminfo/getcert")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetVolumesRequest constructs an http.Request for the GetVolumes method
+func NewGetVolumesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/systeminfo/volumes")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -13044,6 +19973,72 @@ func NewGetCurrentUserRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetCurrentUserPermissionsRequest constructs an http.Request for the GetCurrentUserPermissions method
+func NewGetCurrentUserPermissionsRequest(server string, params *GetCurrentUserPermissionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/current/permissions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Relative != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "relative", *params.Relative, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetSecondFactorRequest constructs an http.Request for the GetSecondFactor method
 func NewGetSecondFactorRequest(server string) (*http.Request, error) {
 	var err error
@@ -13241,6 +20236,53 @@ func NewUpdateUserRequestWithBody(server string, userID UserID, contentType stri
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSetCliSecretRequest calls the generic SetCliSecret builder with application/json body
+func NewSetCliSecretRequest(server string, userID UserID, body SetCliSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetCliSecretRequestWithBody(server, userID, "application/json", bodyReader)
+}
+
+// NewSetCliSecretRequestWithBody constructs an http.Request for the SetCliSecret method, with any body, and a specified content type
+func NewSetCliSecretRequestWithBody(server string, userID UserID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/users/%s/cli_secret", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -13527,6 +20569,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogsWithResponse(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*ListAuditLogsResponse, error)
 
+	// GetConfigurationsWithResponse Show the settings by the names that Harbor gives them
+	//
+	// What is not editable is decided by the settings file, or is not there. Secrets are not shown.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/configurations (the `GetConfigurations` operationId).
+	GetConfigurationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigurationsResponse, error)
+
+	// UpdateConfigurationsWithBodyWithResponse Change settings
+	//
+	// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+	UpdateConfigurationsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateConfigurationsResponse, error)
+
+	// UpdateConfigurationsWithResponse Change settings
+	//
+	// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+	UpdateConfigurationsWithResponse(ctx context.Context, body UpdateConfigurationsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateConfigurationsResponse, error)
+
 	// GetDecisionWithResponse Say why a token says what it says
 	//
 	// What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
@@ -13537,6 +20606,41 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
 
+	// ExportCVEWithBodyWithResponse Export vulnerabilities
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+	ExportCVEWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error)
+
+	// ExportCVEWithResponse Export vulnerabilities
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+	ExportCVEWithResponse(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error)
+
+	// DownloadCVEExportWithResponse Download an export of vulnerabilities
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/export/cve/download/{execution_id} (the `DownloadCVEExport` operationId).
+	DownloadCVEExportWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*DownloadCVEExportResponse, error)
+
+	// GetCVEExportWithResponse Show an export of vulnerabilities
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/export/cve/execution/{execution_id} (the `GetCVEExport` operationId).
+	GetCVEExportWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*GetCVEExportResponse, error)
+
+	// ListCVEExportsWithResponse List exports of vulnerabilities
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/export/cve/executions (the `ListCVEExports` operationId).
+	ListCVEExportsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCVEExportsResponse, error)
+
 	// GetHealthWithResponse Ask whether the server and what it needs are well
 	//
 	// Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
@@ -13545,6 +20649,66 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/health (the `GetHealth` operationId).
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthResponse, error)
+
+	// GetIconWithResponse Show the icon of a kind of artifact
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/icons/{digest} (the `GetIcon` operationId).
+	GetIconWithResponse(ctx context.Context, digest IconDigest, reqEditors ...RequestEditorFn) (*GetIconResponse, error)
+
+	// StopJobWithResponse Stop a job
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/jobs/{job_id} (the `StopJob` operationId).
+	StopJobWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*StopJobResponse, error)
+
+	// GetJobLogWithResponse Read the log of a job
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/jobservice/jobs/{job_id}/log (the `GetJobLog` operationId).
+	GetJobLogWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobLogResponse, error)
+
+	// ListWorkerPoolsWithResponse List pools of workers
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/jobservice/pools (the `ListWorkerPools` operationId).
+	ListWorkerPoolsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWorkerPoolsResponse, error)
+
+	// ListWorkersWithResponse List the workers of a pool
+	//
+	// `all` are those of all pools.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/jobservice/pools/{pool_id}/workers (the `ListWorkers` operationId).
+	ListWorkersWithResponse(ctx context.Context, poolID PoolID, reqEditors ...RequestEditorFn) (*ListWorkersResponse, error)
+
+	// ListJobQueuesWithResponse List queues of jobs
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
+	ListJobQueuesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListJobQueuesResponse, error)
+
+	// ActOnJobQueueWithBodyWithResponse Pause, resume or empty a queue
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+	ActOnJobQueueWithBodyWithResponse(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error)
+
+	// ActOnJobQueueWithResponse Pause, resume or empty a queue
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+	ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error)
 
 	// ListKeysWithResponse List the keys that sign access tokens
 	//
@@ -13700,6 +20864,73 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/openapi.json (the `GetDocument` operationId).
 	GetDocumentWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocumentResponse, error)
+
+	// ListPreheatInstancesWithResponse List peer-to-peer networks
+	//
+	// There are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
+	ListPreheatInstancesWithResponse(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*ListPreheatInstancesResponse, error)
+
+	// CreatePreheatInstanceWithBodyWithResponse Register a peer-to-peer network
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+	CreatePreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error)
+
+	// CreatePreheatInstanceWithResponse Register a peer-to-peer network
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+	CreatePreheatInstanceWithResponse(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error)
+
+	// PingPreheatInstanceWithBodyWithResponse Ask whether a peer-to-peer network answers
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+	PingPreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error)
+
+	// PingPreheatInstanceWithResponse Ask whether a peer-to-peer network answers
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+	PingPreheatInstanceWithResponse(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error)
+
+	// DeletePreheatInstanceWithResponse Remove a peer-to-peer network
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `DeletePreheatInstance` operationId).
+	DeletePreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*DeletePreheatInstanceResponse, error)
+
+	// GetPreheatInstanceWithResponse Show a peer-to-peer network
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `GetPreheatInstance` operationId).
+	GetPreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*GetPreheatInstanceResponse, error)
+
+	// UpdatePreheatInstanceWithResponse Change a peer-to-peer network
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `UpdatePreheatInstance` operationId).
+	UpdatePreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*UpdatePreheatInstanceResponse, error)
+
+	// ListPreheatProvidersWithResponse List kinds of peer-to-peer networks
+	//
+	// There are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/p2p/preheat/providers (the `ListPreheatProviders` operationId).
+	ListPreheatProvidersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPreheatProvidersResponse, error)
 
 	// GetPermissionsWithResponse List what robot accounts may be given
 	//
@@ -13931,6 +21162,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id} (the `UpdateProject` operationId).
 	UpdateProjectWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectResponse, error)
 
+	// GetProjectDeletableWithResponse Ask whether a project can be deleted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/_deletable (the `GetProjectDeletable` operationId).
+	GetProjectDeletableWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectDeletableParams, reqEditors ...RequestEditorFn) (*GetProjectDeletableResponse, error)
+
 	// ListFormerNamesWithResponse List what a project was called
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -14048,6 +21286,55 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
 
+	// ListProjectMetadatasWithResponse Show what a project is told
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `ListProjectMetadatas` operationId).
+	ListProjectMetadatasWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectMetadatasParams, reqEditors ...RequestEditorFn) (*ListProjectMetadatasResponse, error)
+
+	// AddProjectMetadatasWithBodyWithResponse Tell a project something
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+	AddProjectMetadatasWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddProjectMetadatasResponse, error)
+
+	// AddProjectMetadatasWithResponse Tell a project something
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+	AddProjectMetadatasWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, body AddProjectMetadatasJSONRequestBody, reqEditors ...RequestEditorFn) (*AddProjectMetadatasResponse, error)
+
+	// DeleteProjectMetadataWithResponse Take back what a project is told
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `DeleteProjectMetadata` operationId).
+	DeleteProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *DeleteProjectMetadataParams, reqEditors ...RequestEditorFn) (*DeleteProjectMetadataResponse, error)
+
+	// GetProjectMetadataWithResponse Show one thing that a project is told
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `GetProjectMetadata` operationId).
+	GetProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *GetProjectMetadataParams, reqEditors ...RequestEditorFn) (*GetProjectMetadataResponse, error)
+
+	// UpdateProjectMetadataWithBodyWithResponse Tell a project something else
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+	UpdateProjectMetadataWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectMetadataResponse, error)
+
+	// UpdateProjectMetadataWithResponse Tell a project something else
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+	UpdateProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, body UpdateProjectMetadataJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectMetadataResponse, error)
+
 	// RenameProjectWithBodyWithResponse Give a project another name
 	//
 	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
@@ -14067,6 +21354,97 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
 	RenameProjectWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*RenameProjectResponse, error)
+
+	// ListPreheatPoliciesWithResponse List what is sent to peer-to-peer networks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
+	ListPreheatPoliciesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*ListPreheatPoliciesResponse, error)
+
+	// CreatePreheatPolicyWithBodyWithResponse Say what is sent to peer-to-peer networks
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+	CreatePreheatPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error)
+
+	// CreatePreheatPolicyWithResponse Say what is sent to peer-to-peer networks
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+	CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error)
+
+	// DeletePreheatPolicyWithResponse Remove a policy of what is sent
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `DeletePreheatPolicy` operationId).
+	DeletePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *DeletePreheatPolicyParams, reqEditors ...RequestEditorFn) (*DeletePreheatPolicyResponse, error)
+
+	// GetPreheatPolicyWithResponse Show what is sent to peer-to-peer networks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `GetPreheatPolicy` operationId).
+	GetPreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *GetPreheatPolicyParams, reqEditors ...RequestEditorFn) (*GetPreheatPolicyResponse, error)
+
+	// RunPreheatPolicyWithResponse Send it now
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `RunPreheatPolicy` operationId).
+	RunPreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *RunPreheatPolicyParams, reqEditors ...RequestEditorFn) (*RunPreheatPolicyResponse, error)
+
+	// UpdatePreheatPolicyWithResponse Change what is sent to peer-to-peer networks
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `UpdatePreheatPolicy` operationId).
+	UpdatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *UpdatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*UpdatePreheatPolicyResponse, error)
+
+	// ListPreheatExecutionsWithResponse List what was sent
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions (the `ListPreheatExecutions` operationId).
+	ListPreheatExecutionsWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *ListPreheatExecutionsParams, reqEditors ...RequestEditorFn) (*ListPreheatExecutionsResponse, error)
+
+	// GetPreheatExecutionWithResponse Show what was sent
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `GetPreheatExecution` operationId).
+	GetPreheatExecutionWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *GetPreheatExecutionParams, reqEditors ...RequestEditorFn) (*GetPreheatExecutionResponse, error)
+
+	// StopPreheatExecutionWithResponse Stop sending
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `StopPreheatExecution` operationId).
+	StopPreheatExecutionWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *StopPreheatExecutionParams, reqEditors ...RequestEditorFn) (*StopPreheatExecutionResponse, error)
+
+	// ListPreheatTasksWithResponse List the parts of what was sent
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks (the `ListPreheatTasks` operationId).
+	ListPreheatTasksWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *ListPreheatTasksParams, reqEditors ...RequestEditorFn) (*ListPreheatTasksResponse, error)
+
+	// GetPreheatLogWithResponse Read the log of what was sent
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks/{task_id}/logs (the `GetPreheatLog` operationId).
+	GetPreheatLogWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params *GetPreheatLogParams, reqEditors ...RequestEditorFn) (*GetPreheatLogResponse, error)
+
+	// ListProjectPreheatProvidersWithResponse List the peer-to-peer networks that a project can use
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/providers (the `ListProjectPreheatProviders` operationId).
+	ListProjectPreheatProvidersWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectPreheatProvidersParams, reqEditors ...RequestEditorFn) (*ListProjectPreheatProvidersResponse, error)
 
 	// ListProjectRobotsWithResponse List the robot accounts of a project
 	//
@@ -14134,6 +21512,45 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id} (the `UpdateProjectRobot` operationId).
 	UpdateProjectRobotWithResponse(ctx context.Context, projectNameOrID ProjectRef, robotID RobotID, params *UpdateProjectRobotParams, body UpdateProjectRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectRobotResponse, error)
+
+	// GetProjectScannerWithResponse Show the scanner of a project
+	//
+	// An empty object: it has none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
+	GetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*GetProjectScannerResponse, error)
+
+	// SetProjectScannerWithBodyWithResponse Choose the scanner of a project
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+	SetProjectScannerWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error)
+
+	// SetProjectScannerWithResponse Choose the scanner of a project
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+	SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error)
+
+	// ListScannerCandidatesWithResponse List the scanners that a project can have
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner/candidates (the `ListScannerCandidates` operationId).
+	ListScannerCandidatesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListScannerCandidatesParams, reqEditors ...RequestEditorFn) (*ListScannerCandidatesResponse, error)
+
+	// GetProjectSummaryWithResponse Sum a project up
+	//
+	// Members and the quota are told to those who may see them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/summary (the `GetProjectSummary` operationId).
+	GetProjectSummaryWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectSummaryParams, reqEditors ...RequestEditorFn) (*GetProjectSummaryResponse, error)
 
 	// ListWebhookEventsWithResponse List what webhooks can be told of
 	//
@@ -14241,6 +21658,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log (the `GetWebhookLog` operationId).
 	GetWebhookLogWithResponse(ctx context.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params *GetWebhookLogParams, reqEditors ...RequestEditorFn) (*GetWebhookLogResponse, error)
+
+	// ListQuotasWithResponse List quotas
+	//
+	// A project's quota has the number of the project.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/quotas (the `ListQuotas` operationId).
+	ListQuotasWithResponse(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*ListQuotasResponse, error)
+
+	// GetQuotaWithResponse Show a quota
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/quotas/{quota_id} (the `GetQuota` operationId).
+	GetQuotaWithResponse(ctx context.Context, quotaID QuotaID, reqEditors ...RequestEditorFn) (*GetQuotaResponse, error)
+
+	// UpdateQuotaWithBodyWithResponse Change a quota
+	//
+	// In bytes; -1 is any number.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+	UpdateQuotaWithBodyWithResponse(ctx context.Context, quotaID QuotaID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQuotaResponse, error)
+
+	// UpdateQuotaWithResponse Change a quota
+	//
+	// In bytes; -1 is any number.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+	UpdateQuotaWithResponse(ctx context.Context, quotaID QuotaID, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQuotaResponse, error)
 
 	// ListRefreshTokensWithResponse List refresh tokens
 	//
@@ -14676,6 +22127,108 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
 
+	// ListScannersWithResponse List vulnerability scanners
+	//
+	// There are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
+	ListScannersWithResponse(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*ListScannersResponse, error)
+
+	// CreateScannerWithBodyWithResponse Register a scanner
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+	CreateScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error)
+
+	// CreateScannerWithResponse Register a scanner
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+	CreateScannerWithResponse(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error)
+
+	// PingScannerWithBodyWithResponse Ask whether a scanner answers
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+	PingScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingScannerResponse, error)
+
+	// PingScannerWithResponse Ask whether a scanner answers
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+	PingScannerWithResponse(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*PingScannerResponse, error)
+
+	// DeleteScannerWithResponse Remove a scanner
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/scanners/{registration_id} (the `DeleteScanner` operationId).
+	DeleteScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*DeleteScannerResponse, error)
+
+	// GetScannerWithResponse Show a scanner
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/scanners/{registration_id} (the `GetScanner` operationId).
+	GetScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*GetScannerResponse, error)
+
+	// SetDefaultScannerWithResponse Make a scanner the default
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v2.0/scanners/{registration_id} (the `SetDefaultScanner` operationId).
+	SetDefaultScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*SetDefaultScannerResponse, error)
+
+	// UpdateScannerWithResponse Change a scanner
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/scanners/{registration_id} (the `UpdateScanner` operationId).
+	UpdateScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*UpdateScannerResponse, error)
+
+	// GetScannerMetadataWithResponse Show what a scanner can do
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/scanners/{registration_id}/metadata (the `GetScannerMetadata` operationId).
+	GetScannerMetadataWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*GetScannerMetadataResponse, error)
+
+	// GetScanAllMetricsWithResponse Show how the scan of everything does
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/scans/all/metrics (the `GetScanAllMetrics` operationId).
+	GetScanAllMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScanAllMetricsResponse, error)
+
+	// GetScheduledScanMetricsWithResponse Show how the last planned scan of everything did
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/scans/schedule/metrics (the `GetScheduledScanMetrics` operationId).
+	GetScheduledScanMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScheduledScanMetricsResponse, error)
+
+	// ListSchedulesWithResponse List the schedules of all jobs
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/schedules (the `ListSchedules` operationId).
+	ListSchedulesWithResponse(ctx context.Context, params *ListSchedulesParams, reqEditors ...RequestEditorFn) (*ListSchedulesResponse, error)
+
+	// GetSchedulePausedWithResponse Ask whether schedules are paused
+	//
+	// Of `all` jobs, as in Harbor.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/schedules/{job_type}/paused (the `GetSchedulePaused` operationId).
+	GetSchedulePausedWithResponse(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*GetSchedulePausedResponse, error)
+
 	// SearchWithResponse Find projects and repositories by a part of their name
 	//
 	// Only what the caller may see is found.
@@ -14684,6 +22237,131 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/search (the `Search` operationId).
 	SearchWithResponse(ctx context.Context, params *SearchParams, reqEditors ...RequestEditorFn) (*SearchResponse, error)
+
+	// GetSecuritySummaryWithResponse Count vulnerabilities
+	//
+	// Nothing is scanned: there are none that are known.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/security/summary (the `GetSecuritySummary` operationId).
+	GetSecuritySummaryWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecuritySummaryResponse, error)
+
+	// ListVulnerabilitiesWithResponse List vulnerabilities
+	//
+	// None are known.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/security/vul (the `ListVulnerabilities` operationId).
+	ListVulnerabilitiesWithResponse(ctx context.Context, params *ListVulnerabilitiesParams, reqEditors ...RequestEditorFn) (*ListVulnerabilitiesResponse, error)
+
+	// GetStatisticsWithResponse Count projects and repositories
+	//
+	// What the caller may see; the totals and the bytes are for those who see everything.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/statistics (the `GetStatistics` operationId).
+	GetStatisticsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatisticsResponse, error)
+
+	// GetCVEAllowlistWithResponse List the vulnerabilities that do not count
+	//
+	// There are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
+	GetCVEAllowlistWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCVEAllowlistResponse, error)
+
+	// SetCVEAllowlistWithBodyWithResponse Say which vulnerabilities do not count
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+	SetCVEAllowlistWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error)
+
+	// SetCVEAllowlistWithResponse Say which vulnerabilities do not count
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+	SetCVEAllowlistWithResponse(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error)
+
+	// ListGCRunsWithResponse List the runs of garbage collection
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/gc (the `ListGCRuns` operationId).
+	ListGCRunsWithResponse(ctx context.Context, params *ListGCRunsParams, reqEditors ...RequestEditorFn) (*ListGCRunsResponse, error)
+
+	// GetGCScheduleWithResponse Show when garbage collection is to run
+	//
+	// An empty object: it has no schedule.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/gc/schedule (the `GetGCSchedule` operationId).
+	GetGCScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetGCScheduleResponse, error)
+
+	// CreateGCScheduleWithBodyWithResponse Say when garbage collection is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+	CreateGCScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGCScheduleResponse, error)
+
+	// CreateGCScheduleWithResponse Say when garbage collection is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+	CreateGCScheduleWithResponse(ctx context.Context, body CreateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGCScheduleResponse, error)
+
+	// UpdateGCScheduleWithBodyWithResponse Change when garbage collection is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+	UpdateGCScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGCScheduleResponse, error)
+
+	// UpdateGCScheduleWithResponse Change when garbage collection is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+	UpdateGCScheduleWithResponse(ctx context.Context, body UpdateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGCScheduleResponse, error)
+
+	// GetGCRunWithResponse Show a run of garbage collection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/gc/{gc_id} (the `GetGCRun` operationId).
+	GetGCRunWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*GetGCRunResponse, error)
+
+	// StopGCRunWithResponse Stop a run of garbage collection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/gc/{gc_id} (the `StopGCRun` operationId).
+	StopGCRunWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*StopGCRunResponse, error)
+
+	// GetGCLogWithResponse Read the log of a run of garbage collection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/gc/{gc_id}/log (the `GetGCLog` operationId).
+	GetGCLogWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*GetGCLogResponse, error)
 
 	// PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
 	//
@@ -14703,6 +22381,125 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v2.0/system/oidc/ping (the `PingOIDC` operationId).
 	PingOIDCWithResponse(ctx context.Context, body PingOIDCJSONRequestBody, reqEditors ...RequestEditorFn) (*PingOIDCResponse, error)
 
+	// ListPurgeRunsWithResponse List the runs of audit purge
+	//
+	// This server runs no jobs yet, so that there are none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit (the `ListPurgeRuns` operationId).
+	ListPurgeRunsWithResponse(ctx context.Context, params *ListPurgeRunsParams, reqEditors ...RequestEditorFn) (*ListPurgeRunsResponse, error)
+
+	// GetPurgeScheduleWithResponse Show when audit purge is to run
+	//
+	// An empty object: it has no schedule.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/schedule (the `GetPurgeSchedule` operationId).
+	GetPurgeScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPurgeScheduleResponse, error)
+
+	// CreatePurgeScheduleWithBodyWithResponse Say when audit purge is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+	CreatePurgeScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePurgeScheduleResponse, error)
+
+	// CreatePurgeScheduleWithResponse Say when audit purge is to run
+	//
+	// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+	CreatePurgeScheduleWithResponse(ctx context.Context, body CreatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePurgeScheduleResponse, error)
+
+	// UpdatePurgeScheduleWithBodyWithResponse Change when audit purge is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+	UpdatePurgeScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdatePurgeScheduleResponse, error)
+
+	// UpdatePurgeScheduleWithResponse Change when audit purge is to run
+	//
+	// As POST; there need not be a schedule.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+	UpdatePurgeScheduleWithResponse(ctx context.Context, body UpdatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePurgeScheduleResponse, error)
+
+	// GetPurgeRunWithResponse Show a run of audit purge
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id} (the `GetPurgeRun` operationId).
+	GetPurgeRunWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*GetPurgeRunResponse, error)
+
+	// StopPurgeRunWithResponse Stop a run of audit purge
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/purgeaudit/{purge_id} (the `StopPurgeRun` operationId).
+	StopPurgeRunWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*StopPurgeRunResponse, error)
+
+	// GetPurgeLogWithResponse Read the log of a run of audit purge
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id}/log (the `GetPurgeLog` operationId).
+	GetPurgeLogWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*GetPurgeLogResponse, error)
+
+	// GetScanAllScheduleWithResponse Show when everything is to be scanned
+	//
+	// An empty object: never.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
+	GetScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScanAllScheduleResponse, error)
+
+	// CreateScanAllScheduleWithBodyWithResponse Say when everything is to be scanned
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+	CreateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error)
+
+	// CreateScanAllScheduleWithResponse Say when everything is to be scanned
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+	CreateScanAllScheduleWithResponse(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error)
+
+	// UpdateScanAllScheduleWithBodyWithResponse Change when everything is to be scanned
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+	UpdateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error)
+
+	// UpdateScanAllScheduleWithResponse Change when everything is to be scanned
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+	UpdateScanAllScheduleWithResponse(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error)
+
+	// StopScanAllWithResponse Stop the scan of everything
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/system/scanAll/stop (the `StopScanAll` operationId).
+	StopScanAllWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StopScanAllResponse, error)
+
 	// GetSystemInfoWithResponse Describe the server
 	//
 	// The version is told to signed-in users only.
@@ -14711,6 +22508,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/systeminfo (the `GetSystemInfo` operationId).
 	GetSystemInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemInfoResponse, error)
+
+	// GetCertWithResponse Download the certificate of the server's own authority
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/systeminfo/getcert (the `GetCert` operationId).
+	GetCertWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCertResponse, error)
+
+	// GetVolumesWithResponse Show how much room the data folder has
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/systeminfo/volumes (the `GetVolumes` operationId).
+	GetVolumesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetVolumesResponse, error)
 
 	// ListUserGroupsWithResponse List groups
 	//
@@ -14838,6 +22649,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/users/current (the `GetCurrentUser` operationId).
 	GetCurrentUserWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCurrentUserResponse, error)
 
+	// GetCurrentUserPermissionsWithResponse List what the caller may do
+	//
+	// As the policy says now, for what it has words for. A right on certain repositories alone is not a right in the project.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/users/current/permissions (the `GetCurrentUserPermissions` operationId).
+	GetCurrentUserPermissionsWithResponse(ctx context.Context, params *GetCurrentUserPermissionsParams, reqEditors ...RequestEditorFn) (*GetCurrentUserPermissionsResponse, error)
+
 	// GetSecondFactorWithResponse Show what one has besides a password
 	//
 	// Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
@@ -14891,6 +22711,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/users/{user_id} (the `UpdateUser` operationId).
 	UpdateUserWithResponse(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserResponse, error)
+
+	// SetCliSecretWithBodyWithResponse Make a secret for the command line
+	//
+	// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+	SetCliSecretWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCliSecretResponse, error)
+
+	// SetCliSecretWithResponse Make a secret for the command line
+	//
+	// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+	SetCliSecretWithResponse(ctx context.Context, userID UserID, body SetCliSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCliSecretResponse, error)
 
 	// SetPasswordWithBodyWithResponse Change a user's password
 	//
@@ -15006,6 +22844,90 @@ func (r ListAuditLogsResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetConfigurationsResponse429Headers the declared response headers of an HTTP 429 response for GetConfigurations
+type GetConfigurationsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetConfigurationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConfigurationsResponse
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetConfigurationsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetConfigurationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetConfigurationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetConfigurationsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateConfigurationsResponse429Headers the declared response headers of an HTTP 429 response for UpdateConfigurations
+type UpdateConfigurationsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateConfigurationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateConfigurationsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateConfigurationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateConfigurationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateConfigurationsResponse) Bytes() []byte {
+	return r.Body
+}
+
 // GetDecisionResponse429Headers the declared response headers of an HTTP 429 response for GetDecision
 type GetDecisionResponse429Headers struct {
 	RetryAfter *int
@@ -15049,6 +22971,166 @@ func (r GetDecisionResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ExportCVEResponse429Headers the declared response headers of an HTTP 429 response for ExportCVE
+type ExportCVEResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ExportCVEResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExportCVEResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportCVEResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportCVEResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ExportCVEResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DownloadCVEExportResponse429Headers the declared response headers of an HTTP 429 response for DownloadCVEExport
+type DownloadCVEExportResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DownloadCVEExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DownloadCVEExportResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadCVEExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadCVEExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DownloadCVEExportResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetCVEExportResponse429Headers the declared response headers of an HTTP 429 response for GetCVEExport
+type GetCVEExportResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetCVEExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCVEExportResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCVEExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCVEExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetCVEExportResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListCVEExportsResponse429Headers the declared response headers of an HTTP 429 response for ListCVEExports
+type ListCVEExportsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListCVEExportsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListCVEExportsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCVEExportsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCVEExportsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListCVEExportsResponse) Bytes() []byte {
+	return r.Body
+}
+
 // GetHealthResponse429Headers the declared response headers of an HTTP 429 response for GetHealth
 type GetHealthResponse429Headers struct {
 	RetryAfter *int
@@ -15085,6 +23167,299 @@ func (r GetHealthResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r GetHealthResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetIconResponse429Headers the declared response headers of an HTTP 429 response for GetIcon
+type GetIconResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetIconResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetIconResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIconResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIconResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetIconResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopJobResponse429Headers the declared response headers of an HTTP 429 response for StopJob
+type StopJobResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopJobResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopJobResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetJobLogResponse429Headers the declared response headers of an HTTP 429 response for GetJobLog
+type GetJobLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetJobLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJobLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetJobLogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWorkerPoolsResponse429Headers the declared response headers of an HTTP 429 response for ListWorkerPools
+type ListWorkerPoolsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWorkerPoolsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWorkerPoolsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWorkerPoolsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWorkerPoolsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWorkerPoolsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListWorkersResponse429Headers the declared response headers of an HTTP 429 response for ListWorkers
+type ListWorkersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListWorkersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWorkersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWorkersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWorkersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListWorkersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListJobQueuesResponse429Headers the declared response headers of an HTTP 429 response for ListJobQueues
+type ListJobQueuesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListJobQueuesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListJobQueuesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobQueuesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobQueuesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListJobQueuesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ActOnJobQueueResponse429Headers the declared response headers of an HTTP 429 response for ActOnJobQueue
+type ActOnJobQueueResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ActOnJobQueueResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActOnJobQueueResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ActOnJobQueueResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActOnJobQueueResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ActOnJobQueueResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -15714,6 +24089,316 @@ func (r GetDocumentResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r GetDocumentResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPreheatInstancesResponse200Headers the declared response headers of an HTTP 200 response for ListPreheatInstances
+type ListPreheatInstancesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPreheatInstancesResponse429Headers the declared response headers of an HTTP 429 response for ListPreheatInstances
+type ListPreheatInstancesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPreheatInstancesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPreheatInstancesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPreheatInstancesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPreheatInstancesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPreheatInstancesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPreheatInstancesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreatePreheatInstanceResponse201Headers the declared response headers of an HTTP 201 response for CreatePreheatInstance
+type CreatePreheatInstanceResponse201Headers struct {
+	Location *string
+}
+
+// CreatePreheatInstanceResponse429Headers the declared response headers of an HTTP 429 response for CreatePreheatInstance
+type CreatePreheatInstanceResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreatePreheatInstanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePreheatInstanceResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePreheatInstanceResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePreheatInstanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePreheatInstanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreatePreheatInstanceResponse) Bytes() []byte {
+	return r.Body
+}
+
+// PingPreheatInstanceResponse429Headers the declared response headers of an HTTP 429 response for PingPreheatInstance
+type PingPreheatInstanceResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingPreheatInstanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingPreheatInstanceResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingPreheatInstanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingPreheatInstanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingPreheatInstanceResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeletePreheatInstanceResponse429Headers the declared response headers of an HTTP 429 response for DeletePreheatInstance
+type DeletePreheatInstanceResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeletePreheatInstanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeletePreheatInstanceResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeletePreheatInstanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeletePreheatInstanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeletePreheatInstanceResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPreheatInstanceResponse429Headers the declared response headers of an HTTP 429 response for GetPreheatInstance
+type GetPreheatInstanceResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPreheatInstanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPreheatInstanceResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPreheatInstanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPreheatInstanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPreheatInstanceResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdatePreheatInstanceResponse429Headers the declared response headers of an HTTP 429 response for UpdatePreheatInstance
+type UpdatePreheatInstanceResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdatePreheatInstanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdatePreheatInstanceResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdatePreheatInstanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdatePreheatInstanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdatePreheatInstanceResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPreheatProvidersResponse429Headers the declared response headers of an HTTP 429 response for ListPreheatProviders
+type ListPreheatProvidersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPreheatProvidersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPreheatProvidersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPreheatProvidersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPreheatProvidersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPreheatProvidersResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -16463,8 +25148,12 @@ type CreateProjectResponse struct {
 	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateProjectResponse201Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -16622,6 +25311,51 @@ func (r UpdateProjectResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r UpdateProjectResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectDeletableResponse429Headers the declared response headers of an HTTP 429 response for GetProjectDeletable
+type GetProjectDeletableResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectDeletableResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProjectDeletable
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectDeletableResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectDeletableResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectDeletableResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectDeletableResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -17146,6 +25880,227 @@ func (r SetMemberRoleResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListProjectMetadatasResponse429Headers the declared response headers of an HTTP 429 response for ListProjectMetadatas
+type ListProjectMetadatasResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListProjectMetadatasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Metadata
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProjectMetadatasResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectMetadatasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectMetadatasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProjectMetadatasResponse) Bytes() []byte {
+	return r.Body
+}
+
+// AddProjectMetadatasResponse429Headers the declared response headers of an HTTP 429 response for AddProjectMetadatas
+type AddProjectMetadatasResponse429Headers struct {
+	RetryAfter *int
+}
+
+type AddProjectMetadatasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AddProjectMetadatasResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r AddProjectMetadatasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddProjectMetadatasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AddProjectMetadatasResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteProjectMetadataResponse429Headers the declared response headers of an HTTP 429 response for DeleteProjectMetadata
+type DeleteProjectMetadataResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteProjectMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProjectMetadataResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProjectMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProjectMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteProjectMetadataResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectMetadataResponse429Headers the declared response headers of an HTTP 429 response for GetProjectMetadata
+type GetProjectMetadataResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Metadata
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectMetadataResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectMetadataResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateProjectMetadataResponse429Headers the declared response headers of an HTTP 429 response for UpdateProjectMetadata
+type UpdateProjectMetadataResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateProjectMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProjectMetadataResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateProjectMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateProjectMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateProjectMetadataResponse) Bytes() []byte {
+	return r.Body
+}
+
 // RenameProjectResponse429Headers the declared response headers of an HTTP 429 response for RenameProject
 type RenameProjectResponse429Headers struct {
 	RetryAfter *int
@@ -17188,6 +26143,567 @@ func (r RenameProjectResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r RenameProjectResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPreheatPoliciesResponse200Headers the declared response headers of an HTTP 200 response for ListPreheatPolicies
+type ListPreheatPoliciesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPreheatPoliciesResponse429Headers the declared response headers of an HTTP 429 response for ListPreheatPolicies
+type ListPreheatPoliciesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPreheatPoliciesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPreheatPoliciesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPreheatPoliciesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPreheatPoliciesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPreheatPoliciesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPreheatPoliciesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreatePreheatPolicyResponse201Headers the declared response headers of an HTTP 201 response for CreatePreheatPolicy
+type CreatePreheatPolicyResponse201Headers struct {
+	Location *string
+}
+
+// CreatePreheatPolicyResponse429Headers the declared response headers of an HTTP 429 response for CreatePreheatPolicy
+type CreatePreheatPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreatePreheatPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePreheatPolicyResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePreheatPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePreheatPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePreheatPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreatePreheatPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeletePreheatPolicyResponse429Headers the declared response headers of an HTTP 429 response for DeletePreheatPolicy
+type DeletePreheatPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeletePreheatPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeletePreheatPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeletePreheatPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeletePreheatPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeletePreheatPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPreheatPolicyResponse429Headers the declared response headers of an HTTP 429 response for GetPreheatPolicy
+type GetPreheatPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPreheatPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPreheatPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPreheatPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPreheatPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPreheatPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RunPreheatPolicyResponse429Headers the declared response headers of an HTTP 429 response for RunPreheatPolicy
+type RunPreheatPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RunPreheatPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RunPreheatPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RunPreheatPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunPreheatPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RunPreheatPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdatePreheatPolicyResponse429Headers the declared response headers of an HTTP 429 response for UpdatePreheatPolicy
+type UpdatePreheatPolicyResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdatePreheatPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdatePreheatPolicyResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdatePreheatPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdatePreheatPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdatePreheatPolicyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPreheatExecutionsResponse200Headers the declared response headers of an HTTP 200 response for ListPreheatExecutions
+type ListPreheatExecutionsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPreheatExecutionsResponse429Headers the declared response headers of an HTTP 429 response for ListPreheatExecutions
+type ListPreheatExecutionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPreheatExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPreheatExecutionsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPreheatExecutionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPreheatExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPreheatExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPreheatExecutionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPreheatExecutionResponse429Headers the declared response headers of an HTTP 429 response for GetPreheatExecution
+type GetPreheatExecutionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPreheatExecutionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPreheatExecutionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPreheatExecutionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPreheatExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPreheatExecutionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopPreheatExecutionResponse429Headers the declared response headers of an HTTP 429 response for StopPreheatExecution
+type StopPreheatExecutionResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopPreheatExecutionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopPreheatExecutionResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopPreheatExecutionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopPreheatExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopPreheatExecutionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListPreheatTasksResponse200Headers the declared response headers of an HTTP 200 response for ListPreheatTasks
+type ListPreheatTasksResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPreheatTasksResponse429Headers the declared response headers of an HTTP 429 response for ListPreheatTasks
+type ListPreheatTasksResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPreheatTasksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPreheatTasksResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPreheatTasksResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPreheatTasksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPreheatTasksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPreheatTasksResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPreheatLogResponse429Headers the declared response headers of an HTTP 429 response for GetPreheatLog
+type GetPreheatLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPreheatLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPreheatLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPreheatLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPreheatLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPreheatLogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListProjectPreheatProvidersResponse429Headers the declared response headers of an HTTP 429 response for ListProjectPreheatProviders
+type ListProjectPreheatProvidersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListProjectPreheatProvidersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProjectPreheatProvidersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectPreheatProvidersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectPreheatProvidersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProjectPreheatProvidersResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -17426,6 +26942,194 @@ func (r UpdateProjectRobotResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r UpdateProjectRobotResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectScannerResponse429Headers the declared response headers of an HTTP 429 response for GetProjectScanner
+type GetProjectScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SetProjectScannerResponse429Headers the declared response headers of an HTTP 429 response for SetProjectScanner
+type SetProjectScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SetProjectScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetProjectScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SetProjectScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetProjectScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetProjectScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListScannerCandidatesResponse200Headers the declared response headers of an HTTP 200 response for ListScannerCandidates
+type ListScannerCandidatesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListScannerCandidatesResponse429Headers the declared response headers of an HTTP 429 response for ListScannerCandidates
+type ListScannerCandidatesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListScannerCandidatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListScannerCandidatesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListScannerCandidatesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListScannerCandidatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListScannerCandidatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListScannerCandidatesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetProjectSummaryResponse429Headers the declared response headers of an HTTP 429 response for GetProjectSummary
+type GetProjectSummaryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetProjectSummaryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProjectSummary
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetProjectSummaryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProjectSummaryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProjectSummaryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetProjectSummaryResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -17956,6 +27660,145 @@ func (r GetWebhookLogResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r GetWebhookLogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListQuotasResponse200Headers the declared response headers of an HTTP 200 response for ListQuotas
+type ListQuotasResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListQuotasResponse429Headers the declared response headers of an HTTP 429 response for ListQuotas
+type ListQuotasResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListQuotasResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Quota
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListQuotasResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListQuotasResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQuotasResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQuotasResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListQuotasResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetQuotaResponse429Headers the declared response headers of an HTTP 429 response for GetQuota
+type GetQuotaResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetQuotaResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quota
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetQuotaResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQuotaResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQuotaResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetQuotaResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateQuotaResponse429Headers the declared response headers of an HTTP 429 response for UpdateQuota
+type UpdateQuotaResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateQuotaResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateQuotaResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateQuotaResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateQuotaResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateQuotaResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -19735,6 +29578,537 @@ func (r UpdateRobotResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListScannersResponse200Headers the declared response headers of an HTTP 200 response for ListScanners
+type ListScannersResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListScannersResponse429Headers the declared response headers of an HTTP 429 response for ListScanners
+type ListScannersResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListScannersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListScannersResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListScannersResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListScannersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListScannersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListScannersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateScannerResponse201Headers the declared response headers of an HTTP 201 response for CreateScanner
+type CreateScannerResponse201Headers struct {
+	Location *string
+}
+
+// CreateScannerResponse429Headers the declared response headers of an HTTP 429 response for CreateScanner
+type CreateScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateScannerResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// PingScannerResponse429Headers the declared response headers of an HTTP 429 response for PingScanner
+type PingScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type PingScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PingScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PingScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PingScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// DeleteScannerResponse429Headers the declared response headers of an HTTP 429 response for DeleteScanner
+type DeleteScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type DeleteScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetScannerResponse429Headers the declared response headers of an HTTP 429 response for GetScanner
+type GetScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SetDefaultScannerResponse429Headers the declared response headers of an HTTP 429 response for SetDefaultScanner
+type SetDefaultScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SetDefaultScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetDefaultScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SetDefaultScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetDefaultScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetDefaultScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateScannerResponse429Headers the declared response headers of an HTTP 429 response for UpdateScanner
+type UpdateScannerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateScannerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateScannerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateScannerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateScannerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateScannerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetScannerMetadataResponse429Headers the declared response headers of an HTTP 429 response for GetScannerMetadata
+type GetScannerMetadataResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetScannerMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetScannerMetadataResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScannerMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScannerMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScannerMetadataResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetScanAllMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetScanAllMetrics
+type GetScanAllMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetScanAllMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetScanAllMetricsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScanAllMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScanAllMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScanAllMetricsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetScheduledScanMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetScheduledScanMetrics
+type GetScheduledScanMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetScheduledScanMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetScheduledScanMetricsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScheduledScanMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScheduledScanMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScheduledScanMetricsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListSchedulesResponse200Headers the declared response headers of an HTTP 200 response for ListSchedules
+type ListSchedulesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListSchedulesResponse429Headers the declared response headers of an HTTP 429 response for ListSchedules
+type ListSchedulesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListSchedulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ScheduleTask
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListSchedulesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListSchedulesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSchedulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSchedulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListSchedulesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetSchedulePausedResponse429Headers the declared response headers of an HTTP 429 response for GetSchedulePaused
+type GetSchedulePausedResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetSchedulePausedResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SchedulerStatus
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSchedulePausedResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSchedulePausedResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSchedulePausedResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSchedulePausedResponse) Bytes() []byte {
+	return r.Body
+}
+
 // SearchResponse429Headers the declared response headers of an HTTP 429 response for Search
 type SearchResponse429Headers struct {
 	RetryAfter *int
@@ -19773,6 +30147,531 @@ func (r SearchResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r SearchResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetSecuritySummaryResponse429Headers the declared response headers of an HTTP 429 response for GetSecuritySummary
+type GetSecuritySummaryResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetSecuritySummaryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSecuritySummaryResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSecuritySummaryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSecuritySummaryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSecuritySummaryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListVulnerabilitiesResponse200Headers the declared response headers of an HTTP 200 response for ListVulnerabilities
+type ListVulnerabilitiesResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListVulnerabilitiesResponse429Headers the declared response headers of an HTTP 429 response for ListVulnerabilities
+type ListVulnerabilitiesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListVulnerabilitiesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListVulnerabilitiesResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListVulnerabilitiesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVulnerabilitiesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVulnerabilitiesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListVulnerabilitiesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetStatisticsResponse429Headers the declared response headers of an HTTP 429 response for GetStatistics
+type GetStatisticsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetStatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statistic
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetStatisticsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetStatisticsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetCVEAllowlistResponse429Headers the declared response headers of an HTTP 429 response for GetCVEAllowlist
+type GetCVEAllowlistResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetCVEAllowlistResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCVEAllowlistResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCVEAllowlistResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCVEAllowlistResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetCVEAllowlistResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SetCVEAllowlistResponse429Headers the declared response headers of an HTTP 429 response for SetCVEAllowlist
+type SetCVEAllowlistResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SetCVEAllowlistResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetCVEAllowlistResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SetCVEAllowlistResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetCVEAllowlistResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetCVEAllowlistResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ListGCRunsResponse200Headers the declared response headers of an HTTP 200 response for ListGCRuns
+type ListGCRunsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListGCRunsResponse429Headers the declared response headers of an HTTP 429 response for ListGCRuns
+type ListGCRunsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListGCRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]JobHistory
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListGCRunsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListGCRunsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGCRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGCRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListGCRunsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetGCScheduleResponse429Headers the declared response headers of an HTTP 429 response for GetGCSchedule
+type GetGCScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetGCScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobHistory
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetGCScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGCScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGCScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetGCScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateGCScheduleResponse201Headers the declared response headers of an HTTP 201 response for CreateGCSchedule
+type CreateGCScheduleResponse201Headers struct {
+	Location *string
+}
+
+// CreateGCScheduleResponse429Headers the declared response headers of an HTTP 429 response for CreateGCSchedule
+type CreateGCScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateGCScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateGCScheduleResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateGCScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateGCScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateGCScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateGCScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateGCScheduleResponse429Headers the declared response headers of an HTTP 429 response for UpdateGCSchedule
+type UpdateGCScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateGCScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateGCScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateGCScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateGCScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateGCScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetGCRunResponse429Headers the declared response headers of an HTTP 429 response for GetGCRun
+type GetGCRunResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetGCRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobHistory
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetGCRunResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGCRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGCRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetGCRunResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopGCRunResponse429Headers the declared response headers of an HTTP 429 response for StopGCRun
+type StopGCRunResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopGCRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopGCRunResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopGCRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopGCRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopGCRunResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetGCLogResponse429Headers the declared response headers of an HTTP 429 response for GetGCLog
+type GetGCLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetGCLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetGCLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGCLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGCLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetGCLogResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -19817,6 +30716,493 @@ func (r PingOIDCResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListPurgeRunsResponse200Headers the declared response headers of an HTTP 200 response for ListPurgeRuns
+type ListPurgeRunsResponse200Headers struct {
+	Link        *string
+	XTotalCount *int
+}
+
+// ListPurgeRunsResponse429Headers the declared response headers of an HTTP 429 response for ListPurgeRuns
+type ListPurgeRunsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListPurgeRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]JobHistory
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListPurgeRunsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPurgeRunsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPurgeRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPurgeRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListPurgeRunsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPurgeScheduleResponse429Headers the declared response headers of an HTTP 429 response for GetPurgeSchedule
+type GetPurgeScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPurgeScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobHistory
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPurgeScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPurgeScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPurgeScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPurgeScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreatePurgeScheduleResponse201Headers the declared response headers of an HTTP 201 response for CreatePurgeSchedule
+type CreatePurgeScheduleResponse201Headers struct {
+	Location *string
+}
+
+// CreatePurgeScheduleResponse429Headers the declared response headers of an HTTP 429 response for CreatePurgeSchedule
+type CreatePurgeScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreatePurgeScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePurgeScheduleResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreatePurgeScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePurgeScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePurgeScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreatePurgeScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdatePurgeScheduleResponse429Headers the declared response headers of an HTTP 429 response for UpdatePurgeSchedule
+type UpdatePurgeScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdatePurgeScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON501 the response for an HTTP 501 `application/json` response
+	JSON501 *NotImplemented
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdatePurgeScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdatePurgeScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdatePurgeScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdatePurgeScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPurgeRunResponse429Headers the declared response headers of an HTTP 429 response for GetPurgeRun
+type GetPurgeRunResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPurgeRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobHistory
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPurgeRunResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPurgeRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPurgeRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPurgeRunResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopPurgeRunResponse429Headers the declared response headers of an HTTP 429 response for StopPurgeRun
+type StopPurgeRunResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopPurgeRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopPurgeRunResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopPurgeRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopPurgeRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopPurgeRunResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetPurgeLogResponse429Headers the declared response headers of an HTTP 429 response for GetPurgeLog
+type GetPurgeLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetPurgeLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetPurgeLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPurgeLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPurgeLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPurgeLogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetScanAllScheduleResponse429Headers the declared response headers of an HTTP 429 response for GetScanAllSchedule
+type GetScanAllScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetScanAllScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetScanAllScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScanAllScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScanAllScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScanAllScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// CreateScanAllScheduleResponse201Headers the declared response headers of an HTTP 201 response for CreateScanAllSchedule
+type CreateScanAllScheduleResponse201Headers struct {
+	Location *string
+}
+
+// CreateScanAllScheduleResponse429Headers the declared response headers of an HTTP 429 response for CreateScanAllSchedule
+type CreateScanAllScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type CreateScanAllScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateScanAllScheduleResponse201Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateScanAllScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateScanAllScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateScanAllScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateScanAllScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// UpdateScanAllScheduleResponse429Headers the declared response headers of an HTTP 429 response for UpdateScanAllSchedule
+type UpdateScanAllScheduleResponse429Headers struct {
+	RetryAfter *int
+}
+
+type UpdateScanAllScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateScanAllScheduleResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateScanAllScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateScanAllScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateScanAllScheduleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopScanAllResponse429Headers the declared response headers of an HTTP 429 response for StopScanAll
+type StopScanAllResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopScanAllResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopScanAllResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopScanAllResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopScanAllResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopScanAllResponse) Bytes() []byte {
+	return r.Body
+}
+
 // GetSystemInfoResponse429Headers the declared response headers of an HTTP 429 response for GetSystemInfo
 type GetSystemInfoResponse429Headers struct {
 	RetryAfter *int
@@ -19853,6 +31239,86 @@ func (r GetSystemInfoResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r GetSystemInfoResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetCertResponse429Headers the declared response headers of an HTTP 429 response for GetCert
+type GetCertResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetCertResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCertResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCertResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCertResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetCertResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetVolumesResponse429Headers the declared response headers of an HTTP 429 response for GetVolumes
+type GetVolumesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetVolumesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SystemInfo
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetVolumesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetVolumesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetVolumesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetVolumesResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -20431,6 +31897,49 @@ func (r GetCurrentUserResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetCurrentUserPermissionsResponse429Headers the declared response headers of an HTTP 429 response for GetCurrentUserPermissions
+type GetCurrentUserPermissionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetCurrentUserPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserPermission
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCurrentUserPermissionsResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCurrentUserPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCurrentUserPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetCurrentUserPermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
 type GetSecondFactorResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20642,6 +32151,55 @@ func (r UpdateUserResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r UpdateUserResponse) Bytes() []byte {
+	return r.Body
+}
+
+// SetCliSecretResponse429Headers the declared response headers of an HTTP 429 response for SetCliSecret
+type SetCliSecretResponse429Headers struct {
+	RetryAfter *int
+}
+
+type SetCliSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CliSecret
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SetCliSecretResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r SetCliSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetCliSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r SetCliSecretResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -20862,6 +32420,51 @@ func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, par
 	return ParseListAuditLogsResponse(rsp)
 }
 
+// GetConfigurationsWithResponse Show the settings by the names that Harbor gives them
+//
+// What is not editable is decided by the settings file, or is not there. Secrets are not shown.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/configurations (the `GetConfigurations` operationId).
+func (c *ClientWithResponses) GetConfigurationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigurationsResponse, error) {
+	rsp, err := c.GetConfigurations(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetConfigurationsResponse(rsp)
+}
+
+// UpdateConfigurationsWithBodyWithResponse Change settings
+//
+// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+func (c *ClientWithResponses) UpdateConfigurationsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateConfigurationsResponse, error) {
+	rsp, err := c.UpdateConfigurationsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateConfigurationsResponse(rsp)
+}
+
+// UpdateConfigurationsWithResponse Change settings
+//
+// It counts at once here, and on every other replica within seconds. What is sent back as it was read is no change; null is none either.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/configurations (the `UpdateConfigurations` operationId).
+func (c *ClientWithResponses) UpdateConfigurationsWithResponse(ctx context.Context, body UpdateConfigurationsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateConfigurationsResponse, error) {
+	rsp, err := c.UpdateConfigurations(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateConfigurationsResponse(rsp)
+}
+
 // GetDecisionWithResponse Say why a token says what it says
 //
 // What was recorded when the token was issued, and the same question once more: to the policy that was in force then,
@@ -20878,6 +32481,71 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, jti J
 	return ParseGetDecisionResponse(rsp)
 }
 
+// ExportCVEWithBodyWithResponse Export vulnerabilities
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+func (c *ClientWithResponses) ExportCVEWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error) {
+	rsp, err := c.ExportCVEWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCVEResponse(rsp)
+}
+
+// ExportCVEWithResponse Export vulnerabilities
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
+func (c *ClientWithResponses) ExportCVEWithResponse(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error) {
+	rsp, err := c.ExportCVE(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportCVEResponse(rsp)
+}
+
+// DownloadCVEExportWithResponse Download an export of vulnerabilities
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/export/cve/download/{execution_id} (the `DownloadCVEExport` operationId).
+func (c *ClientWithResponses) DownloadCVEExportWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*DownloadCVEExportResponse, error) {
+	rsp, err := c.DownloadCVEExport(ctx, executionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadCVEExportResponse(rsp)
+}
+
+// GetCVEExportWithResponse Show an export of vulnerabilities
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/export/cve/execution/{execution_id} (the `GetCVEExport` operationId).
+func (c *ClientWithResponses) GetCVEExportWithResponse(ctx context.Context, executionID ExecutionID, reqEditors ...RequestEditorFn) (*GetCVEExportResponse, error) {
+	rsp, err := c.GetCVEExport(ctx, executionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCVEExportResponse(rsp)
+}
+
+// ListCVEExportsWithResponse List exports of vulnerabilities
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/export/cve/executions (the `ListCVEExports` operationId).
+func (c *ClientWithResponses) ListCVEExportsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCVEExportsResponse, error) {
+	rsp, err := c.ListCVEExports(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCVEExportsResponse(rsp)
+}
+
 // GetHealthWithResponse Ask whether the server and what it needs are well
 //
 // Always 200; `status` tells the news. Causes of a failure go to the server's log, not into the answer.
@@ -20891,6 +32559,114 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseGetHealthResponse(rsp)
+}
+
+// GetIconWithResponse Show the icon of a kind of artifact
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/icons/{digest} (the `GetIcon` operationId).
+func (c *ClientWithResponses) GetIconWithResponse(ctx context.Context, digest IconDigest, reqEditors ...RequestEditorFn) (*GetIconResponse, error) {
+	rsp, err := c.GetIcon(ctx, digest, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIconResponse(rsp)
+}
+
+// StopJobWithResponse Stop a job
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/jobservice/jobs/{job_id} (the `StopJob` operationId).
+func (c *ClientWithResponses) StopJobWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*StopJobResponse, error) {
+	rsp, err := c.StopJob(ctx, jobID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopJobResponse(rsp)
+}
+
+// GetJobLogWithResponse Read the log of a job
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/jobservice/jobs/{job_id}/log (the `GetJobLog` operationId).
+func (c *ClientWithResponses) GetJobLogWithResponse(ctx context.Context, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobLogResponse, error) {
+	rsp, err := c.GetJobLog(ctx, jobID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobLogResponse(rsp)
+}
+
+// ListWorkerPoolsWithResponse List pools of workers
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/jobservice/pools (the `ListWorkerPools` operationId).
+func (c *ClientWithResponses) ListWorkerPoolsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWorkerPoolsResponse, error) {
+	rsp, err := c.ListWorkerPools(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWorkerPoolsResponse(rsp)
+}
+
+// ListWorkersWithResponse List the workers of a pool
+//
+// `all` are those of all pools.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/jobservice/pools/{pool_id}/workers (the `ListWorkers` operationId).
+func (c *ClientWithResponses) ListWorkersWithResponse(ctx context.Context, poolID PoolID, reqEditors ...RequestEditorFn) (*ListWorkersResponse, error) {
+	rsp, err := c.ListWorkers(ctx, poolID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWorkersResponse(rsp)
+}
+
+// ListJobQueuesWithResponse List queues of jobs
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
+func (c *ClientWithResponses) ListJobQueuesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListJobQueuesResponse, error) {
+	rsp, err := c.ListJobQueues(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobQueuesResponse(rsp)
+}
+
+// ActOnJobQueueWithBodyWithResponse Pause, resume or empty a queue
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+func (c *ClientWithResponses) ActOnJobQueueWithBodyWithResponse(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error) {
+	rsp, err := c.ActOnJobQueueWithBody(ctx, jobType, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActOnJobQueueResponse(rsp)
+}
+
+// ActOnJobQueueWithResponse Pause, resume or empty a queue
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
+func (c *ClientWithResponses) ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error) {
+	rsp, err := c.ActOnJobQueue(ctx, jobType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActOnJobQueueResponse(rsp)
 }
 
 // ListKeysWithResponse List the keys that sign access tokens
@@ -21154,6 +32930,127 @@ func (c *ClientWithResponses) GetDocumentWithResponse(ctx context.Context, reqEd
 		return nil, err
 	}
 	return ParseGetDocumentResponse(rsp)
+}
+
+// ListPreheatInstancesWithResponse List peer-to-peer networks
+//
+// There are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
+func (c *ClientWithResponses) ListPreheatInstancesWithResponse(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*ListPreheatInstancesResponse, error) {
+	rsp, err := c.ListPreheatInstances(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPreheatInstancesResponse(rsp)
+}
+
+// CreatePreheatInstanceWithBodyWithResponse Register a peer-to-peer network
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+func (c *ClientWithResponses) CreatePreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error) {
+	rsp, err := c.CreatePreheatInstanceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePreheatInstanceResponse(rsp)
+}
+
+// CreatePreheatInstanceWithResponse Register a peer-to-peer network
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
+func (c *ClientWithResponses) CreatePreheatInstanceWithResponse(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error) {
+	rsp, err := c.CreatePreheatInstance(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePreheatInstanceResponse(rsp)
+}
+
+// PingPreheatInstanceWithBodyWithResponse Ask whether a peer-to-peer network answers
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+func (c *ClientWithResponses) PingPreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error) {
+	rsp, err := c.PingPreheatInstanceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingPreheatInstanceResponse(rsp)
+}
+
+// PingPreheatInstanceWithResponse Ask whether a peer-to-peer network answers
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
+func (c *ClientWithResponses) PingPreheatInstanceWithResponse(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error) {
+	rsp, err := c.PingPreheatInstance(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingPreheatInstanceResponse(rsp)
+}
+
+// DeletePreheatInstanceWithResponse Remove a peer-to-peer network
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `DeletePreheatInstance` operationId).
+func (c *ClientWithResponses) DeletePreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*DeletePreheatInstanceResponse, error) {
+	rsp, err := c.DeletePreheatInstance(ctx, preheatInstanceName, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeletePreheatInstanceResponse(rsp)
+}
+
+// GetPreheatInstanceWithResponse Show a peer-to-peer network
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `GetPreheatInstance` operationId).
+func (c *ClientWithResponses) GetPreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*GetPreheatInstanceResponse, error) {
+	rsp, err := c.GetPreheatInstance(ctx, preheatInstanceName, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPreheatInstanceResponse(rsp)
+}
+
+// UpdatePreheatInstanceWithResponse Change a peer-to-peer network
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/p2p/preheat/instances/{preheat_instance_name} (the `UpdatePreheatInstance` operationId).
+func (c *ClientWithResponses) UpdatePreheatInstanceWithResponse(ctx context.Context, preheatInstanceName PreheatInstance, reqEditors ...RequestEditorFn) (*UpdatePreheatInstanceResponse, error) {
+	rsp, err := c.UpdatePreheatInstance(ctx, preheatInstanceName, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdatePreheatInstanceResponse(rsp)
+}
+
+// ListPreheatProvidersWithResponse List kinds of peer-to-peer networks
+//
+// There are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/p2p/preheat/providers (the `ListPreheatProviders` operationId).
+func (c *ClientWithResponses) ListPreheatProvidersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPreheatProvidersResponse, error) {
+	rsp, err := c.ListPreheatProviders(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPreheatProvidersResponse(rsp)
 }
 
 // GetPermissionsWithResponse List what robot accounts may be given
@@ -21548,6 +33445,19 @@ func (c *ClientWithResponses) UpdateProjectWithResponse(ctx context.Context, pro
 	return ParseUpdateProjectResponse(rsp)
 }
 
+// GetProjectDeletableWithResponse Ask whether a project can be deleted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/_deletable (the `GetProjectDeletable` operationId).
+func (c *ClientWithResponses) GetProjectDeletableWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectDeletableParams, reqEditors ...RequestEditorFn) (*GetProjectDeletableResponse, error) {
+	rsp, err := c.GetProjectDeletable(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectDeletableResponse(rsp)
+}
+
 // ListFormerNamesWithResponse List what a project was called
 //
 // Returns a wrapper object for the known response body format(s).
@@ -21755,6 +33665,97 @@ func (c *ClientWithResponses) SetMemberRoleWithResponse(ctx context.Context, pro
 	return ParseSetMemberRoleResponse(rsp)
 }
 
+// ListProjectMetadatasWithResponse Show what a project is told
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `ListProjectMetadatas` operationId).
+func (c *ClientWithResponses) ListProjectMetadatasWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectMetadatasParams, reqEditors ...RequestEditorFn) (*ListProjectMetadatasResponse, error) {
+	rsp, err := c.ListProjectMetadatas(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectMetadatasResponse(rsp)
+}
+
+// AddProjectMetadatasWithBodyWithResponse Tell a project something
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+func (c *ClientWithResponses) AddProjectMetadatasWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddProjectMetadatasResponse, error) {
+	rsp, err := c.AddProjectMetadatasWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddProjectMetadatasResponse(rsp)
+}
+
+// AddProjectMetadatasWithResponse Tell a project something
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/metadatas/ (the `AddProjectMetadatas` operationId).
+func (c *ClientWithResponses) AddProjectMetadatasWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddProjectMetadatasParams, body AddProjectMetadatasJSONRequestBody, reqEditors ...RequestEditorFn) (*AddProjectMetadatasResponse, error) {
+	rsp, err := c.AddProjectMetadatas(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddProjectMetadatasResponse(rsp)
+}
+
+// DeleteProjectMetadataWithResponse Take back what a project is told
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `DeleteProjectMetadata` operationId).
+func (c *ClientWithResponses) DeleteProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *DeleteProjectMetadataParams, reqEditors ...RequestEditorFn) (*DeleteProjectMetadataResponse, error) {
+	rsp, err := c.DeleteProjectMetadata(ctx, projectNameOrID, metaName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProjectMetadataResponse(rsp)
+}
+
+// GetProjectMetadataWithResponse Show one thing that a project is told
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `GetProjectMetadata` operationId).
+func (c *ClientWithResponses) GetProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *GetProjectMetadataParams, reqEditors ...RequestEditorFn) (*GetProjectMetadataResponse, error) {
+	rsp, err := c.GetProjectMetadata(ctx, projectNameOrID, metaName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectMetadataResponse(rsp)
+}
+
+// UpdateProjectMetadataWithBodyWithResponse Tell a project something else
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+func (c *ClientWithResponses) UpdateProjectMetadataWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectMetadataResponse, error) {
+	rsp, err := c.UpdateProjectMetadataWithBody(ctx, projectNameOrID, metaName, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectMetadataResponse(rsp)
+}
+
+// UpdateProjectMetadataWithResponse Tell a project something else
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name} (the `UpdateProjectMetadata` operationId).
+func (c *ClientWithResponses) UpdateProjectMetadataWithResponse(ctx context.Context, projectNameOrID ProjectRef, metaName MetaName, params *UpdateProjectMetadataParams, body UpdateProjectMetadataJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectMetadataResponse, error) {
+	rsp, err := c.UpdateProjectMetadata(ctx, projectNameOrID, metaName, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectMetadataResponse(rsp)
+}
+
 // RenameProjectWithBodyWithResponse Give a project another name
 //
 // Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
@@ -21785,6 +33786,175 @@ func (c *ClientWithResponses) RenameProjectWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseRenameProjectResponse(rsp)
+}
+
+// ListPreheatPoliciesWithResponse List what is sent to peer-to-peer networks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
+func (c *ClientWithResponses) ListPreheatPoliciesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*ListPreheatPoliciesResponse, error) {
+	rsp, err := c.ListPreheatPolicies(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPreheatPoliciesResponse(rsp)
+}
+
+// CreatePreheatPolicyWithBodyWithResponse Say what is sent to peer-to-peer networks
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+func (c *ClientWithResponses) CreatePreheatPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error) {
+	rsp, err := c.CreatePreheatPolicyWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePreheatPolicyResponse(rsp)
+}
+
+// CreatePreheatPolicyWithResponse Say what is sent to peer-to-peer networks
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
+func (c *ClientWithResponses) CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error) {
+	rsp, err := c.CreatePreheatPolicy(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePreheatPolicyResponse(rsp)
+}
+
+// DeletePreheatPolicyWithResponse Remove a policy of what is sent
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `DeletePreheatPolicy` operationId).
+func (c *ClientWithResponses) DeletePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *DeletePreheatPolicyParams, reqEditors ...RequestEditorFn) (*DeletePreheatPolicyResponse, error) {
+	rsp, err := c.DeletePreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeletePreheatPolicyResponse(rsp)
+}
+
+// GetPreheatPolicyWithResponse Show what is sent to peer-to-peer networks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `GetPreheatPolicy` operationId).
+func (c *ClientWithResponses) GetPreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *GetPreheatPolicyParams, reqEditors ...RequestEditorFn) (*GetPreheatPolicyResponse, error) {
+	rsp, err := c.GetPreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPreheatPolicyResponse(rsp)
+}
+
+// RunPreheatPolicyWithResponse Send it now
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `RunPreheatPolicy` operationId).
+func (c *ClientWithResponses) RunPreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *RunPreheatPolicyParams, reqEditors ...RequestEditorFn) (*RunPreheatPolicyResponse, error) {
+	rsp, err := c.RunPreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunPreheatPolicyResponse(rsp)
+}
+
+// UpdatePreheatPolicyWithResponse Change what is sent to peer-to-peer networks
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name} (the `UpdatePreheatPolicy` operationId).
+func (c *ClientWithResponses) UpdatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *UpdatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*UpdatePreheatPolicyResponse, error) {
+	rsp, err := c.UpdatePreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdatePreheatPolicyResponse(rsp)
+}
+
+// ListPreheatExecutionsWithResponse List what was sent
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions (the `ListPreheatExecutions` operationId).
+func (c *ClientWithResponses) ListPreheatExecutionsWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params *ListPreheatExecutionsParams, reqEditors ...RequestEditorFn) (*ListPreheatExecutionsResponse, error) {
+	rsp, err := c.ListPreheatExecutions(ctx, projectNameOrID, preheatPolicyName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPreheatExecutionsResponse(rsp)
+}
+
+// GetPreheatExecutionWithResponse Show what was sent
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `GetPreheatExecution` operationId).
+func (c *ClientWithResponses) GetPreheatExecutionWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *GetPreheatExecutionParams, reqEditors ...RequestEditorFn) (*GetPreheatExecutionResponse, error) {
+	rsp, err := c.GetPreheatExecution(ctx, projectNameOrID, preheatPolicyName, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPreheatExecutionResponse(rsp)
+}
+
+// StopPreheatExecutionWithResponse Stop sending
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id} (the `StopPreheatExecution` operationId).
+func (c *ClientWithResponses) StopPreheatExecutionWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *StopPreheatExecutionParams, reqEditors ...RequestEditorFn) (*StopPreheatExecutionResponse, error) {
+	rsp, err := c.StopPreheatExecution(ctx, projectNameOrID, preheatPolicyName, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopPreheatExecutionResponse(rsp)
+}
+
+// ListPreheatTasksWithResponse List the parts of what was sent
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks (the `ListPreheatTasks` operationId).
+func (c *ClientWithResponses) ListPreheatTasksWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params *ListPreheatTasksParams, reqEditors ...RequestEditorFn) (*ListPreheatTasksResponse, error) {
+	rsp, err := c.ListPreheatTasks(ctx, projectNameOrID, preheatPolicyName, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPreheatTasksResponse(rsp)
+}
+
+// GetPreheatLogWithResponse Read the log of what was sent
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks/{task_id}/logs (the `GetPreheatLog` operationId).
+func (c *ClientWithResponses) GetPreheatLogWithResponse(ctx context.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params *GetPreheatLogParams, reqEditors ...RequestEditorFn) (*GetPreheatLogResponse, error) {
+	rsp, err := c.GetPreheatLog(ctx, projectNameOrID, preheatPolicyName, executionID, taskID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPreheatLogResponse(rsp)
+}
+
+// ListProjectPreheatProvidersWithResponse List the peer-to-peer networks that a project can use
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/providers (the `ListProjectPreheatProviders` operationId).
+func (c *ClientWithResponses) ListProjectPreheatProvidersWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListProjectPreheatProvidersParams, reqEditors ...RequestEditorFn) (*ListProjectPreheatProvidersResponse, error) {
+	rsp, err := c.ListProjectPreheatProviders(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectPreheatProvidersResponse(rsp)
 }
 
 // ListProjectRobotsWithResponse List the robot accounts of a project
@@ -21894,6 +34064,75 @@ func (c *ClientWithResponses) UpdateProjectRobotWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseUpdateProjectRobotResponse(rsp)
+}
+
+// GetProjectScannerWithResponse Show the scanner of a project
+//
+// An empty object: it has none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
+func (c *ClientWithResponses) GetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*GetProjectScannerResponse, error) {
+	rsp, err := c.GetProjectScanner(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectScannerResponse(rsp)
+}
+
+// SetProjectScannerWithBodyWithResponse Choose the scanner of a project
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+func (c *ClientWithResponses) SetProjectScannerWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error) {
+	rsp, err := c.SetProjectScannerWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetProjectScannerResponse(rsp)
+}
+
+// SetProjectScannerWithResponse Choose the scanner of a project
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
+func (c *ClientWithResponses) SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error) {
+	rsp, err := c.SetProjectScanner(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetProjectScannerResponse(rsp)
+}
+
+// ListScannerCandidatesWithResponse List the scanners that a project can have
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner/candidates (the `ListScannerCandidates` operationId).
+func (c *ClientWithResponses) ListScannerCandidatesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListScannerCandidatesParams, reqEditors ...RequestEditorFn) (*ListScannerCandidatesResponse, error) {
+	rsp, err := c.ListScannerCandidates(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListScannerCandidatesResponse(rsp)
+}
+
+// GetProjectSummaryWithResponse Sum a project up
+//
+// Members and the quota are told to those who may see them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/summary (the `GetProjectSummary` operationId).
+func (c *ClientWithResponses) GetProjectSummaryWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectSummaryParams, reqEditors ...RequestEditorFn) (*GetProjectSummaryResponse, error) {
+	rsp, err := c.GetProjectSummary(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProjectSummaryResponse(rsp)
 }
 
 // ListWebhookEventsWithResponse List what webhooks can be told of
@@ -22079,6 +34318,64 @@ func (c *ClientWithResponses) GetWebhookLogWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseGetWebhookLogResponse(rsp)
+}
+
+// ListQuotasWithResponse List quotas
+//
+// A project's quota has the number of the project.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/quotas (the `ListQuotas` operationId).
+func (c *ClientWithResponses) ListQuotasWithResponse(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*ListQuotasResponse, error) {
+	rsp, err := c.ListQuotas(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQuotasResponse(rsp)
+}
+
+// GetQuotaWithResponse Show a quota
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/quotas/{quota_id} (the `GetQuota` operationId).
+func (c *ClientWithResponses) GetQuotaWithResponse(ctx context.Context, quotaID QuotaID, reqEditors ...RequestEditorFn) (*GetQuotaResponse, error) {
+	rsp, err := c.GetQuota(ctx, quotaID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQuotaResponse(rsp)
+}
+
+// UpdateQuotaWithBodyWithResponse Change a quota
+//
+// In bytes; -1 is any number.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+func (c *ClientWithResponses) UpdateQuotaWithBodyWithResponse(ctx context.Context, quotaID QuotaID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQuotaResponse, error) {
+	rsp, err := c.UpdateQuotaWithBody(ctx, quotaID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQuotaResponse(rsp)
+}
+
+// UpdateQuotaWithResponse Change a quota
+//
+// In bytes; -1 is any number.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/quotas/{quota_id} (the `UpdateQuota` operationId).
+func (c *ClientWithResponses) UpdateQuotaWithResponse(ctx context.Context, quotaID QuotaID, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQuotaResponse, error) {
+	rsp, err := c.UpdateQuota(ctx, quotaID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQuotaResponse(rsp)
 }
 
 // ListRefreshTokensWithResponse List refresh tokens
@@ -22821,6 +35118,192 @@ func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robot
 	return ParseUpdateRobotResponse(rsp)
 }
 
+// ListScannersWithResponse List vulnerability scanners
+//
+// There are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
+func (c *ClientWithResponses) ListScannersWithResponse(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*ListScannersResponse, error) {
+	rsp, err := c.ListScanners(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListScannersResponse(rsp)
+}
+
+// CreateScannerWithBodyWithResponse Register a scanner
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+func (c *ClientWithResponses) CreateScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error) {
+	rsp, err := c.CreateScannerWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScannerResponse(rsp)
+}
+
+// CreateScannerWithResponse Register a scanner
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
+func (c *ClientWithResponses) CreateScannerWithResponse(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error) {
+	rsp, err := c.CreateScanner(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScannerResponse(rsp)
+}
+
+// PingScannerWithBodyWithResponse Ask whether a scanner answers
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+func (c *ClientWithResponses) PingScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingScannerResponse, error) {
+	rsp, err := c.PingScannerWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingScannerResponse(rsp)
+}
+
+// PingScannerWithResponse Ask whether a scanner answers
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
+func (c *ClientWithResponses) PingScannerWithResponse(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*PingScannerResponse, error) {
+	rsp, err := c.PingScanner(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingScannerResponse(rsp)
+}
+
+// DeleteScannerWithResponse Remove a scanner
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/scanners/{registration_id} (the `DeleteScanner` operationId).
+func (c *ClientWithResponses) DeleteScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*DeleteScannerResponse, error) {
+	rsp, err := c.DeleteScanner(ctx, registrationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteScannerResponse(rsp)
+}
+
+// GetScannerWithResponse Show a scanner
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/scanners/{registration_id} (the `GetScanner` operationId).
+func (c *ClientWithResponses) GetScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*GetScannerResponse, error) {
+	rsp, err := c.GetScanner(ctx, registrationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScannerResponse(rsp)
+}
+
+// SetDefaultScannerWithResponse Make a scanner the default
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v2.0/scanners/{registration_id} (the `SetDefaultScanner` operationId).
+func (c *ClientWithResponses) SetDefaultScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*SetDefaultScannerResponse, error) {
+	rsp, err := c.SetDefaultScanner(ctx, registrationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetDefaultScannerResponse(rsp)
+}
+
+// UpdateScannerWithResponse Change a scanner
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/scanners/{registration_id} (the `UpdateScanner` operationId).
+func (c *ClientWithResponses) UpdateScannerWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*UpdateScannerResponse, error) {
+	rsp, err := c.UpdateScanner(ctx, registrationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateScannerResponse(rsp)
+}
+
+// GetScannerMetadataWithResponse Show what a scanner can do
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/scanners/{registration_id}/metadata (the `GetScannerMetadata` operationId).
+func (c *ClientWithResponses) GetScannerMetadataWithResponse(ctx context.Context, registrationID RegistrationID, reqEditors ...RequestEditorFn) (*GetScannerMetadataResponse, error) {
+	rsp, err := c.GetScannerMetadata(ctx, registrationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScannerMetadataResponse(rsp)
+}
+
+// GetScanAllMetricsWithResponse Show how the scan of everything does
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/scans/all/metrics (the `GetScanAllMetrics` operationId).
+func (c *ClientWithResponses) GetScanAllMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScanAllMetricsResponse, error) {
+	rsp, err := c.GetScanAllMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScanAllMetricsResponse(rsp)
+}
+
+// GetScheduledScanMetricsWithResponse Show how the last planned scan of everything did
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/scans/schedule/metrics (the `GetScheduledScanMetrics` operationId).
+func (c *ClientWithResponses) GetScheduledScanMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScheduledScanMetricsResponse, error) {
+	rsp, err := c.GetScheduledScanMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScheduledScanMetricsResponse(rsp)
+}
+
+// ListSchedulesWithResponse List the schedules of all jobs
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/schedules (the `ListSchedules` operationId).
+func (c *ClientWithResponses) ListSchedulesWithResponse(ctx context.Context, params *ListSchedulesParams, reqEditors ...RequestEditorFn) (*ListSchedulesResponse, error) {
+	rsp, err := c.ListSchedules(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSchedulesResponse(rsp)
+}
+
+// GetSchedulePausedWithResponse Ask whether schedules are paused
+//
+// Of `all` jobs, as in Harbor.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/schedules/{job_type}/paused (the `GetSchedulePaused` operationId).
+func (c *ClientWithResponses) GetSchedulePausedWithResponse(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*GetSchedulePausedResponse, error) {
+	rsp, err := c.GetSchedulePaused(ctx, jobType, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSchedulePausedResponse(rsp)
+}
+
 // SearchWithResponse Find projects and repositories by a part of their name
 //
 // Only what the caller may see is found.
@@ -22834,6 +35317,221 @@ func (c *ClientWithResponses) SearchWithResponse(ctx context.Context, params *Se
 		return nil, err
 	}
 	return ParseSearchResponse(rsp)
+}
+
+// GetSecuritySummaryWithResponse Count vulnerabilities
+//
+// Nothing is scanned: there are none that are known.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/security/summary (the `GetSecuritySummary` operationId).
+func (c *ClientWithResponses) GetSecuritySummaryWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSecuritySummaryResponse, error) {
+	rsp, err := c.GetSecuritySummary(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSecuritySummaryResponse(rsp)
+}
+
+// ListVulnerabilitiesWithResponse List vulnerabilities
+//
+// None are known.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/security/vul (the `ListVulnerabilities` operationId).
+func (c *ClientWithResponses) ListVulnerabilitiesWithResponse(ctx context.Context, params *ListVulnerabilitiesParams, reqEditors ...RequestEditorFn) (*ListVulnerabilitiesResponse, error) {
+	rsp, err := c.ListVulnerabilities(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVulnerabilitiesResponse(rsp)
+}
+
+// GetStatisticsWithResponse Count projects and repositories
+//
+// What the caller may see; the totals and the bytes are for those who see everything.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/statistics (the `GetStatistics` operationId).
+func (c *ClientWithResponses) GetStatisticsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatisticsResponse, error) {
+	rsp, err := c.GetStatistics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatisticsResponse(rsp)
+}
+
+// GetCVEAllowlistWithResponse List the vulnerabilities that do not count
+//
+// There are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
+func (c *ClientWithResponses) GetCVEAllowlistWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCVEAllowlistResponse, error) {
+	rsp, err := c.GetCVEAllowlist(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCVEAllowlistResponse(rsp)
+}
+
+// SetCVEAllowlistWithBodyWithResponse Say which vulnerabilities do not count
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+func (c *ClientWithResponses) SetCVEAllowlistWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error) {
+	rsp, err := c.SetCVEAllowlistWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetCVEAllowlistResponse(rsp)
+}
+
+// SetCVEAllowlistWithResponse Say which vulnerabilities do not count
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
+func (c *ClientWithResponses) SetCVEAllowlistWithResponse(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error) {
+	rsp, err := c.SetCVEAllowlist(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetCVEAllowlistResponse(rsp)
+}
+
+// ListGCRunsWithResponse List the runs of garbage collection
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/gc (the `ListGCRuns` operationId).
+func (c *ClientWithResponses) ListGCRunsWithResponse(ctx context.Context, params *ListGCRunsParams, reqEditors ...RequestEditorFn) (*ListGCRunsResponse, error) {
+	rsp, err := c.ListGCRuns(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGCRunsResponse(rsp)
+}
+
+// GetGCScheduleWithResponse Show when garbage collection is to run
+//
+// An empty object: it has no schedule.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/gc/schedule (the `GetGCSchedule` operationId).
+func (c *ClientWithResponses) GetGCScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetGCScheduleResponse, error) {
+	rsp, err := c.GetGCSchedule(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGCScheduleResponse(rsp)
+}
+
+// CreateGCScheduleWithBodyWithResponse Say when garbage collection is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+func (c *ClientWithResponses) CreateGCScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGCScheduleResponse, error) {
+	rsp, err := c.CreateGCScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGCScheduleResponse(rsp)
+}
+
+// CreateGCScheduleWithResponse Say when garbage collection is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/gc/schedule (the `CreateGCSchedule` operationId).
+func (c *ClientWithResponses) CreateGCScheduleWithResponse(ctx context.Context, body CreateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGCScheduleResponse, error) {
+	rsp, err := c.CreateGCSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGCScheduleResponse(rsp)
+}
+
+// UpdateGCScheduleWithBodyWithResponse Change when garbage collection is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+func (c *ClientWithResponses) UpdateGCScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGCScheduleResponse, error) {
+	rsp, err := c.UpdateGCScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGCScheduleResponse(rsp)
+}
+
+// UpdateGCScheduleWithResponse Change when garbage collection is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/gc/schedule (the `UpdateGCSchedule` operationId).
+func (c *ClientWithResponses) UpdateGCScheduleWithResponse(ctx context.Context, body UpdateGCScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGCScheduleResponse, error) {
+	rsp, err := c.UpdateGCSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGCScheduleResponse(rsp)
+}
+
+// GetGCRunWithResponse Show a run of garbage collection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/gc/{gc_id} (the `GetGCRun` operationId).
+func (c *ClientWithResponses) GetGCRunWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*GetGCRunResponse, error) {
+	rsp, err := c.GetGCRun(ctx, gcid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGCRunResponse(rsp)
+}
+
+// StopGCRunWithResponse Stop a run of garbage collection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/gc/{gc_id} (the `StopGCRun` operationId).
+func (c *ClientWithResponses) StopGCRunWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*StopGCRunResponse, error) {
+	rsp, err := c.StopGCRun(ctx, gcid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopGCRunResponse(rsp)
+}
+
+// GetGCLogWithResponse Read the log of a run of garbage collection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/gc/{gc_id}/log (the `GetGCLog` operationId).
+func (c *ClientWithResponses) GetGCLogWithResponse(ctx context.Context, gcid GCID, reqEditors ...RequestEditorFn) (*GetGCLogResponse, error) {
+	rsp, err := c.GetGCLog(ctx, gcid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGCLogResponse(rsp)
 }
 
 // PingOIDCWithBodyWithResponse Ask whether an OpenID Connect provider answers at a URL
@@ -22866,6 +35564,215 @@ func (c *ClientWithResponses) PingOIDCWithResponse(ctx context.Context, body Pin
 	return ParsePingOIDCResponse(rsp)
 }
 
+// ListPurgeRunsWithResponse List the runs of audit purge
+//
+// This server runs no jobs yet, so that there are none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit (the `ListPurgeRuns` operationId).
+func (c *ClientWithResponses) ListPurgeRunsWithResponse(ctx context.Context, params *ListPurgeRunsParams, reqEditors ...RequestEditorFn) (*ListPurgeRunsResponse, error) {
+	rsp, err := c.ListPurgeRuns(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPurgeRunsResponse(rsp)
+}
+
+// GetPurgeScheduleWithResponse Show when audit purge is to run
+//
+// An empty object: it has no schedule.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/schedule (the `GetPurgeSchedule` operationId).
+func (c *ClientWithResponses) GetPurgeScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPurgeScheduleResponse, error) {
+	rsp, err := c.GetPurgeSchedule(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPurgeScheduleResponse(rsp)
+}
+
+// CreatePurgeScheduleWithBodyWithResponse Say when audit purge is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+func (c *ClientWithResponses) CreatePurgeScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePurgeScheduleResponse, error) {
+	rsp, err := c.CreatePurgeScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePurgeScheduleResponse(rsp)
+}
+
+// CreatePurgeScheduleWithResponse Say when audit purge is to run
+//
+// `Hourly`, `Daily`, `Weekly` or `Custom`, with a cron expression of six fields, in UTC. `Manual` is at once, which this server can not do yet; `None` is never.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/purgeaudit/schedule (the `CreatePurgeSchedule` operationId).
+func (c *ClientWithResponses) CreatePurgeScheduleWithResponse(ctx context.Context, body CreatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePurgeScheduleResponse, error) {
+	rsp, err := c.CreatePurgeSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePurgeScheduleResponse(rsp)
+}
+
+// UpdatePurgeScheduleWithBodyWithResponse Change when audit purge is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+func (c *ClientWithResponses) UpdatePurgeScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdatePurgeScheduleResponse, error) {
+	rsp, err := c.UpdatePurgeScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdatePurgeScheduleResponse(rsp)
+}
+
+// UpdatePurgeScheduleWithResponse Change when audit purge is to run
+//
+// As POST; there need not be a schedule.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/schedule (the `UpdatePurgeSchedule` operationId).
+func (c *ClientWithResponses) UpdatePurgeScheduleWithResponse(ctx context.Context, body UpdatePurgeScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePurgeScheduleResponse, error) {
+	rsp, err := c.UpdatePurgeSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdatePurgeScheduleResponse(rsp)
+}
+
+// GetPurgeRunWithResponse Show a run of audit purge
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id} (the `GetPurgeRun` operationId).
+func (c *ClientWithResponses) GetPurgeRunWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*GetPurgeRunResponse, error) {
+	rsp, err := c.GetPurgeRun(ctx, purgeID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPurgeRunResponse(rsp)
+}
+
+// StopPurgeRunWithResponse Stop a run of audit purge
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/purgeaudit/{purge_id} (the `StopPurgeRun` operationId).
+func (c *ClientWithResponses) StopPurgeRunWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*StopPurgeRunResponse, error) {
+	rsp, err := c.StopPurgeRun(ctx, purgeID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopPurgeRunResponse(rsp)
+}
+
+// GetPurgeLogWithResponse Read the log of a run of audit purge
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/purgeaudit/{purge_id}/log (the `GetPurgeLog` operationId).
+func (c *ClientWithResponses) GetPurgeLogWithResponse(ctx context.Context, purgeID PurgeID, reqEditors ...RequestEditorFn) (*GetPurgeLogResponse, error) {
+	rsp, err := c.GetPurgeLog(ctx, purgeID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPurgeLogResponse(rsp)
+}
+
+// GetScanAllScheduleWithResponse Show when everything is to be scanned
+//
+// An empty object: never.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
+func (c *ClientWithResponses) GetScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScanAllScheduleResponse, error) {
+	rsp, err := c.GetScanAllSchedule(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScanAllScheduleResponse(rsp)
+}
+
+// CreateScanAllScheduleWithBodyWithResponse Say when everything is to be scanned
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+func (c *ClientWithResponses) CreateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error) {
+	rsp, err := c.CreateScanAllScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScanAllScheduleResponse(rsp)
+}
+
+// CreateScanAllScheduleWithResponse Say when everything is to be scanned
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
+func (c *ClientWithResponses) CreateScanAllScheduleWithResponse(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error) {
+	rsp, err := c.CreateScanAllSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScanAllScheduleResponse(rsp)
+}
+
+// UpdateScanAllScheduleWithBodyWithResponse Change when everything is to be scanned
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+func (c *ClientWithResponses) UpdateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error) {
+	rsp, err := c.UpdateScanAllScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateScanAllScheduleResponse(rsp)
+}
+
+// UpdateScanAllScheduleWithResponse Change when everything is to be scanned
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
+func (c *ClientWithResponses) UpdateScanAllScheduleWithResponse(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error) {
+	rsp, err := c.UpdateScanAllSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateScanAllScheduleResponse(rsp)
+}
+
+// StopScanAllWithResponse Stop the scan of everything
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/system/scanAll/stop (the `StopScanAll` operationId).
+func (c *ClientWithResponses) StopScanAllWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StopScanAllResponse, error) {
+	rsp, err := c.StopScanAll(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopScanAllResponse(rsp)
+}
+
 // GetSystemInfoWithResponse Describe the server
 //
 // The version is told to signed-in users only.
@@ -22879,6 +35786,32 @@ func (c *ClientWithResponses) GetSystemInfoWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseGetSystemInfoResponse(rsp)
+}
+
+// GetCertWithResponse Download the certificate of the server's own authority
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/systeminfo/getcert (the `GetCert` operationId).
+func (c *ClientWithResponses) GetCertWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCertResponse, error) {
+	rsp, err := c.GetCert(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCertResponse(rsp)
+}
+
+// GetVolumesWithResponse Show how much room the data folder has
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/systeminfo/volumes (the `GetVolumes` operationId).
+func (c *ClientWithResponses) GetVolumesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetVolumesResponse, error) {
+	rsp, err := c.GetVolumes(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetVolumesResponse(rsp)
 }
 
 // ListUserGroupsWithResponse List groups
@@ -23103,6 +36036,21 @@ func (c *ClientWithResponses) GetCurrentUserWithResponse(ctx context.Context, re
 	return ParseGetCurrentUserResponse(rsp)
 }
 
+// GetCurrentUserPermissionsWithResponse List what the caller may do
+//
+// As the policy says now, for what it has words for. A right on certain repositories alone is not a right in the project.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/users/current/permissions (the `GetCurrentUserPermissions` operationId).
+func (c *ClientWithResponses) GetCurrentUserPermissionsWithResponse(ctx context.Context, params *GetCurrentUserPermissionsParams, reqEditors ...RequestEditorFn) (*GetCurrentUserPermissionsResponse, error) {
+	rsp, err := c.GetCurrentUserPermissions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCurrentUserPermissionsResponse(rsp)
+}
+
 // GetSecondFactorWithResponse Show what one has besides a password
 //
 // Of sealock's own. It is added and removed on the account page: with a second factor, the password alone opens
@@ -23191,6 +36139,36 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 		return nil, err
 	}
 	return ParseUpdateUserResponse(rsp)
+}
+
+// SetCliSecretWithBodyWithResponse Make a secret for the command line
+//
+// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+func (c *ClientWithResponses) SetCliSecretWithBodyWithResponse(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCliSecretResponse, error) {
+	rsp, err := c.SetCliSecretWithBody(ctx, userID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetCliSecretResponse(rsp)
+}
+
+// SetCliSecretWithResponse Make a secret for the command line
+//
+// It is a personal access token named cli, and takes the place of the last one. The secret is made here and told this once: one that the client chose could be guessed. Only its user can, with a password.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/users/{user_id}/cli_secret (the `SetCliSecret` operationId).
+func (c *ClientWithResponses) SetCliSecretWithResponse(ctx context.Context, userID UserID, body SetCliSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCliSecretResponse, error) {
+	rsp, err := c.SetCliSecret(ctx, userID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetCliSecretResponse(rsp)
 }
 
 // SetPasswordWithBodyWithResponse Change a user's password
@@ -23381,6 +36359,136 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 	return response, nil
 }
 
+// ParseGetConfigurationsResponse parses an HTTP response from a GetConfigurationsWithResponse call
+func ParseGetConfigurationsResponse(rsp *http.Response) (*GetConfigurationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetConfigurationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConfigurationsResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetConfigurationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateConfigurationsResponse parses an HTTP response from a UpdateConfigurationsWithResponse call
+func ParseUpdateConfigurationsResponse(rsp *http.Response) (*UpdateConfigurationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateConfigurationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateConfigurationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetDecisionResponse parses an HTTP response from a GetDecisionWithResponse call
 func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -23448,6 +36556,235 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 	return response, nil
 }
 
+// ParseExportCVEResponse parses an HTTP response from a ExportCVEWithResponse call
+func ParseExportCVEResponse(rsp *http.Response) (*ExportCVEResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportCVEResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ExportCVEResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDownloadCVEExportResponse parses an HTTP response from a DownloadCVEExportWithResponse call
+func ParseDownloadCVEExportResponse(rsp *http.Response) (*DownloadCVEExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadCVEExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DownloadCVEExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCVEExportResponse parses an HTTP response from a GetCVEExportWithResponse call
+func ParseGetCVEExportResponse(rsp *http.Response) (*GetCVEExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCVEExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCVEExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCVEExportsResponse parses an HTTP response from a ListCVEExportsWithResponse call
+func ParseListCVEExportsResponse(rsp *http.Response) (*ListCVEExportsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCVEExportsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListCVEExportsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call
 func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -23488,6 +36825,453 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetHealthResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIconResponse parses an HTTP response from a GetIconWithResponse call
+func ParseGetIconResponse(rsp *http.Response) (*GetIconResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIconResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetIconResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopJobResponse parses an HTTP response from a StopJobWithResponse call
+func ParseStopJobResponse(rsp *http.Response) (*StopJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopJobResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetJobLogResponse parses an HTTP response from a GetJobLogWithResponse call
+func ParseGetJobLogResponse(rsp *http.Response) (*GetJobLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetJobLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWorkerPoolsResponse parses an HTTP response from a ListWorkerPoolsWithResponse call
+func ParseListWorkerPoolsResponse(rsp *http.Response) (*ListWorkerPoolsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWorkerPoolsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListWorkerPoolsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWorkersResponse parses an HTTP response from a ListWorkersWithResponse call
+func ParseListWorkersResponse(rsp *http.Response) (*ListWorkersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWorkersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListWorkersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListJobQueuesResponse parses an HTTP response from a ListJobQueuesWithResponse call
+func ParseListJobQueuesResponse(rsp *http.Response) (*ListJobQueuesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobQueuesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListJobQueuesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActOnJobQueueResponse parses an HTTP response from a ActOnJobQueueWithResponse call
+func ParseActOnJobQueueResponse(rsp *http.Response) (*ActOnJobQueueResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActOnJobQueueResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ActOnJobQueueResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -24499,6 +38283,493 @@ func ParseGetDocumentResponse(rsp *http.Response) (*GetDocumentResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetDocumentResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPreheatInstancesResponse parses an HTTP response from a ListPreheatInstancesWithResponse call
+func ParseListPreheatInstancesResponse(rsp *http.Response) (*ListPreheatInstancesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPreheatInstancesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPreheatInstancesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPreheatInstancesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePreheatInstanceResponse parses an HTTP response from a CreatePreheatInstanceWithResponse call
+func ParseCreatePreheatInstanceResponse(rsp *http.Response) (*CreatePreheatInstanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePreheatInstanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePreheatInstanceResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePreheatInstanceResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingPreheatInstanceResponse parses an HTTP response from a PingPreheatInstanceWithResponse call
+func ParsePingPreheatInstanceResponse(rsp *http.Response) (*PingPreheatInstanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingPreheatInstanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingPreheatInstanceResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeletePreheatInstanceResponse parses an HTTP response from a DeletePreheatInstanceWithResponse call
+func ParseDeletePreheatInstanceResponse(rsp *http.Response) (*DeletePreheatInstanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeletePreheatInstanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeletePreheatInstanceResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPreheatInstanceResponse parses an HTTP response from a GetPreheatInstanceWithResponse call
+func ParseGetPreheatInstanceResponse(rsp *http.Response) (*GetPreheatInstanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPreheatInstanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPreheatInstanceResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdatePreheatInstanceResponse parses an HTTP response from a UpdatePreheatInstanceWithResponse call
+func ParseUpdatePreheatInstanceResponse(rsp *http.Response) (*UpdatePreheatInstanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdatePreheatInstanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdatePreheatInstanceResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPreheatProvidersResponse parses an HTTP response from a ListPreheatProvidersWithResponse call
+func ParseListPreheatProvidersResponse(rsp *http.Response) (*ListPreheatProvidersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPreheatProvidersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListPreheatProvidersResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -25697,12 +39968,26 @@ func ParseCreateProjectResponse(rsp *http.Response) (*CreateProjectResponse, err
 		}
 		response.JSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
 
 	}
 
@@ -25940,6 +40225,80 @@ func ParseUpdateProjectResponse(rsp *http.Response) (*UpdateProjectResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers UpdateProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectDeletableResponse parses an HTTP response from a GetProjectDeletableWithResponse call
+func ParseGetProjectDeletableResponse(rsp *http.Response) (*GetProjectDeletableResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectDeletableResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProjectDeletable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectDeletableResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -26828,6 +41187,371 @@ func ParseSetMemberRoleResponse(rsp *http.Response) (*SetMemberRoleResponse, err
 	return response, nil
 }
 
+// ParseListProjectMetadatasResponse parses an HTTP response from a ListProjectMetadatasWithResponse call
+func ParseListProjectMetadatasResponse(rsp *http.Response) (*ListProjectMetadatasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectMetadatasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListProjectMetadatasResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddProjectMetadatasResponse parses an HTTP response from a AddProjectMetadatasWithResponse call
+func ParseAddProjectMetadatasResponse(rsp *http.Response) (*AddProjectMetadatasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddProjectMetadatasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AddProjectMetadatasResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProjectMetadataResponse parses an HTTP response from a DeleteProjectMetadataWithResponse call
+func ParseDeleteProjectMetadataResponse(rsp *http.Response) (*DeleteProjectMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProjectMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteProjectMetadataResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectMetadataResponse parses an HTTP response from a GetProjectMetadataWithResponse call
+func ParseGetProjectMetadataResponse(rsp *http.Response) (*GetProjectMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectMetadataResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateProjectMetadataResponse parses an HTTP response from a UpdateProjectMetadataWithResponse call
+func ParseUpdateProjectMetadataResponse(rsp *http.Response) (*UpdateProjectMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateProjectMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateProjectMetadataResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRenameProjectResponse parses an HTTP response from a RenameProjectWithResponse call
 func ParseRenameProjectResponse(rsp *http.Response) (*RenameProjectResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26898,6 +41622,935 @@ func ParseRenameProjectResponse(rsp *http.Response) (*RenameProjectResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RenameProjectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPreheatPoliciesResponse parses an HTTP response from a ListPreheatPoliciesWithResponse call
+func ParseListPreheatPoliciesResponse(rsp *http.Response) (*ListPreheatPoliciesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPreheatPoliciesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPreheatPoliciesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPreheatPoliciesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePreheatPolicyResponse parses an HTTP response from a CreatePreheatPolicyWithResponse call
+func ParseCreatePreheatPolicyResponse(rsp *http.Response) (*CreatePreheatPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePreheatPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePreheatPolicyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePreheatPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeletePreheatPolicyResponse parses an HTTP response from a DeletePreheatPolicyWithResponse call
+func ParseDeletePreheatPolicyResponse(rsp *http.Response) (*DeletePreheatPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeletePreheatPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeletePreheatPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPreheatPolicyResponse parses an HTTP response from a GetPreheatPolicyWithResponse call
+func ParseGetPreheatPolicyResponse(rsp *http.Response) (*GetPreheatPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPreheatPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPreheatPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRunPreheatPolicyResponse parses an HTTP response from a RunPreheatPolicyWithResponse call
+func ParseRunPreheatPolicyResponse(rsp *http.Response) (*RunPreheatPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunPreheatPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RunPreheatPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdatePreheatPolicyResponse parses an HTTP response from a UpdatePreheatPolicyWithResponse call
+func ParseUpdatePreheatPolicyResponse(rsp *http.Response) (*UpdatePreheatPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdatePreheatPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdatePreheatPolicyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPreheatExecutionsResponse parses an HTTP response from a ListPreheatExecutionsWithResponse call
+func ParseListPreheatExecutionsResponse(rsp *http.Response) (*ListPreheatExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPreheatExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPreheatExecutionsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPreheatExecutionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPreheatExecutionResponse parses an HTTP response from a GetPreheatExecutionWithResponse call
+func ParseGetPreheatExecutionResponse(rsp *http.Response) (*GetPreheatExecutionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPreheatExecutionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPreheatExecutionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopPreheatExecutionResponse parses an HTTP response from a StopPreheatExecutionWithResponse call
+func ParseStopPreheatExecutionResponse(rsp *http.Response) (*StopPreheatExecutionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopPreheatExecutionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopPreheatExecutionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPreheatTasksResponse parses an HTTP response from a ListPreheatTasksWithResponse call
+func ParseListPreheatTasksResponse(rsp *http.Response) (*ListPreheatTasksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPreheatTasksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPreheatTasksResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPreheatTasksResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPreheatLogResponse parses an HTTP response from a GetPreheatLogWithResponse call
+func ParseGetPreheatLogResponse(rsp *http.Response) (*GetPreheatLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPreheatLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPreheatLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListProjectPreheatProvidersResponse parses an HTTP response from a ListProjectPreheatProvidersWithResponse call
+func ParseListProjectPreheatProvidersResponse(rsp *http.Response) (*ListProjectPreheatProvidersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectPreheatProvidersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListProjectPreheatProvidersResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -27294,6 +42947,322 @@ func ParseUpdateProjectRobotResponse(rsp *http.Response) (*UpdateProjectRobotRes
 	switch {
 	case rsp.StatusCode == 429:
 		var headers UpdateProjectRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectScannerResponse parses an HTTP response from a GetProjectScannerWithResponse call
+func ParseGetProjectScannerResponse(rsp *http.Response) (*GetProjectScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSetProjectScannerResponse parses an HTTP response from a SetProjectScannerWithResponse call
+func ParseSetProjectScannerResponse(rsp *http.Response) (*SetProjectScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetProjectScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetProjectScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListScannerCandidatesResponse parses an HTTP response from a ListScannerCandidatesWithResponse call
+func ParseListScannerCandidatesResponse(rsp *http.Response) (*ListScannerCandidatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListScannerCandidatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListScannerCandidatesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListScannerCandidatesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetProjectSummaryResponse parses an HTTP response from a GetProjectSummaryWithResponse call
+func ParseGetProjectSummaryResponse(rsp *http.Response) (*GetProjectSummaryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProjectSummaryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProjectSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetProjectSummaryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -28181,6 +44150,234 @@ func ParseGetWebhookLogResponse(rsp *http.Response) (*GetWebhookLogResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetWebhookLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListQuotasResponse parses an HTTP response from a ListQuotasWithResponse call
+func ParseListQuotasResponse(rsp *http.Response) (*ListQuotasResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQuotasResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Quota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListQuotasResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListQuotasResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetQuotaResponse parses an HTTP response from a GetQuotaWithResponse call
+func ParseGetQuotaResponse(rsp *http.Response) (*GetQuotaResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQuotaResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetQuotaResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateQuotaResponse parses an HTTP response from a UpdateQuotaWithResponse call
+func ParseUpdateQuotaResponse(rsp *http.Response) (*UpdateQuotaResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateQuotaResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateQuotaResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -31113,6 +47310,841 @@ func ParseUpdateRobotResponse(rsp *http.Response) (*UpdateRobotResponse, error) 
 	return response, nil
 }
 
+// ParseListScannersResponse parses an HTTP response from a ListScannersWithResponse call
+func ParseListScannersResponse(rsp *http.Response) (*ListScannersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListScannersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListScannersResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListScannersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateScannerResponse parses an HTTP response from a CreateScannerWithResponse call
+func ParseCreateScannerResponse(rsp *http.Response) (*CreateScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateScannerResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePingScannerResponse parses an HTTP response from a PingScannerWithResponse call
+func ParsePingScannerResponse(rsp *http.Response) (*PingScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PingScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteScannerResponse parses an HTTP response from a DeleteScannerWithResponse call
+func ParseDeleteScannerResponse(rsp *http.Response) (*DeleteScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetScannerResponse parses an HTTP response from a GetScannerWithResponse call
+func ParseGetScannerResponse(rsp *http.Response) (*GetScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSetDefaultScannerResponse parses an HTTP response from a SetDefaultScannerWithResponse call
+func ParseSetDefaultScannerResponse(rsp *http.Response) (*SetDefaultScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetDefaultScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetDefaultScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateScannerResponse parses an HTTP response from a UpdateScannerWithResponse call
+func ParseUpdateScannerResponse(rsp *http.Response) (*UpdateScannerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateScannerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateScannerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetScannerMetadataResponse parses an HTTP response from a GetScannerMetadataWithResponse call
+func ParseGetScannerMetadataResponse(rsp *http.Response) (*GetScannerMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScannerMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetScannerMetadataResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetScanAllMetricsResponse parses an HTTP response from a GetScanAllMetricsWithResponse call
+func ParseGetScanAllMetricsResponse(rsp *http.Response) (*GetScanAllMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScanAllMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetScanAllMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetScheduledScanMetricsResponse parses an HTTP response from a GetScheduledScanMetricsWithResponse call
+func ParseGetScheduledScanMetricsResponse(rsp *http.Response) (*GetScheduledScanMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScheduledScanMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetScheduledScanMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListSchedulesResponse parses an HTTP response from a ListSchedulesWithResponse call
+func ParseListSchedulesResponse(rsp *http.Response) (*ListSchedulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSchedulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ScheduleTask
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListSchedulesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListSchedulesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSchedulePausedResponse parses an HTTP response from a GetSchedulePausedWithResponse call
+func ParseGetSchedulePausedResponse(rsp *http.Response) (*GetSchedulePausedResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSchedulePausedResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SchedulerStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetSchedulePausedResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseSearchResponse parses an HTTP response from a SearchWithResponse call
 func ParseSearchResponse(rsp *http.Response) (*SearchResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31160,6 +48192,817 @@ func ParseSearchResponse(rsp *http.Response) (*SearchResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers SearchResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSecuritySummaryResponse parses an HTTP response from a GetSecuritySummaryWithResponse call
+func ParseGetSecuritySummaryResponse(rsp *http.Response) (*GetSecuritySummaryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSecuritySummaryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetSecuritySummaryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListVulnerabilitiesResponse parses an HTTP response from a ListVulnerabilitiesWithResponse call
+func ParseListVulnerabilitiesResponse(rsp *http.Response) (*ListVulnerabilitiesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVulnerabilitiesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListVulnerabilitiesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListVulnerabilitiesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetStatisticsResponse parses an HTTP response from a GetStatisticsWithResponse call
+func ParseGetStatisticsResponse(rsp *http.Response) (*GetStatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statistic
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetStatisticsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCVEAllowlistResponse parses an HTTP response from a GetCVEAllowlistWithResponse call
+func ParseGetCVEAllowlistResponse(rsp *http.Response) (*GetCVEAllowlistResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCVEAllowlistResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCVEAllowlistResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSetCVEAllowlistResponse parses an HTTP response from a SetCVEAllowlistWithResponse call
+func ParseSetCVEAllowlistResponse(rsp *http.Response) (*SetCVEAllowlistResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetCVEAllowlistResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetCVEAllowlistResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListGCRunsResponse parses an HTTP response from a ListGCRunsWithResponse call
+func ParseListGCRunsResponse(rsp *http.Response) (*ListGCRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGCRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListGCRunsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListGCRunsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetGCScheduleResponse parses an HTTP response from a GetGCScheduleWithResponse call
+func ParseGetGCScheduleResponse(rsp *http.Response) (*GetGCScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGCScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetGCScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateGCScheduleResponse parses an HTTP response from a CreateGCScheduleWithResponse call
+func ParseCreateGCScheduleResponse(rsp *http.Response) (*CreateGCScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateGCScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateGCScheduleResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateGCScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateGCScheduleResponse parses an HTTP response from a UpdateGCScheduleWithResponse call
+func ParseUpdateGCScheduleResponse(rsp *http.Response) (*UpdateGCScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateGCScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateGCScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetGCRunResponse parses an HTTP response from a GetGCRunWithResponse call
+func ParseGetGCRunResponse(rsp *http.Response) (*GetGCRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGCRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetGCRunResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopGCRunResponse parses an HTTP response from a StopGCRunWithResponse call
+func ParseStopGCRunResponse(rsp *http.Response) (*StopGCRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopGCRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopGCRunResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetGCLogResponse parses an HTTP response from a GetGCLogWithResponse call
+func ParseGetGCLogResponse(rsp *http.Response) (*GetGCLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGCLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetGCLogResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -31236,6 +49079,770 @@ func ParsePingOIDCResponse(rsp *http.Response) (*PingOIDCResponse, error) {
 	return response, nil
 }
 
+// ParseListPurgeRunsResponse parses an HTTP response from a ListPurgeRunsWithResponse call
+func ParseListPurgeRunsResponse(rsp *http.Response) (*ListPurgeRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPurgeRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListPurgeRunsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("X-Total-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Total-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTotalCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPurgeRunsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPurgeScheduleResponse parses an HTTP response from a GetPurgeScheduleWithResponse call
+func ParseGetPurgeScheduleResponse(rsp *http.Response) (*GetPurgeScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPurgeScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPurgeScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreatePurgeScheduleResponse parses an HTTP response from a CreatePurgeScheduleWithResponse call
+func ParseCreatePurgeScheduleResponse(rsp *http.Response) (*CreatePurgeScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePurgeScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePurgeScheduleResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreatePurgeScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdatePurgeScheduleResponse parses an HTTP response from a UpdatePurgeScheduleWithResponse call
+func ParseUpdatePurgeScheduleResponse(rsp *http.Response) (*UpdatePurgeScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdatePurgeScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest NotImplemented
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdatePurgeScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPurgeRunResponse parses an HTTP response from a GetPurgeRunWithResponse call
+func ParseGetPurgeRunResponse(rsp *http.Response) (*GetPurgeRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPurgeRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPurgeRunResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopPurgeRunResponse parses an HTTP response from a StopPurgeRunWithResponse call
+func ParseStopPurgeRunResponse(rsp *http.Response) (*StopPurgeRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopPurgeRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopPurgeRunResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPurgeLogResponse parses an HTTP response from a GetPurgeLogWithResponse call
+func ParseGetPurgeLogResponse(rsp *http.Response) (*GetPurgeLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPurgeLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetPurgeLogResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetScanAllScheduleResponse parses an HTTP response from a GetScanAllScheduleWithResponse call
+func ParseGetScanAllScheduleResponse(rsp *http.Response) (*GetScanAllScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScanAllScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetScanAllScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateScanAllScheduleResponse parses an HTTP response from a CreateScanAllScheduleWithResponse call
+func ParseCreateScanAllScheduleResponse(rsp *http.Response) (*CreateScanAllScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateScanAllScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateScanAllScheduleResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateScanAllScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateScanAllScheduleResponse parses an HTTP response from a UpdateScanAllScheduleWithResponse call
+func ParseUpdateScanAllScheduleResponse(rsp *http.Response) (*UpdateScanAllScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateScanAllScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateScanAllScheduleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopScanAllResponse parses an HTTP response from a StopScanAllWithResponse call
+func ParseStopScanAllResponse(rsp *http.Response) (*StopScanAllResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopScanAllResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopScanAllResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetSystemInfoResponse parses an HTTP response from a GetSystemInfoWithResponse call
 func ParseGetSystemInfoResponse(rsp *http.Response) (*GetSystemInfoResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31276,6 +49883,119 @@ func ParseGetSystemInfoResponse(rsp *http.Response) (*GetSystemInfoResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetSystemInfoResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCertResponse parses an HTTP response from a GetCertWithResponse call
+func ParseGetCertResponse(rsp *http.Response) (*GetCertResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCertResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCertResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetVolumesResponse parses an HTTP response from a GetVolumesWithResponse call
+func ParseGetVolumesResponse(rsp *http.Response) (*GetVolumesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetVolumesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SystemInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetVolumesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -32230,6 +50950,73 @@ func ParseGetCurrentUserResponse(rsp *http.Response) (*GetCurrentUserResponse, e
 	return response, nil
 }
 
+// ParseGetCurrentUserPermissionsResponse parses an HTTP response from a GetCurrentUserPermissionsWithResponse call
+func ParseGetCurrentUserPermissionsResponse(rsp *http.Response) (*GetCurrentUserPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCurrentUserPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserPermission
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetCurrentUserPermissionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetSecondFactorResponse parses an HTTP response from a GetSecondFactorWithResponse call
 func ParseGetSecondFactorResponse(rsp *http.Response) (*GetSecondFactorResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -32555,6 +51342,94 @@ func ParseUpdateUserResponse(rsp *http.Response) (*UpdateUserResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers UpdateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSetCliSecretResponse parses an HTTP response from a SetCliSecretWithResponse call
+func ParseSetCliSecretResponse(rsp *http.Response) (*SetCliSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetCliSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CliSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SetCliSecretResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

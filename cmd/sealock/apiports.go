@@ -27,9 +27,10 @@ func (s *system) newAPI() http.Handler {
 		Repositories: repositorySearch{s.gate},
 		Health:       healthCheck{s},
 		ProviderPing: oidc.Ping,
-		Info:         api.Info{Version: buildVersion(), HasCA: s.tlsRoot != nil},
+		Info:         s.info(),
 		Decider:      s.policy,
 		Recorder:     s.trail,
+		Words:        policyWords(),
 		Authn:        s.authn,
 		Verifier:     s.tokens,
 		Holders:      s.holders,
@@ -37,6 +38,9 @@ func (s *system) newAPI() http.Handler {
 		Origins:      s.origins,
 		Proxies:      s.trusted,
 		Now:          time.Now,
+
+		Configuration: s.runtime,
+		Volumes:       func() (api.Volume, error) { return volumeOf(s.cfg.DataDir) },
 	})
 }
 

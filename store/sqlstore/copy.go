@@ -41,6 +41,8 @@ func copied() []tableKey {
 		{"login_failures", "id", false},
 		{"known_logins", "id", false},
 		{"policy_revisions", "id", true},
+		{"schedules", "id", true},
+		{"configurations", "name", false},
 		{"repositories", "id", true},
 		{"artifacts", "id", true},
 		{"artifact_children", "id", true},
