@@ -43,7 +43,7 @@ test: unit ## Run all tests, with everything they need installed first
 	@$(MAKE) -j2 -Oline fuzz-short e2e # whole programs wait a lot, fuzzing does not
 
 # Sessions and tables that do one thing after the other, for minutes if the race detector watches.
-INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix)$$
+INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay)$$
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector
@@ -52,10 +52,15 @@ unit: packages ## Run the unit tests and testscripts, with the race detector
 	go test -run '$(INTURN)' ./api ./cmd/sealock
 
 # The tests of whole programs: registries and clients, the Dockerfile and the examples, a short run of the benchmarks.
+# They wait for programs more than they compute: more of them at once than there are cores.
 .PHONY: e2e
 e2e: build tools ## Run the tests of whole programs: registries, clients, container image, examples
 	cd e2e/image && go test -count=1 -timeout=10m ./...
-	cd e2e && go test -count=1 -timeout=20m ./...
+	cd e2e && go test -short -parallel=4 -count=1 -timeout=20m ./...
+
+.PHONY: e2e-full
+e2e-full: build tools ## Run every cell of e2e/MATRIX.md, of which e2e runs the short form
+	cd e2e && go test -parallel=4 -count=1 -timeout=40m -run '^(TestClients|TestDrivers)$$' .
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (10m) each
@@ -120,12 +125,18 @@ packages:
 		[ -z "$$SEALOCK_REQUIRE" ]; \
 	fi
 
-# fuzz_all runs every fuzz target of the program for a time.
+# fuzz_all runs every fuzz target of the program for a time. A package with targets is compiled and linked once, and what
+# fuzzing found lies where go test looks for it.
 define fuzz_all
-grep -rl --include='*_test.go' --exclude-dir=e2e --exclude-dir=.tools '^func Fuzz' . | while read -r file; do \
-	for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
-		echo "fuzzing $$(dirname "$$file") $$target for $(1)"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(1) "$$(dirname "$$file")"; \
+found=$$(go env GOCACHE)/fuzz; \
+program=$$(mktemp -d); trap 'rm -rf "$$program"' EXIT; \
+grep -rl --include='*_test.go' --exclude-dir=e2e --exclude-dir=.tools '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+	go test -c -fuzz . -o "$$program/fuzz" "$$dir"; \
+	path=$$(go list "$$dir"); \
+	for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$dir"/*_test.go); do \
+		echo "fuzzing $$dir $$target for $(1)"; \
+		(cd "$$dir" && "$$program/fuzz" -test.paniconexit0 -test.timeout 0 -test.run '^$$' -test.fuzz "^$$target\$$" \
+			-test.fuzztime $(1) -test.fuzzcachedir "$$found/$$path" </dev/null); \
 	done; \
 done
 endef

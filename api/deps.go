@@ -37,7 +37,8 @@ type PolicyAdmin interface {
 	// Try says what Reload would find, and changes nothing.
 	Try(ctx context.Context) (PolicyStatus, error)
 	// Replace puts a policy in force and keeps it, if what is kept is what the caller has seen ("": whatever it is).
-	// Precondition: it is not. Conflict: it can't be written from here. Invalid: it has a fault.
+	// Precondition: it is not, or who edits could not edit it again. Conflict: it can't be written from here. Invalid: it has a
+	// fault.
 	Replace(ctx context.Context, by PolicyEdit, text PolicyText, seen string) (PolicyStatus, error)
 	// Explain says why the subject may do it, or may not.
 	Explain(ctx context.Context, sub auth.Subject, access auth.Access) (PolicyExplanation, error)
@@ -61,7 +62,10 @@ type PolicyHistory interface {
 }
 
 // PolicyEdit is who changes the policy, and why.
-type PolicyEdit struct{ Author, Comment string }
+type PolicyEdit struct {
+	Subject auth.Subject
+	Comment string
+}
 
 // PolicyExplanation is a decision with all that led to it.
 type PolicyExplanation struct {
@@ -107,8 +111,8 @@ type PolicyDifference struct {
 	Old, New            string // the reasons
 }
 
-// PolicyText is the text of the two files.
-type PolicyText struct{ Model, Policy string }
+// PolicyText is the text of the two files, and what tells it from others where it is in force.
+type PolicyText struct{ Model, Policy, Fingerprint string }
 
 // PolicyStatus is how the policy is doing.
 type PolicyStatus struct {

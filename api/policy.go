@@ -26,7 +26,7 @@ func (h *handlers) GetPolicy(c echo.Context) error {
 			return gen.Policy{}, err
 		}
 		status, err := h.Policy.Status(ctx)
-		c.Response().Header().Set("ETag", etag(status.Fingerprint))
+		c.Response().Header().Set("ETag", etag(text.Fingerprint))
 		return gen.Policy{Model: text.Model, Policy: text.Policy, Status: policyStatusOf(status)}, err
 	})
 }
@@ -55,7 +55,7 @@ func (h *handlers) ReplacePolicy(c echo.Context, params gen.ReplacePolicyParams)
 		if err != nil {
 			return gen.PolicyStatus{}, err
 		}
-		edit := PolicyEdit{Author: who.Name, Comment: value(body.Comment)}
+		edit := PolicyEdit{Subject: who.Subject, Comment: value(body.Comment)}
 		return h.replacePolicy(ctx, c, edit, PolicyText{Model: value(body.Model), Policy: body.Policy}, fingerprintOf(value(params.IfMatch)))
 	})
 }
@@ -73,10 +73,14 @@ func (h *handlers) replacePolicy(ctx context.Context, c echo.Context, edit Polic
 func etag(fingerprint string) string { return `"` + fingerprint + `"` }
 
 func fingerprintOf(tag string) string {
-	if tag == "*" {
+	switch fingerprint := strings.Trim(strings.TrimPrefix(tag, "W/"), `"`); {
+	case tag == "" || tag == "*":
 		return ""
+	case fingerprint == "":
+		return tag // a tag that no policy has
+	default:
+		return fingerprint
 	}
-	return strings.Trim(strings.TrimPrefix(tag, "W/"), `"`)
 }
 
 func (h *handlers) ListPolicyRevisions(c echo.Context, params gen.ListPolicyRevisionsParams) error {
@@ -120,7 +124,7 @@ func (h *handlers) RollBackPolicy(c echo.Context, id gen.RevisionID) error {
 		if err != nil {
 			return gen.PolicyStatus{}, err
 		}
-		edit := PolicyEdit{Author: who.Name, Comment: "back to revision " + strconv.FormatInt(id, 10)}
+		edit := PolicyEdit{Subject: who.Subject, Comment: "back to revision " + strconv.FormatInt(id, 10)}
 		return h.replacePolicy(ctx, c, edit, PolicyText{Model: r.Model, Policy: r.Rules}, "")
 	})
 }

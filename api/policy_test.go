@@ -36,6 +36,7 @@ func TestReplacePolicy(t *testing.T) {
 		t.Errorf("ETag after PUT = %q, want another one than %q", put.header.Get("ETag"), tag)
 	}
 	w.want(w.as(admin, "PUT", policyPath, body(was.Policy), "If-Match", tag), 412, "PUT over what was not seen")
+	w.want(w.as(admin, "PUT", policyPath, body(was.Policy), "If-Match", `""`), 412, "PUT over an empty tag")
 	if got := w.want(w.as(admin, "GET", policyPath, ""), 200, "GET policy"); !strings.Contains(got.body, "p, guest, tag, **, delete, allow") {
 		t.Errorf("policy = %.200s, want the new line in it", got.body)
 	}

@@ -77,6 +77,9 @@ type world struct {
 
 	robotID, teamRobotID int64 // a robot at system level, and one of team
 
+	engine *policy.Engine
+	asked  *witness // what the engine is asked
+
 	log *bytes.Buffer
 }
 
@@ -133,7 +136,8 @@ func (w *world) build() http.Handler {
 		}, "")
 		must(w.t, w, err)
 	}))
-	must(t, engine, err)
+	w.engine = must(t, engine, err)
+	w.asked = &witness{Decider: engine}
 	trail := audit.NewBatcher(w.store, 16)
 	t.Cleanup(trail.Close)
 	hasher := userdb.NewHasher(2)
@@ -148,9 +152,9 @@ func (w *world) build() http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	return api.New(api.Deps{
-		Service: project.New(w.store, engine, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry),
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry),
 		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
-		Info: api.Info{Version: "1.0.0"}, Decider: engine, Recorder: trail,
+		Info: api.Info{Version: "1.0.0"}, Decider: w.asked, Recorder: trail,
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
@@ -196,7 +200,9 @@ func (w *world) settle() {
 		u, err := w.store.CreateUser(ctx, store.User{Name: name, PasswordHash: hashed, SysAdmin: name == admin, Email: name + "@example.com"})
 		w.users[name] = must(t, u, err)
 	}
-	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "team", OwnerID: w.users[alice].ID})
+	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "old", OwnerID: w.users[alice].ID})
+	must(t, w.team, err)
+	w.team, err = w.store.RenameProject(ctx, w.team.ID, "team")
 	must(t, w.team, err)
 	w.library, err = w.store.CreateProject(ctx, store.Project{Name: "library", Public: true})
 	must(t, w.library, err)
@@ -403,7 +409,7 @@ type policyAdmin struct{ engine *policy.Engine }
 
 func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
 	t := p.engine.Text()
-	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
+	return api.PolicyText{Model: t.Model, Policy: t.Rules, Fingerprint: t.Fingerprint()}, nil
 }
 
 func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
@@ -424,7 +430,7 @@ func (p policyAdmin) Try(ctx context.Context) (api.PolicyStatus, error) {
 }
 
 func (p policyAdmin) Replace(ctx context.Context, by api.PolicyEdit, text api.PolicyText, seen string) (api.PolicyStatus, error) {
-	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit(by), seen); err != nil {
+	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit{Author: by.Subject.Name, Comment: by.Comment}, seen); err != nil {
 		return api.PolicyStatus{}, err
 	}
 	return p.Status(ctx)

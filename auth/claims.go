@@ -22,6 +22,14 @@ type ClaimSet struct {
 	Via       string // the credential that the token ends with; "" for none
 }
 
+// Issued returns when the token was issued, more exactly than whole seconds where its id says it, and never too early.
+func (c ClaimSet) Issued() time.Time {
+	if at, ok := JTITime(c.JTI); ok && at.Truncate(time.Second).Equal(c.IssuedAt) {
+		return at.Add(time.Millisecond)
+	}
+	return c.IssuedAt.Add(time.Second)
+}
+
 // Header says which key reference a signed token carries, because registries differ in what they look up
 // (protocol.md section 2).
 type Header string

@@ -166,6 +166,10 @@ type Access struct {
 	Action     string
 }
 
+// EveryTag in an [Access] is for what touches all tags that there may be, as to delete a manifest by its digest does. No tag
+// has this name.
+const EveryTag = "*"
+
 // Ruling is the answer to an [Access], with the rule that decided.
 type Ruling struct {
 	Allowed bool

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
@@ -101,8 +102,9 @@ func conformance(t *testing.T, host, user, pass string) outcome {
 	t.Helper()
 	dir := proc.Dir(t)
 	out := proc.Run(proc.Command{
-		Args: []string{need.Tool(t, "conformance")},
-		Dir:  dir,
+		Args:  []string{need.Tool(t, "conformance")},
+		Limit: 3 * time.Minute, // hundreds of requests: other tests run beside it
+		Dir:   dir,
 		Env: []string{
 			"PATH=" + need.Path(), "HOME=" + dir,
 			"OCI_REGISTRY=" + host, "OCI_TLS=disabled", "OCI_VERSION=1.1",

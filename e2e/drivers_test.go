@@ -24,7 +24,7 @@ func TestDrivers(t *testing.T) {
 			}
 			c := newCell(t, bare, s, driver, engines)
 			for _, o := range operations() {
-				if bareOperation(o.name) && driver.Cannot[o.name] == "" {
+				if bareOperation(o.name) && driver.Cannot[o.name] == "" && (!testing.Short() || everywhere(o.name)) {
 					t.Run(string(o.name), func(t *testing.T) {
 						c.alice.T = t
 						o.try(t, c)

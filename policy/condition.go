@@ -77,6 +77,9 @@ func (c *condition) read(name string, values []string) string {
 
 func (c *condition) readNetwork(s string) bool {
 	p, err := netip.ParsePrefix(s)
+	if p.Addr().Is4In6() && p.Bits() >= mappedBits { // askers' addresses are unmapped, too
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
+	}
 	if addr, addrErr := netip.ParseAddr(s); addrErr == nil {
 		p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
 	}
@@ -86,6 +89,9 @@ func (c *condition) readNetwork(s string) bool {
 	c.networks = append(c.networks, p.Masked())
 	return true
 }
+
+// mappedBits is how many bits come before an IPv4 address that is written as an IPv6 one.
+const mappedBits = 96
 
 func (c *condition) readDays(s string) bool {
 	from, to, isRange := strings.Cut(s, "-")
@@ -113,7 +119,7 @@ func (c *condition) readSpan(s string) bool {
 	from, to, ok := strings.Cut(s, "-")
 	start, err1 := time.Parse("15:04", from)
 	end, err2 := time.Parse("15:04", strings.Replace(to, "24:00", "00:00", 1))
-	if !ok || err1 != nil || err2 != nil || from == to {
+	if !ok || err1 != nil || err2 != nil || start.Equal(end) && to != "24:00" {
 		return false
 	}
 	c.spans = append(c.spans, span{minutes(start), minutes(end)})

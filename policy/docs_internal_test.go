@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -10,63 +9,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sealock/sealock/auth"
 )
 
 var update = flag.Bool("update", false, "write the generated part of the documentation anew")
 
-// casting gives everybody the role that their name says, in a project or at large.
-type casting struct{}
-
-func (casting) Standing(_ context.Context, sub auth.Subject, _ string) (Standing, error) {
-	s := Standing{Exists: true, Public: sub.Name == "public"}
-	if sub.Name != "public" {
-		s.Roles = []string{sub.Name}
-	}
-	return s, nil
-}
-
-func (casting) Origins(context.Context, auth.Subject, string) ([]Origin, error) { return nil, nil }
-
-// TestDocumentedRolesAreCurrent holds the table in docs/policy.md against the policy that a first start writes.
+// TestDocumentedRolesAreCurrent holds the tables in docs/policy.md against the policy that a first start writes.
 func TestDocumentedRolesAreCurrent(t *testing.T) {
 	const begin, end = "<!-- roles: written by go test ./policy -update -->\n", "<!-- end of roles -->\n"
-	d, findings, err := NewDraft(DefaultText())
-	if err != nil || len(findings) != 0 {
-		t.Fatalf("the default policy: %v, %v", findings, err)
-	}
-	columns := []string{"projectAdmin", "maintainer", "developer", "guest", "limitedGuest", "public"}
 	var b strings.Builder
-	b.WriteString("\n| resource | " + strings.Join(columns, " | ") + " |\n|" + strings.Repeat("---|", len(columns)+1) + "\n")
-	words := vocabulary()
-	for _, resource := range slices.Sorted(maps.Keys(words)) {
-		if !words[resource].project {
-			continue
-		}
-		cells, any := make([]string, len(columns)), false
-		for i, role := range columns {
-			var may []string
-			for action := range strings.SplitSeq(words[resource].actions, "|") {
-				access := auth.Access{Resource: resource, Project: "team", Action: action}
-				if resource == "repository" {
-					access.Repository = "team/app"
-				}
-				r, err := d.Decide(t.Context(), casting{}, auth.Subject{Name: role}, access, time.Unix(0, 0))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r.Allowed {
-					may, any = append(may, action), true
-				}
-			}
-			cells[i] = strings.Join(may, ", ")
-		}
-		if any {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", resource, strings.Join(cells, " | "))
-		}
+	b.WriteString("\n")
+	root := auth.Subject{Name: "root", SysAdmin: true}
+	inProject := []column{{"system administrator", root, "team"}}
+	for _, role := range []string{"projectAdmin", "maintainer", "developer", "guest", "limitedGuest"} {
+		inProject = append(inProject, column{role, auth.Subject{Name: role}, "team"})
 	}
+	writeTable(t, &b, append(inProject, column{"public", auth.Subject{}, "library"}))
+	b.WriteString("\nAt system level:\n\n")
+	writeTable(t, &b, []column{{"system administrator", root, ""}, {"everybody signed in", auth.Subject{Name: "stranger"}, ""}})
 	b.WriteString("\n")
 	path := filepath.Join("..", "docs", "policy.md")
 	page, err := os.ReadFile(path)
@@ -76,13 +37,48 @@ func TestDocumentedRolesAreCurrent(t *testing.T) {
 	before, rest, ok1 := strings.Cut(string(page), begin)
 	table, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the table", path)
+		t.Fatalf("%s has no place for the tables", path)
 	}
 	if *update {
 		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	} else if table != b.String() {
-		t.Errorf("the table in %s is not what the policy says: run go test ./policy -run TestDocumented -update", path)
+		t.Errorf("the tables in %s are not what the policy says: run go test ./policy -run TestDocumented -update", path)
+	}
+}
+
+// column is one of a table: somebody, and where they are asked about.
+type column struct {
+	head    string
+	sub     auth.Subject
+	project string
+}
+
+// writeTable writes what the default policy allows, with a row for each resource that there is where it is asked about.
+func writeTable(t *testing.T, b *strings.Builder, columns []column) {
+	t.Helper()
+	d := draftOf(t, "")
+	b.WriteString("| resource |")
+	for _, c := range columns {
+		b.WriteString(" " + c.head + " |")
+	}
+	b.WriteString("\n|" + strings.Repeat("---|", len(columns)+1) + "\n")
+	words := vocabulary()
+	for _, resource := range slices.Sorted(maps.Keys(words)) {
+		if w := words[resource]; columns[0].project == "" && !w.system || columns[0].project != "" && !w.project {
+			continue
+		}
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			var may []string
+			for action := range strings.SplitSeq(words[resource].actions, "|") {
+				if (cell{resource, action}).may(t, d, c.sub, c.project) {
+					may = append(may, action)
+				}
+			}
+			cells[i] = strings.Join(may, ", ")
+		}
+		fmt.Fprintf(b, "| `%s` | %s |\n", resource, strings.Join(cells, " | "))
 	}
 }

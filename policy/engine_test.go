@@ -72,10 +72,11 @@ p, user:{a}, repository, team/**, delete, deny
 p, maintainer, repository, **, pull|push|delete, allow
 g, user:*, maintainer, library
 `)
-	for _, who := range []string{"*", "**", "al*", "alic?", "{alice,bob}", "[a]lice", "alice ", "Alice", "user:alice", `alic\e`, "", "p"} {
+	for _, who := range []string{"*", "**", "al*", "alic?", "{alice,bob}", "[a]lice", "alice ", "ALICE*", "Álice", "user:alice", `alic\e`, "", "p"} {
 		w.deny(t, who, "push", "team/app")
 	}
 	w.allow(t, "alice", "push", "team/app")
+	w.allow(t, "Alice", "push", "team/app") // there can be no two accounts of these names
 	w.allow(t, "*", "push", "other/app")
 	w.deny(t, "bob", "push", "other/app")
 	w.allow(t, "*@test.com", "pull", "other/mail/app")

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,6 +54,9 @@ func (e *Engine) Explain(ctx context.Context, sub auth.Subject, access auth.Acce
 }
 
 func explain(ctx context.Context, a asker, access auth.Access) (Explanation, error) {
+	if f := checkQuestion(access); f.what != "" {
+		return Explanation{}, errs.New(errs.Invalid, "%s", f.what).WithHint("%s", f.remedy)
+	}
 	ruling, err := decide(ctx, a, access)
 	if err != nil {
 		return Explanation{}, err
@@ -62,6 +66,21 @@ func explain(ctx context.Context, a asker, access auth.Access) (Explanation, err
 		return Explanation{}, err
 	}
 	return x.out, nil
+}
+
+// checkQuestion returns what is wrong with the words of a question: what is proposed is made of them.
+func checkQuestion(access auth.Access) fault {
+	words := vocabulary()
+	if f := checkResource(words, access.Resource); f.what != "" || access.Resource == "*" {
+		return cmp.Or(f, fault{"a question is about one resource", "name it"})
+	}
+	if !words[access.Resource].knows(access.Action) {
+		return checkActions(words, access.Resource, access.Action)
+	}
+	if strings.Trim(access.Tag, nameCharacters) != "" {
+		return fault{quote("%q is no tag", access.Tag), "write letters, digits, and ._-"}
+	}
+	return fault{}
 }
 
 // explaining is one run of Explain.
@@ -85,6 +104,9 @@ func (x *explaining) run(ctx context.Context) error {
 		x.key.who, x.key.name = x.who, x.access.Project
 		if x.access.Repository != "" {
 			x.key.name = x.access.Repository
+		}
+		if x.standing.Now != "" {
+			x.key.name = x.place + strings.TrimPrefix(x.key.name, x.access.Project)
 		}
 	}
 	if x.exists && x.wellNamed() {
@@ -216,12 +238,19 @@ func (r *rule) text() string {
 	if r.condition != "" {
 		fields = append(fields, r.condition)
 	}
+	return joinFields(fields)
+}
+
+// joinFields writes a line that splitFields reads as the same fields.
+func joinFields(fields []string) string {
+	out := make([]string, len(fields))
 	for i, f := range fields {
-		if strings.ContainsAny(f, `",`) {
-			fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
+		out[i] = f
+		if strings.ContainsAny(f, `",`) || strings.TrimSpace(f) != f {
+			out[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
 		}
 	}
-	return strings.Join(fields, ", ")
+	return strings.Join(out, ", ")
 }
 
 // change finds the smallest change that would make it yes. Each is tried before it is proposed.
@@ -229,11 +258,18 @@ func (x *explaining) change() Change {
 	switch {
 	case !x.exists:
 		return Change{Text: fmt.Sprintf("create project %q", x.access.Project)}
+	case x.standing.Now != "" && x.access.Action != string(auth.ActionPull):
+		return Change{Text: fmt.Sprintf("call it by its name, %q", x.place)}
 	case !x.wellNamed():
 		return Change{Text: "name a repository in the project, in small letters"}
 	}
 	if remove := x.denials(); len(remove) > 0 {
-		return Change{Text: "delete or narrow what denies it: " + lines(remove), Remove: remove}
+		c := Change{Text: "delete or narrow what denies it: " + lines(remove), Remove: remove}
+		if !x.allowedOtherwise() {
+			c.Line = x.own()
+			c.Text += "; and add this line to " + PolicyFile + ": " + c.Line
+		}
+		return c
 	}
 	if v, err := x.gen.decide(x.key, x.at); err == nil && v.allowed {
 		return Change{Text: "use a credential that is good for " + x.key.action + ": the policy allows it, this one is not"}
@@ -255,7 +291,7 @@ func (x *explaining) wellNamed() bool {
 	return ok && project == x.access.Project && auth.ValidRepository(x.access.Repository)
 }
 
-// denials returns the lines of the rules that deny, if without them it would be allowed, or could be by giving a role.
+// denials returns the lines of the rules that deny.
 func (x *explaining) denials() []int {
 	var all []int
 	for _, r := range x.gen.list {
@@ -264,6 +300,13 @@ func (x *explaining) denials() []int {
 		}
 	}
 	return all
+}
+
+// allowedOtherwise reports whether it would be allowed if nothing denied it.
+func (x *explaining) allowedOtherwise() bool {
+	return slices.ContainsFunc(x.gen.list, func(r *rule) bool {
+		return r.allow && x.about(r) && x.holdsRole(r) && r.when.holds(x.at, true)
+	})
 }
 
 // about reports whether a rule is about the question, whoever asks.
@@ -331,7 +374,7 @@ func (x *explaining) rights() map[string]int {
 func (x *explaining) give(role string) Change {
 	c := Change{Role: role, Text: fmt.Sprintf("give %s the role %s: sealock member add %s %s --role %s", x.sub.Name, role, x.access.Project, x.sub.Name, role)}
 	if !slices.Contains(harborRoles(), role) {
-		c.Line = fmt.Sprintf("g, user:%s, %s, %s", x.sub.Name, role, x.access.Project)
+		c.Line = joinFields([]string{"g", userPrefix + x.sub.Name, role, x.access.Project})
 		c.Text = "add this line to " + PolicyFile + ": " + c.Line
 	}
 	return c

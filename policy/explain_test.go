@@ -99,13 +99,16 @@ func TestProposedChangesWork(t *testing.T) {
 			if ruling, err := w.Decide(t.Context(), sub, access); err != nil || ruling.Allowed != x.Allowed || ruling.Reason != x.Reason {
 				t.Fatalf("seed %d: explained %v (%s), decided %v (%s), %v", seed, x.Allowed, x.Reason, ruling.Allowed, ruling.Reason, err)
 			}
-			if x.Allowed || x.Change.Line == "" && x.Change.Role == "" {
+			if x.Allowed || x.Change.Line == "" && x.Change.Role == "" && len(x.Change.Remove) == 0 {
 				continue
 			}
 			tried++
-			changed := rules
+			changed := slices.Clone(rules)
+			for _, line := range slices.Backward(x.Change.Remove) {
+				changed = slices.Delete(changed, line-1, line)
+			}
 			if x.Change.Line != "" {
-				changed = append(slices.Clone(rules), strings.Split(x.Change.Line, ", "))
+				changed = append(changed, strings.Split(x.Change.Line, ", "))
 			}
 			if allowed := w.withRules(t, text(changed), sub, access, x.Change.Role); !allowed {
 				t.Fatalf("seed %d: %+v proposes %+v, which does not make it allowed under\n%s", seed, access, x.Change, text(rules))

@@ -75,7 +75,7 @@ func (g *generation) roleSet(sub auth.Subject) roleSet {
 	if sub.SysAdmin || sub.BoundedAdmin {
 		s = s.with(roleSystemAdmin)
 	}
-	s.user = g.users[sub.Name]
+	s.user = g.users[foldName(sub.Name)]
 	return s
 }
 
@@ -89,13 +89,13 @@ func (g *generation) addMember(s roleSet, role string) roleSet {
 
 // given returns the "g" lines of a subject: its own and those of its groups. Robots and workloads are in no group.
 func (g *generation) given(sub auth.Subject) []grant {
-	own := g.grants[sub.Name]
+	own := g.grants[foldName(sub.Name)]
 	if len(g.ofGroups) == 0 || sub.Kind != auth.KindUser || sub.Anonymous() {
 		return own
 	}
 	all := slices.Clip(own)
 	for _, name := range sub.LocalGroups {
-		all = append(all, g.ofGroups[groupName{name: name}]...)
+		all = append(all, g.ofGroups[groupName{name: foldName(name)}]...)
 	}
 	for _, name := range sub.Groups {
 		if sub.Source != "" {

@@ -1,74 +1,12 @@
 package policy_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/sealock/sealock/auth"
 )
 
-// harborTable is Harbor's table of project roles: c=create r=read u=update d=delete l=list o=operate s=stop, P=pull
-// U=push. The columns are projectAdmin, maintainer, developer, guest, limitedGuest and anybody on a public project.
-const harborTable = `
-project            rud     r       r       r    r    r
-member             crudl   rl      rl      rl   -    -
-metadata           crud    r       -       -    -    -
-configuration      ru      r       r       r    r    -
-log                l       -       -       -    -    -
-label              crudl   crudl   rl      rl   -    rl
-quota              r       r       r       r    r    -
-repository         crudlPU crudlPU crulPU  rlP  rlP  lP
-artifact           crdl    crdl    crl     rl   rl   rl
-tag                cdl     cdl     cl      l    l    l
-accessory          l       l       l       l    l    l
-artifact-label     cd      cd      cd      -    -    -
-artifact-addition  r       r       r       r    r    r
-tag-retention      crudlo  crudlo  crudlo  -    -    -
-immutable-tag      cudl    cudl    -       -    -    -
-robot              crudl   rl      rl      rl   -    -
-notification-policy crudl  rl      -       -    -    -
-scan               crs     crs     r       r    r    r
-sbom               crs     crs     r       r    r    -
-scanner            rc      r       r       r    r    -
-preheat-policy     crudl   -       -       -    -    -
-export-cve         crl     crl     crl     -    -    -
-user               -       -       -       -    -    -
-audit-log          -       -       -       -    -    -
-`
-
-func TestHarborTable(t *testing.T) {
-	w := open(t, "")
-	roles := []string{"projectAdmin", "maintainer", "developer", "guest", "limitedGuest"}
-	for _, role := range roles {
-		w.town.set("team", role, role)
-	}
-	words := map[byte]string{
-		'c': "create", 'r': "read", 'u': "update", 'd': "delete", 'l': "list", 'o': "operate", 's': "stop", 'P': "pull", 'U': "push",
-	}
-	for row := range strings.Lines(strings.TrimSpace(harborTable)) {
-		cells := strings.Fields(row)
-		for letter, action := range words {
-			for i, who := range append(roles, "") {
-				project := "team"
-				if who == "" {
-					project = "library"
-				}
-				want := strings.IndexByte(cells[i+1], letter) >= 0
-				access := auth.Access{Resource: cells[0], Project: project, Action: action}
-				got, err := w.Decide(t.Context(), subject(who), access)
-				if err != nil || got.Allowed != want {
-					t.Errorf("Decide(%q, %+v) = %v, %v, want %v", who, access, got, err, want)
-				}
-			}
-			access := auth.Access{Resource: cells[0], Project: "team", Action: action}
-			if got, err := w.Decide(t.Context(), subject("root"), access); err != nil || !got.Allowed {
-				t.Errorf("Decide(root, %+v) = %v, %v, want it allowed", access, got, err)
-			}
-		}
-	}
-}
-
-// TestHarborTokens holds the same table against what docker asks for.
+// TestHarborTokens holds the roles of Harbor's table (see [TestEveryCell]) against what docker asks for.
 func TestHarborTokens(t *testing.T) {
 	w := open(t, "")
 	for role, want := range map[string]string{

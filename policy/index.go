@@ -37,7 +37,7 @@ func newIndex(g *generation, rules []*rule) *index {
 		place := &x.byRole
 		n := int(g.roles[r.who])
 		if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
-			place, n = &x.byUser, int(g.users[user])
+			place, n = &x.byUser, int(g.users[foldName(user)])
 		}
 		byResource := (*place)[n]
 		if byResource == nil {

@@ -166,7 +166,7 @@ func (g *generation) probe() error {
 	r := g.list[0]
 	k := key{who: roleSet{}.with(roleAnonymous), resource: r.resource, name: r.pattern.name, action: r.list[0]}
 	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
-		k.who.user = g.users[user]
+		k.who.user = g.users[foldName(user)]
 	} else {
 		k.who = k.who.with(g.roles[r.who])
 	}
@@ -192,7 +192,8 @@ func number(s ruleset) *generation {
 		if id, ok := g.memberRoles[gr.role]; ok {
 			gr.id = id
 			if gr.user != "" {
-				g.grants[gr.user] = append(g.grants[gr.user], gr)
+				key := foldName(gr.user)
+				g.grants[key] = append(g.grants[key], gr)
 			} else {
 				g.ofGroups[gr.group] = append(g.ofGroups[gr.group], gr)
 			}
@@ -204,6 +205,7 @@ func number(s ruleset) *generation {
 func (g *generation) numberRule(r *rule) {
 	g.rules[strconv.Itoa(r.line)] = r
 	if user, ok := strings.CutPrefix(r.who, userPrefix); ok {
+		user = foldName(user)
 		if _, known := g.users[user]; !known {
 			g.users[user] = uint32(len(g.users) + 1) //nolint:gosec // a file of maxFileSize has fewer lines
 		}

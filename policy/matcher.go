@@ -23,7 +23,7 @@ func (g *generation) holds(args ...any) (any, error) {
 	if id, ok := g.roles[who]; ok {
 		return set.has(id), nil
 	}
-	return set.user != 0 && len(who) > len(userPrefix) && g.users[who[len(userPrefix):]] == set.user, nil
+	return set.user != 0 && len(who) > len(userPrefix) && g.users[foldName(who[len(userPrefix):])] == set.user, nil
 }
 
 // does reports whether an action is in a rule's list.

@@ -68,7 +68,13 @@ func (e *Engine) Replace(ctx context.Context, t Text, by Edit, seen string) (Rep
 	e.reload.Lock()
 	defer e.reload.Unlock()
 	kept, err := e.read(ctx)
-	if seen != "" && (err != nil || kept.fingerprint().String() != seen) {
+	over := seen
+	switch {
+	case seen == "":
+	case err == nil && kept.fingerprint().String() == seen:
+	case seen == e.current.Load().sum.String() && e.refusedLast(kept, err):
+		over = "" // nobody can have seen what was never in force
+	default:
 		return Report{}, errs.New(errs.Precondition, "the policy was changed since you read it").WithHint("read it again, and make your change to what is there now").Because(err)
 	}
 	if t.Model == "" {
@@ -82,10 +88,19 @@ func (e *Engine) Replace(ctx context.Context, t Text, by Edit, seen string) (Rep
 	if err != nil {
 		return Report{Findings: findings}, fmt.Errorf("reading policy: %w", err)
 	}
-	if err := e.source.Write(ctx, t, seen, by); err != nil {
+	if err := e.source.Write(ctx, t, over, by); err != nil {
 		return Report{}, err
 	}
 	return e.load(ctx, src, by)
+}
+
+// refusedLast reports whether what the source holds was not put in force, because it has a fault or can't be read.
+func (e *Engine) refusedLast(kept source, err error) bool {
+	if err != nil {
+		return true
+	}
+	_, findings, err := compile(kept)
+	return err != nil || len(faults(findings)) > 0
 }
 
 // read reads the source.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -64,7 +65,20 @@ type groupName struct{ source, name string }
 // newGroupName reads group:NAME or group:NAME@SOURCE. The name of a group that is kept here holds no @.
 func newGroupName(text string) groupName {
 	name, source := auth.SplitSource(text)
+	if source == "" {
+		name = foldName(name)
+	}
 	return groupName{source: source, name: name}
+}
+
+// foldName returns the key of a user's or a local group's name. There are no two whose names differ in case alone.
+func foldName(name string) string {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return name // only the store knows how others are folded
+		}
+	}
+	return strings.ToLower(name)
 }
 
 // pattern is a name pattern, sorted on loading by how it can be matched, and a pattern for tags behind it, if there is one:
@@ -164,13 +178,16 @@ func (p pattern) match(name string) bool {
 }
 
 // matchTag reports whether a question is about one of the pattern's tags. A question that names no tag, as a token's can't,
-// is about some tag: an allowance for some of them answers it, a denial for some does not.
+// is about some tag: an allowance for some of them answers it, a denial for some does not. One about every tag is the other
+// way round.
 func (p pattern) matchTag(k key, allow bool) bool {
 	switch {
 	case !p.tagged:
 		return true
 	case k.tag == "":
 		return allow
+	case k.tag == auth.EveryTag:
+		return !allow || p.tag == "*" || p.tag == "**"
 	default:
 		return doublestar.MatchUnvalidated(p.tag, k.tag)
 	}

@@ -167,7 +167,7 @@ func (e Existing) checkGroup(g grant) fault {
 	case g.user != "":
 	case g.group.source != "" && !slices.Contains(e.Sources, g.group.source):
 		return fault{quote("there is no user source %q", g.group.source), didYouMean(g.group.source, e.Sources, "name one of the settings file")}
-	case g.group.source == "" && !slices.Contains(e.Groups, name):
+	case g.group.source == "" && !slices.ContainsFunc(e.Groups, func(g string) bool { return foldName(g) == name }):
 		return fault{quote("no group %q is kept here", name), didYouMean(name, e.Groups, "create it, or add @ and the user source that it is of")}
 	}
 	return fault{}

@@ -420,14 +420,11 @@ func (s *Service) ReplaceRobotSecret(ctx context.Context, c Caller, within Ref, 
 	return key, nil
 }
 
-// checkHolder refuses to hand a robot's secret to a credential that is good for less or ends earlier. People who may
-// change the robot could give it to one of their own.
+// checkHolder refuses to hand a robot's secret to a caller who may do less, or whose credential ends earlier: a role that
+// may change robots would otherwise be a way to all that any of them may do.
 func (s *Service) checkHolder(ctx context.Context, c Caller, r store.Robot) error {
 	if last := lastsUntil(c); !last.IsZero() && (r.ExpiresAt.IsZero() || r.ExpiresAt.After(last)) {
 		return errs.New(errs.Denied, "the robot lives longer than the credential that asks for its secret").WithHint("sign in with one that ends later")
-	}
-	if c.Bounds == nil && c.Kind == auth.KindUser {
-		return nil
 	}
 	for _, p := range r.Permissions {
 		ok, err := s.mayGive(ctx, c, p)
@@ -435,7 +432,7 @@ func (s *Service) checkHolder(ctx context.Context, c Caller, r store.Robot) erro
 			return err
 		}
 		if !ok {
-			return errs.New(errs.Denied, "the robot may do more than the credential that asks for its secret").WithHint("sign in with one that is good for as much")
+			return errs.New(errs.Denied, "the robot may do more than %q may do", c.Name).WithHint("ask somebody who may do as much, or sign in with a credential that is good for it")
 		}
 	}
 	return nil

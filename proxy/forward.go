@@ -20,6 +20,11 @@ func (g *Gate) outbound(v *visit) *http.Request {
 			delete(out.Header, name)
 		}
 	}
+	if v.moved {
+		u := *v.r.URL
+		u.Path = v.Path()
+		out.URL, out.RequestURI = &u, u.RequestURI()
+	}
 	out.Host = v.origin.Host
 	out.Header.Set("X-Forwarded-Proto", v.origin.Scheme)
 	out.Header.Set("X-Forwarded-For", g.Trusted.ClientIP(v.r))
@@ -29,6 +34,11 @@ func (g *Gate) outbound(v *visit) *http.Request {
 	}
 	if v.Kind == KindUploads || v.Kind == KindUpload {
 		v.plainBody(out)
+	}
+	if v.Kind == KindManifest && v.r.URL.RawQuery != "" {
+		// Newer registries tag what is pushed by digest so, past the rules about tags. One without it tells the client that
+		// no tag was made, and the client pushes the tag by itself.
+		dropParameters(out, "tag")
 	}
 	return out
 }
@@ -41,9 +51,12 @@ func (v *visit) plainBody(out *http.Request) {
 		out.Header.Set("Content-Type", "application/octet-stream")
 	}
 	if v.Kind == KindUploads && v.From == "" && v.r.URL.RawQuery != "" {
-		u := *v.r.URL
-		u.RawQuery = withoutMount(u.RawQuery)
-		out.URL = &u
-		out.RequestURI = u.RequestURI()
+		dropParameters(out, "mount", "from")
 	}
+}
+
+func dropParameters(out *http.Request, names ...string) {
+	u := *out.URL
+	u.RawQuery = without(u.RawQuery, names...)
+	out.URL, out.RequestURI = &u, u.RequestURI()
 }

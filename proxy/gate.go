@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type Config struct {
 	Holders    auth.Holders
 	Authorizer auth.Authorizer
 	Decider    auth.Decider // for what a token can't say
+	Projects   Projects
 	Recorder   audit.Recorder
 	Upstream   Upstream
 	Errors     httpx.Errors
@@ -34,6 +36,13 @@ type Config struct {
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
 // that is read is a manifest's.
 type Gate struct{ Config }
+
+// Projects knows what projects are called, and when they were made: a token from before was issued for another one of
+// the name.
+type Projects interface {
+	// Known returns what the project that has the name, or had it, is called now; "" if there is none.
+	Known(ctx context.Context, project string) (name string, since time.Time, err error)
+}
 
 // New returns a gate.
 func New(c Config) *Gate { return &Gate{c} }
@@ -45,6 +54,7 @@ type visit struct {
 	r      *http.Request
 	origin httpx.Origin
 	claims auth.ClaimSet
+	moved  bool // Repository is not what the client calls it
 }
 
 // ServeHTTP answers /v2 and everything below it, and /v1.
@@ -96,6 +106,9 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		return err
 	}
 	if err := g.admitTag(ctx, v, sub); err != nil {
+		return err
+	}
+	if err := g.follow(ctx, v); err != nil {
 		return err
 	}
 	out := g.outbound(v)
@@ -164,6 +177,9 @@ func (g *Gate) admit(ctx context.Context, v *visit) (auth.Subject, error) {
 	if err != nil {
 		return auth.Subject{}, err
 	}
+	if err := g.admitAge(ctx, v); err != nil {
+		return auth.Subject{}, err
+	}
 	if v.claims.Access.Covers(v.Access()) {
 		if ok, err := g.grants(ctx, sub, v.Access()); ok || err != nil {
 			return sub, err
@@ -173,6 +189,37 @@ func (g *Gate) admit(ctx context.Context, v *visit) (auth.Subject, error) {
 		return sub, g.admitMount(ctx, v, sub)
 	}
 	return sub, g.refuse(ctx, v, sub, v.Access())
+}
+
+// admitAge refuses a token from before the project was made. The client gets a new one, if it may have one.
+func (g *Gate) admitAge(ctx context.Context, v *visit) error {
+	for _, r := range v.Access() {
+		project, _ := auth.Project(r.Name)
+		_, since, err := g.Projects.Known(ctx, project)
+		if err != nil {
+			return err
+		}
+		if v.claims.Issued().Before(since) {
+			g.challenge(v, v.Access(), "invalid_token")
+			return auth.ErrInvalidToken.Because(fmt.Errorf("project %q is younger than the token", project))
+		}
+	}
+	return nil
+}
+
+// follow lets a pull from a project that was renamed find what it is called now. The policy allows nothing but pulls there.
+func (g *Gate) follow(ctx context.Context, v *visit) error {
+	project, _ := auth.Project(v.Repository)
+	now, _, err := g.Projects.Known(ctx, project)
+	if err != nil || now == "" || now == project {
+		return err
+	}
+	if v.Method != http.MethodGet && v.Method != http.MethodHead {
+		return renamed(project, now)
+	}
+	v.Repository = now + strings.TrimPrefix(v.Repository, project)
+	v.moved = true
+	return nil
 }
 
 // subject returns who the token is for, as they are now. A token of someone who is gone is no longer valid.

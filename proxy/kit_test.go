@@ -22,6 +22,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
@@ -200,7 +201,7 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	origins, err := httpx.NewOrigins([]string{"http://" + d.srv.Listener.Addr().String()}, nil)
 	must(tb, err)
 	d.config = proxy.Config{
-		Service: service, Origins: origins, Verifier: m.tokens, Holders: d.people, Authorizer: d.policy, Decider: d.policy, Recorder: d.trail,
+		Service: service, Origins: origins, Verifier: m.tokens, Holders: d.people, Authorizer: d.policy, Decider: d.policy, Recorder: d.trail, Projects: ages{},
 		Upstream: up, Errors: httpx.Errors{Log: quiet()}, Now: time.Now,
 	}
 	for _, o := range options {
@@ -216,6 +217,19 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	plain.DisableCompression = true // so that what is sent is what a test says
 	tb.Cleanup(d.srv.Close)
 	return d
+}
+
+// ages says when projects were made; those that are not named, long ago. The project team was called crew.
+type ages map[string]time.Time
+
+func (a ages) Known(_ context.Context, project string) (string, time.Time, error) {
+	switch project {
+	case "broken":
+		return "", time.Time{}, errs.New(errs.Unavailable, "nobody knows")
+	case "crew":
+		return "team", a["team"], nil
+	}
+	return project, a[project], nil
 }
 
 // counter is a random source that is not random.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/sealock/sealock/auth"
@@ -213,12 +214,12 @@ func (q *Request) checkLast(last string) error {
 	return nil
 }
 
-// withoutMount returns the query without mount and from, the rest as the client wrote it.
-func withoutMount(raw string) string {
+// without returns the query without the parameters, the rest as the client wrote it.
+func without(raw string, names ...string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, _, _ := strings.Cut(pair, "=")
-		if name, err := url.QueryUnescape(key); err != nil || name == "mount" || name == "from" {
+		if name, err := url.QueryUnescape(key); err != nil || slices.Contains(names, name) {
 			continue
 		}
 		kept = append(kept, pair)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/sealock/sealock/auth"
@@ -20,18 +21,32 @@ func (q Request) tag() string {
 	return q.Reference
 }
 
+// tagRuled returns the tag whose rules the request is held to; "" for none. Who deletes a manifest by its digest deletes
+// every tag that stands for it.
+func (q Request) tagRuled() string {
+	if q.Kind == KindManifest && q.Method == http.MethodDelete && q.tag() == "" {
+		return auth.EveryTag
+	}
+	return q.tag()
+}
+
 // admitTag holds a request for a manifest by its tag to the rules about tags, which a token can't say.
 func (g *Gate) admitTag(ctx context.Context, v *visit, sub auth.Subject) error {
-	if v.tag() == "" {
+	tag := v.tagRuled()
+	if tag == "" {
 		return nil
 	}
 	for _, action := range actions(v.Method) {
-		ruling, err := g.mayTag(ctx, v, sub, string(action))
+		ruling, err := g.mayTag(ctx, v, sub, tag, string(action))
 		if err != nil {
 			return err
 		}
 		if !ruling.Allowed {
-			denial := errs.New(errs.Denied, "you may not %s tag %q of repository %q", phrase(action), v.tag(), v.Repository).
+			what := fmt.Sprintf("tag %q", tag)
+			if tag == auth.EveryTag {
+				what = "by digest, which takes all tags of it,"
+			}
+			denial := errs.New(errs.Denied, "you may not %s %s of repository %q", phrase(action), what, v.Repository).
 				WithHint("the policy has rules about tags: ask an administrator of the project")
 			return g.deny(ctx, v, sub, ruling.Reason, denial, v.Access())
 		}
@@ -45,7 +60,7 @@ func (g *Gate) admitOverwrite(ctx context.Context, v *visit, sub auth.Subject, d
 	if v.tag() == "" {
 		return nil
 	}
-	ruling, err := g.mayTag(ctx, v, sub, actionOverwrite)
+	ruling, err := g.mayTag(ctx, v, sub, v.tag(), actionOverwrite)
 	if err != nil || ruling.Allowed {
 		return err
 	}
@@ -58,10 +73,10 @@ func (g *Gate) admitOverwrite(ctx context.Context, v *visit, sub auth.Subject, d
 	return g.deny(ctx, v, sub, ruling.Reason, denial, v.Access())
 }
 
-func (g *Gate) mayTag(ctx context.Context, v *visit, sub auth.Subject, action string) (auth.Ruling, error) {
+func (g *Gate) mayTag(ctx context.Context, v *visit, sub auth.Subject, tag, action string) (auth.Ruling, error) {
 	project, _ := auth.Project(v.Repository)
 	return g.Decider.Decide(ctx, sub, auth.Access{
-		Resource: string(auth.TypeRepository), Project: project, Repository: v.Repository, Tag: v.tag(), Action: action,
+		Resource: string(auth.TypeRepository), Project: project, Repository: v.Repository, Tag: tag, Action: action,
 	})
 }
 

@@ -39,6 +39,10 @@ func TestTags(t *testing.T) {
 		d.do(t, call{method: "GET", path: "/v2/team/app/manifests/" + first, token: token, header: map[string]string{"Accept": manifestType}}).want(t, "GET by digest", 200)
 		put(digestOf([]byte(other)), other).want(t, "pushing by digest", http.StatusCreated)
 
+		// To delete by digest takes every tag of it, and a tag in the query is one that no rule was asked about.
+		d.policy.tags = []string{"alice delete *", "alice push v9"}
+		refused("deleting by digest", d.do(t, call{method: "DELETE", path: "/v2/team/app/manifests/" + first, token: token}), "by digest, which takes all tags of it")
+
 		d.policy.tags = nil
 		put("v1", other).want(t, "overwriting where it is allowed", http.StatusCreated)
 	})

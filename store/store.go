@@ -286,9 +286,17 @@ type Projects interface {
 	ListProjects(ctx context.Context, f Filter) iter.Seq2[Project, error]
 	CountProjects(ctx context.Context, f Filter) (int, error)
 	UpdateProject(ctx context.Context, id int64, fn func(*Project) error) (Project, error)
-	// DeleteProject removes the project, its memberships, its robots, its labels, and its rules and policies about tags,
-	// retention and webhooks.
+	// DeleteProject removes the project with all that is its own.
 	DeleteProject(ctx context.Context, id int64) error
+	// RenameProject gives a project another name, and its repositories with it, and remembers the one that it had, so that
+	// nobody else can take it. Conflict: the name is another project's, or was.
+	RenameProject(ctx context.Context, id int64, name string) (Project, error)
+	// ProjectByFormerName returns the project that had the name, or NotFound.
+	ProjectByFormerName(ctx context.Context, name string) (Project, error)
+	// FormerNames returns what a project was called, the oldest first.
+	FormerNames(ctx context.Context, projectID int64) ([]string, error)
+	// ForgetName lets go of what a project was called, or returns NotFound.
+	ForgetName(ctx context.Context, projectID int64, name string) error
 }
 
 // Members keeps who has which role where.
@@ -465,6 +473,7 @@ type Store interface {
 	RetentionPolicies
 	ImmutableRules
 	Labels
+	Index
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

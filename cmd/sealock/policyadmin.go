@@ -26,7 +26,7 @@ type policyAdmin struct {
 
 func (p policyAdmin) Text(context.Context) (api.PolicyText, error) {
 	t := p.engine.Text()
-	return api.PolicyText{Model: t.Model, Policy: t.Rules}, nil
+	return api.PolicyText{Model: t.Model, Policy: t.Rules, Fingerprint: t.Fingerprint()}, nil
 }
 
 func (p policyAdmin) Status(context.Context) (api.PolicyStatus, error) {
@@ -55,10 +55,27 @@ func (p policyAdmin) Try(ctx context.Context) (api.PolicyStatus, error) {
 }
 
 func (p policyAdmin) Replace(ctx context.Context, by api.PolicyEdit, text api.PolicyText, seen string) (api.PolicyStatus, error) {
-	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit(by), seen); err != nil {
+	if err := p.keepsIn(ctx, by.Subject, text); err != nil {
+		return api.PolicyStatus{}, err
+	}
+	if _, err := p.engine.Replace(ctx, policy.Text{Model: text.Model, Rules: text.Policy}, policy.Edit{Author: by.Subject.Name, Comment: by.Comment}, seen); err != nil {
 		return api.PolicyStatus{}, err
 	}
 	return p.Status(ctx)
+}
+
+// keepsIn refuses a policy under which whoever puts it in force could not put another one.
+func (p policyAdmin) keepsIn(ctx context.Context, sub auth.Subject, text api.PolicyText) error {
+	draft, err := draftOf(text, p.engine.Text().Model)
+	if err != nil {
+		return nil //nolint:nilerr // what is wrong with it, the engine says
+	}
+	ruling, err := draft.Decide(ctx, p.members, sub, auth.Access{Resource: "policy", Action: "update"}, time.Now())
+	if err != nil || ruling.Allowed {
+		return err
+	}
+	return errs.New(errs.Precondition, "under this policy you could not change it again: %s", ruling.Reason).
+		WithHint("leave yourself the action update on the resource policy at @system")
 }
 
 func (p policyAdmin) Check(ctx context.Context, text api.PolicyText) ([]api.PolicyFinding, error) {
@@ -287,6 +304,15 @@ func revisionOf(t policy.Text, by policy.Edit) store.PolicyRevision {
 type policyHistory struct {
 	revisions store.PolicyRevisions
 	log       *slog.Logger
+}
+
+// begin keeps the default policy where the store has none yet.
+func (h policyHistory) begin(ctx context.Context) error {
+	_, err := h.revisions.LatestPolicyRevision(ctx)
+	if errs.Is(err, errs.NotFound) {
+		_, err = h.revisions.AppendPolicyRevision(ctx, revisionOf(policy.DefaultText(), policy.Edit{}), "")
+	}
+	return err
 }
 
 // keep is called whenever a policy has come into force. That it could not be kept is no reason to be without it.

@@ -58,4 +58,8 @@ func TestServersShareThePolicy(t *testing.T) {
 	if mayPull(b) {
 		t.Error("after the rollback zoe pulls, want it refused at once")
 	}
+	// What a server reads there is no change of its own.
+	if n := a.api(t, http.MethodGet, "/policy/history", "", http.StatusOK).Header().Get("X-Total-Count"); n != "3" && n != "4" {
+		t.Errorf("the history has %s entries, want the default (of one server or both), the change and the way back", n)
+	}
 }

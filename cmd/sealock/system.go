@@ -204,7 +204,11 @@ func (s *system) openPolicy(ctx context.Context) (err error) {
 	history := policyHistory{s.store, s.log}
 	src, options := policy.Source(policy.Dir(s.cfg.Policy.Dir)), []policy.Option{policy.WithLoaded(history.keep)}
 	if s.cfg.Policy.In == settings.PolicyInStore {
-		src, options = policyStore{s.store}, append(options, policy.WithPoll(policyPoll))
+		// What is read there is history: to keep it again could put it over what another replica has just written.
+		src, options = policyStore{s.store}, []policy.Option{policy.WithPoll(policyPoll)}
+		if err := history.begin(ctx); err != nil {
+			return err
+		}
 	} else if _, err := policy.WriteDefault(s.cfg.Policy.Dir); err != nil {
 		return err
 	}
@@ -255,7 +259,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	}
 	s.gate = proxy.New(proxy.Config{
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
-		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Errors: s.errors, Now: time.Now,
 	})
 	return nil
 }
@@ -409,7 +413,7 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 	if err != nil {
 		return policy.Standing{}, fmt.Errorf("looking up members of %s: %w", name, err)
 	}
-	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles}, nil
+	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles, Now: st.Now}, nil
 }
 
 func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {

@@ -27,6 +27,7 @@ func copied() []tableKey {
 		{"second_factors", "user_id", false},
 		{"passkeys", "id", true},
 		{"projects", "id", true},
+		{"project_names", "id", true},
 		{"user_groups", "id", true},
 		{"group_members", "id", true},
 		{"members", "id", true},
@@ -46,6 +47,13 @@ func copied() []tableKey {
 		{"retention_policies", "id", true},
 		{"immutable_rules", "id", true},
 		{"labels", "id", true},
+		{"repositories", "id", true},
+		{"artifacts", "id", true},
+		{"artifact_children", "id", true},
+		{"tags", "id", true},
+		{"artifact_blobs", "id", true},
+		{"project_blobs", "id", true},
+		{"project_usage", "id", true},
 		{"audit_log", "id", true},
 	}
 }

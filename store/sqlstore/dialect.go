@@ -16,10 +16,12 @@ type dialect struct {
 	bun        func() schema.Dialect
 	goose      goose.Dialect
 	migrations fs.FS
-	rowLocks   bool                // SELECT … FOR UPDATE is needed and understood; SQLite locks the whole database
-	isolation  sql.IsolationLevel  // of transactions that lock what they read
-	rebind     func(string) string // turns the ? of a prepared statement into the database's own placeholders
-	fault      func(error) fault   // what an error of the driver means
+	rowLocks   bool               // SELECT … FOR UPDATE is needed and understood; SQLite locks the whole database
+	isolation  sql.IsolationLevel // of transactions that lock what they read
+	// duplicateKey is for INSERT … ON DUPLICATE KEY UPDATE in place of ON CONFLICT … DO UPDATE.
+	duplicateKey bool
+	rebind       func(string) string // turns the ? of a prepared statement into the database's own placeholders
+	fault        func(error) fault   // what an error of the driver means
 
 	hasTable string // a query for a number above 0 when the database has the table of that name
 	lastID   string // a query for the highest id that was ever given to a row of that table; "" where nothing is copied from

@@ -47,7 +47,7 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 		{p.read, &h.userByName, "SELECT " + userColumns + " FROM users AS t WHERE t.name_key = ?"},
 		{p.read, &h.projectByName, "SELECT " + projectColumns + " FROM projects AS t LEFT JOIN users AS o ON o.id = t.owner_id WHERE t.name = ?"},
 		{p.read, &h.memberRole, "SELECT role FROM members WHERE project_id = ? AND user_id = ?"},
-		{p.read, &h.groupsOf, "SELECT g.id, g.name FROM group_members AS t JOIN user_groups AS g ON g.id = t.group_id WHERE t.user_id = ? ORDER BY g.id"},
+		{p.read, &h.groupsOf, "SELECT g.id, g.name FROM group_members AS t JOIN user_groups AS g ON g.id = t.group_id WHERE t.user_id = ? ORDER BY t.group_id"},
 		{p.read, &h.robotByName, "SELECT " + robotColumns + " FROM robots AS t LEFT JOIN projects AS p ON p.id = t.project_id WHERE t.name_key = ?"},
 		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},
 		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},

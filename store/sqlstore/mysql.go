@@ -35,16 +35,17 @@ func mysqlDialect() dialect {
 		panic(err) // the path is a constant
 	}
 	return dialect{
-		name:       "MySQL",
-		bun:        func() schema.Dialect { return mysqldialect.New() },
-		goose:      goose.DialectMySQL,
-		migrations: migrations,
-		rowLocks:   true,
-		isolation:  sql.LevelReadCommitted, // what is read is as new as what is locked
-		rebind:     func(query string) string { return query },
-		fault:      mysqlFault,
-		hasTable:   "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
-		lock:       lockMySQL,
+		name:         "MySQL",
+		bun:          func() schema.Dialect { return mysqldialect.New() },
+		goose:        goose.DialectMySQL,
+		migrations:   migrations,
+		rowLocks:     true,
+		duplicateKey: true,
+		isolation:    sql.LevelReadCommitted, // what is read is as new as what is locked
+		rebind:       func(query string) string { return query },
+		fault:        mysqlFault,
+		hasTable:     "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+		lock:         lockMySQL,
 		startAfter: func(ctx context.Context, db *sql.DB, table, _ string, id int64) error {
 			_, err := db.ExecContext(ctx, fmt.Sprintf("ALTER TABLE %s AUTO_INCREMENT = %d", table, id+1))
 			return err

@@ -114,6 +114,9 @@ func (s *Store) CreateProject(ctx context.Context, p store.Project, members ...s
 		if _, err = tx.NewInsert().Model(&row).Exec(ctx); err != nil {
 			return s.projectFailed("creating a project", row, err)
 		}
+		if err := s.unclaimedName(ctx, tx, row.Name); err != nil {
+			return err
+		}
 		for _, m := range members {
 			m.ProjectID = row.ID
 			if _, err := s.insertMember(ctx, tx, m); err != nil {
