@@ -336,6 +336,8 @@ func TestRequestsAskForWhatTheySay(t *testing.T) {
 		{alice, "POST", "/api/v2.0/projects/team/members", `{"role_id":2,"member_user":{"user_id":{bob}}}`, []string{"member:create", "project:read", "user:list@system"}},
 		{alice, "POST", "/api/v2.0/projects/team/members", `{"role_id":2,"member_group":{"id":1}}`, []string{"member:create", "project:read", "user-group:list@system"}},
 		{alice, "GET", "/api/v2.0/projects/nope/members", "", nil},
+		{alice, "POST", "/api/v2.0/labels", `{"name":"x","scope":"p","project_id":1}`, []string{"label:create", "project:read"}},
+		{alice, "GET", "/api/v2.0/labels?scope=p&project_id=1", "", []string{"label:list", "project:read"}},
 		{alice, "GET", "/api/v2.0/robots/{teamrobot}", "", []string{"robot:read"}},
 		{alice, "GET", "/api/v2.0/robots/{robot}", "", []string{"robot:read@system"}},
 	} {

@@ -51,6 +51,9 @@ func (h *handlers) DeleteWebhookPolicy(c echo.Context, ref gen.ProjectRef, id ge
 func (h *handlers) ListWebhookExecutions(c echo.Context, ref gen.ProjectRef, id gen.WebhookPolicyID, params gen.ListWebhookExecutionsParams) error {
 	show := func(e project.WebhookExecution) gen.Execution { return gen.Execution{ID: &e.ID} }
 	return list(c, params.Page, params.PageSize, show, func(ctx context.Context, who Caller, _ window) (project.List[project.WebhookExecution], error) {
+		if err := checkHistory(params.Q, params.Sort); err != nil {
+			return project.List[project.WebhookExecution]{}, err
+		}
 		return h.Service.ListWebhookExecutions(ctx, who, projectRef(ref, params.XIsResourceName), id)
 	})
 }
@@ -58,6 +61,9 @@ func (h *handlers) ListWebhookExecutions(c echo.Context, ref gen.ProjectRef, id 
 func (h *handlers) ListWebhookTasks(c echo.Context, ref gen.ProjectRef, id gen.WebhookPolicyID, execution gen.ExecutionID, params gen.ListWebhookTasksParams) error {
 	show := func(t project.WebhookTask) gen.Task { return gen.Task{ID: &t.ID} }
 	return list(c, params.Page, params.PageSize, show, func(ctx context.Context, who Caller, _ window) (project.List[project.WebhookTask], error) {
+		if err := checkHistory(params.Q, params.Sort); err != nil {
+			return project.List[project.WebhookTask]{}, err
+		}
 		return h.Service.ListWebhookTasks(ctx, who, projectRef(ref, params.XIsResourceName), id, execution)
 	})
 }
@@ -85,6 +91,9 @@ func (h *handlers) ListWebhookTriggers(c echo.Context, ref gen.ProjectRef, param
 func (h *handlers) ListWebhookJobs(c echo.Context, ref gen.ProjectRef, params gen.ListWebhookJobsParams) error {
 	show := func(t project.WebhookTask) gen.WebhookJob { return gen.WebhookJob{ID: &t.ID} }
 	return list(c, params.Page, params.PageSize, show, func(ctx context.Context, who Caller, _ window) (project.List[project.WebhookTask], error) {
+		if err := checkHistory(params.Q, params.Sort); err != nil {
+			return project.List[project.WebhookTask]{}, err
+		}
 		return h.Service.ListWebhookJobs(ctx, who, projectRef(ref, params.XIsResourceName))
 	})
 }

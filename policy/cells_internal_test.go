@@ -54,7 +54,7 @@ distribution          -             crudl
 garbage-collection    -             crudls
 jobservice-monitor    -             rls
 key                   -             rlo
-label                 -             crudl
+label                 rl            crudl
 ldap-user             -             cl
 lockout               -             ld
 personal-access-token -             cld

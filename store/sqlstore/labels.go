@@ -42,7 +42,7 @@ func (r *labelRow) check() error {
 		return errs.New(errs.Invalid, "a label needs a name").WithHint("give one")
 	}
 	return checkFields(field{"the label's name", r.Name, maxName}, field{"the label's name", r.NameKey, maxName},
-		field{"the description", r.Description, maxDescription}, field{"the colour", r.Color, maxName})
+		field{"the description", r.Description, maxRemark}, field{"the colour", r.Color, maxName})
 }
 
 // labelKind is for the labels of a project, or for global ones; where one is named by its id, that is no matter.

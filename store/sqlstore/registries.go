@@ -29,7 +29,7 @@ type registryRow struct {
 
 // Bounds of texts, in characters.
 const (
-	maxDescription = 1024
+	maxRemark      = 1024
 	maxAddress     = 2048 // of a URL
 	maxSealed      = 16 << 10
 	maxCertificate = 64 << 10
@@ -59,7 +59,7 @@ func (r *registryRow) check() error {
 		return errs.New(errs.Invalid, "a registry needs a name and a URL").WithHint("give both")
 	}
 	return checkFields(field{"the registry's name", r.Name, maxName}, field{"the registry's name", r.NameKey, maxName},
-		field{"the description", r.Description, maxDescription}, field{"the URL", r.URL, maxAddress}, field{"the type", r.Type, maxName},
+		field{"the description", r.Description, maxRemark}, field{"the URL", r.URL, maxAddress}, field{"the type", r.Type, maxName},
 		field{"the credential's type", r.CredentialType, maxName}, field{"the access key", r.AccessKey, maxAddress},
 		field{"the access secret", r.AccessSecret, maxSealed}, field{"the certificate", r.CACertificate, maxCertificate}, field{"the status", r.Status, maxName})
 }

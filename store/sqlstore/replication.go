@@ -61,7 +61,7 @@ func (r *replicationRow) check() error {
 		return errs.New(errs.Invalid, "a replication policy needs a name").WithHint("give one")
 	}
 	return checkFields(field{"the policy's name", r.Name, maxName}, field{"the policy's name", r.NameKey, maxName},
-		field{"the description", r.Description, maxDescription}, field{"the destination", r.DestNamespace, maxName},
+		field{"the description", r.Description, maxRemark}, field{"the destination", r.DestNamespace, maxName},
 		field{"the trigger", r.TriggerType, maxName}, field{"the schedule", r.Cron, maxName}, r.Filters.field("the filters"), field{"the creator", r.Creator, 4 * maxName})
 }
 

@@ -47,7 +47,7 @@ func (r *webhookRow) check() error {
 		return errs.New(errs.Invalid, "a webhook policy needs a name").WithHint("give one")
 	}
 	return checkFields(field{"the policy's name", r.Name, maxName}, field{"the policy's name", r.NameKey, maxName},
-		field{"the description", r.Description, maxDescription}, r.Targets.field("the targets"), r.EventTypes.field("the types of events"),
+		field{"the description", r.Description, maxRemark}, r.Targets.field("the targets"), r.EventTypes.field("the types of events"),
 		field{"the creator", r.Creator, 4 * maxName})
 }
 
