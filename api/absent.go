@@ -47,10 +47,10 @@ func (h *handlers) cannotIn(c echo.Context, name string, isName *bool, resource,
 }
 
 // noPageIn is noPage in a project.
-func (h *handlers) noPageIn(c echo.Context, name string, isName *bool, number, size *int64, resource, action string) error {
+func (h *handlers) noPageIn(c echo.Context, name string, isName *bool, p page, resource, action string) error {
 	return h.in(c, name, isName, resource, action, func() error {
 		asIs := func(v struct{}) struct{} { return v }
-		return list(c, number, size, asIs, func(context.Context, Caller, window) (l project.List[struct{}], err error) { return l, nil })
+		return list(c, p.number, p.size, asIs, func(context.Context, Caller, window) (l project.List[struct{}], err error) { return l, p.check() })
 	})
 }
 
@@ -97,7 +97,7 @@ func (h *handlers) ListProjectPreheatProviders(c echo.Context, ref gen.ProjectRe
 }
 
 func (h *handlers) ListScanners(c echo.Context, params gen.ListScannersParams) error {
-	return h.noPage(c, params.Page, params.PageSize, "scanner", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "scanner", "list")
 }
 
 func (h *handlers) CreateScanner(c echo.Context) error {
@@ -164,7 +164,7 @@ func (h *handlers) GetSecuritySummary(c echo.Context) error {
 }
 
 func (h *handlers) ListVulnerabilities(c echo.Context, params gen.ListVulnerabilitiesParams) error {
-	return h.noPage(c, params.Page, params.PageSize, "security-hub", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, nil}, "security-hub", "list")
 }
 
 func (h *handlers) ListPreheatProviders(c echo.Context) error {
@@ -172,7 +172,7 @@ func (h *handlers) ListPreheatProviders(c echo.Context) error {
 }
 
 func (h *handlers) ListPreheatInstances(c echo.Context, params gen.ListPreheatInstancesParams) error {
-	return h.noPage(c, params.Page, params.PageSize, "preheat-instance", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "preheat-instance", "list")
 }
 
 func (h *handlers) CreatePreheatInstance(c echo.Context) error {
@@ -200,11 +200,11 @@ func (h *handlers) SetProjectScanner(c echo.Context, ref gen.ProjectRef, params 
 }
 
 func (h *handlers) ListScannerCandidates(c echo.Context, ref gen.ProjectRef, params gen.ListScannerCandidatesParams) error {
-	return h.noPageIn(c, ref, params.XIsResourceName, params.Page, params.PageSize, "scanner", "create")
+	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort}, "scanner", "create")
 }
 
 func (h *handlers) ListPreheatPolicies(c echo.Context, ref gen.ProjectRef, params gen.ListPreheatPoliciesParams) error {
-	return h.noPageIn(c, ref, params.XIsResourceName, params.Page, params.PageSize, "preheat-policy", "list")
+	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort}, "preheat-policy", "list")
 }
 
 func (h *handlers) CreatePreheatPolicy(c echo.Context, ref gen.ProjectRef, params gen.CreatePreheatPolicyParams) error {

@@ -242,7 +242,7 @@ func TestConfigurations(t *testing.T) {
 		t.Errorf("robot = %v, want one for 7 days", r)
 	}
 	trail := w.as(admin, "GET", "/api/v2.0/audit-logs?q=username%3Dadmin&page_size=100", "").body
-	if !strings.Contains(trail, "configuration:banner_message,notification_enable,read_only,robot_token_duration") {
+	if !strings.Contains(trail, `"banner_message,notification_enable,read_only,robot_token_duration"`) {
 		t.Errorf("the audit trail does not tell what was changed: %s", trail)
 	}
 }

@@ -119,7 +119,7 @@ func (h *handlers) GetJobLog(c echo.Context, _ gen.JobID) error {
 }
 
 func (h *handlers) ListGCRuns(c echo.Context, params gen.ListGCRunsParams) error {
-	return h.noPage(c, params.Page, params.PageSize, "garbage-collection", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "garbage-collection", "list")
 }
 
 func (h *handlers) GetGCRun(c echo.Context, _ gen.GCID) error {
@@ -135,7 +135,7 @@ func (h *handlers) GetGCLog(c echo.Context, _ gen.GCID) error {
 }
 
 func (h *handlers) ListPurgeRuns(c echo.Context, params gen.ListPurgeRunsParams) error {
-	return h.noPage(c, params.Page, params.PageSize, "purge-audit", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "purge-audit", "list")
 }
 
 func (h *handlers) GetPurgeRun(c echo.Context, _ gen.PurgeID) error {
@@ -161,11 +161,29 @@ func (h *handlers) nothing(c echo.Context, resource, action string) error {
 	})
 }
 
+// page is which part is wanted of a list that has none.
+type page struct {
+	number, size *int64
+	q, sort      *string
+}
+
+// check refuses what a list with something in it would refuse.
+func (p page) check() error {
+	if _, err := parseQuery(p.q, "name", "status"); err != nil {
+		return err
+	}
+	_, err := parseSort(p.sort, map[string]string{"id": "", "name": "", "status": "", "creation_time": "", "update_time": ""})
+	return err
+}
+
 // noPage is nothing for a list that comes in pages.
-func (h *handlers) noPage(c echo.Context, number, size *int64, resource, action string) error {
+func (h *handlers) noPage(c echo.Context, p page, resource, action string) error {
 	asIs := func(v struct{}) struct{} { return v }
-	return list(c, number, size, asIs, func(ctx context.Context, who Caller, _ window) (project.List[struct{}], error) {
-		return project.List[struct{}]{}, h.allow(ctx, who, deed{resource: resource, action: action})
+	return list(c, p.number, p.size, asIs, func(ctx context.Context, who Caller, _ window) (l project.List[struct{}], err error) {
+		if err := h.allow(ctx, who, deed{resource: resource, action: action}); err != nil {
+			return l, err
+		}
+		return l, p.check()
 	})
 }
 

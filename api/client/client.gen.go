@@ -17,27 +17,6 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for ActionRequestAction.
-const (
-	Pause  ActionRequestAction = "pause"
-	Resume ActionRequestAction = "resume"
-	Stop   ActionRequestAction = "stop"
-)
-
-// Valid indicates whether the value is a known member of the ActionRequestAction enum.
-func (e ActionRequestAction) Valid() bool {
-	switch e {
-	case Pause:
-		return true
-	case Resume:
-		return true
-	case Stop:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListQuotasParamsReference.
 const (
 	ListQuotasParamsReferenceProject ListQuotasParamsReference = "project"
@@ -66,14 +45,6 @@ type Access struct {
 	Effect   *string `json:"effect,omitempty"`
 	Resource string  `json:"resource"`
 }
-
-// ActionRequest defines model for ActionRequest.
-type ActionRequest struct {
-	Action ActionRequestAction `json:"action"`
-}
-
-// ActionRequestAction defines model for ActionRequest.Action.
-type ActionRequestAction string
 
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
@@ -1661,9 +1632,6 @@ type ListAuditLogsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
-// ExportCVEJSONBody defines parameters for ExportCVE.
-type ExportCVEJSONBody = map[string]interface{}
-
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1748,12 +1716,6 @@ type ListPreheatInstancesParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
-
-// CreatePreheatInstanceJSONBody defines parameters for CreatePreheatInstance.
-type CreatePreheatInstanceJSONBody = map[string]interface{}
-
-// PingPreheatInstanceJSONBody defines parameters for PingPreheatInstance.
-type PingPreheatInstanceJSONBody = map[string]interface{}
 
 // ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
 type ListPersonalAccessTokensParams struct {
@@ -1991,9 +1953,6 @@ type ListPreheatPoliciesParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
-// CreatePreheatPolicyJSONBody defines parameters for CreatePreheatPolicy.
-type CreatePreheatPolicyJSONBody = map[string]interface{}
-
 // CreatePreheatPolicyParams defines parameters for CreatePreheatPolicy.
 type CreatePreheatPolicyParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
@@ -2026,18 +1985,6 @@ type UpdatePreheatPolicyParams struct {
 
 // ListPreheatExecutionsParams defines parameters for ListPreheatExecutions.
 type ListPreheatExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
-	Q *Query `form:"q,omitempty" json:"q,omitempty"`
-
-	// Sort The field to sort by, with `-` before it for descending order.
-	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
-
-	// Page Which page, from 1.
-	Page *Page `form:"page,omitempty" json:"page,omitempty"`
-
-	// PageSize How many on a page.
-	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
-
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2056,18 +2003,6 @@ type StopPreheatExecutionParams struct {
 
 // ListPreheatTasksParams defines parameters for ListPreheatTasks.
 type ListPreheatTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
-	Q *Query `form:"q,omitempty" json:"q,omitempty"`
-
-	// Sort The field to sort by, with `-` before it for descending order.
-	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
-
-	// Page Which page, from 1.
-	Page *Page `form:"page,omitempty" json:"page,omitempty"`
-
-	// PageSize How many on a page.
-	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
-
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2131,9 +2066,6 @@ type GetProjectScannerParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
-
-// SetProjectScannerJSONBody defines parameters for SetProjectScanner.
-type SetProjectScannerJSONBody = map[string]interface{}
 
 // SetProjectScannerParams defines parameters for SetProjectScanner.
 type SetProjectScannerParams struct {
@@ -2430,12 +2362,6 @@ type ListScannersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
-// CreateScannerJSONBody defines parameters for CreateScanner.
-type CreateScannerJSONBody = map[string]interface{}
-
-// PingScannerJSONBody defines parameters for PingScanner.
-type PingScannerJSONBody = map[string]interface{}
-
 // ListSchedulesParams defines parameters for ListSchedules.
 type ListSchedulesParams struct {
 	// Page Which page, from 1.
@@ -2462,9 +2388,6 @@ type ListVulnerabilitiesParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
-
-// SetCVEAllowlistJSONBody defines parameters for SetCVEAllowlist.
-type SetCVEAllowlistJSONBody = map[string]interface{}
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
@@ -2577,12 +2500,6 @@ type SignOutUserParams struct {
 // UpdateConfigurationsJSONRequestBody defines body for UpdateConfigurations for application/json ContentType.
 type UpdateConfigurationsJSONRequestBody = Configurations
 
-// ExportCVEJSONRequestBody defines body for ExportCVE for application/json ContentType.
-type ExportCVEJSONRequestBody = ExportCVEJSONBody
-
-// ActOnJobQueueJSONRequestBody defines body for ActOnJobQueue for application/json ContentType.
-type ActOnJobQueueJSONRequestBody = ActionRequest
-
 // CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
 type CreateLabelJSONRequestBody = Label
 
@@ -2594,12 +2511,6 @@ type PingLdapJSONRequestBody = LdapConf
 
 // ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
 type ImportLdapUserJSONRequestBody = LdapImportUsers
-
-// CreatePreheatInstanceJSONRequestBody defines body for CreatePreheatInstance for application/json ContentType.
-type CreatePreheatInstanceJSONRequestBody = CreatePreheatInstanceJSONBody
-
-// PingPreheatInstanceJSONRequestBody defines body for PingPreheatInstance for application/json ContentType.
-type PingPreheatInstanceJSONRequestBody = PingPreheatInstanceJSONBody
 
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
@@ -2643,17 +2554,11 @@ type UpdateProjectMetadataJSONRequestBody = Metadata
 // RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
 type RenameProjectJSONRequestBody = ProjectName
 
-// CreatePreheatPolicyJSONRequestBody defines body for CreatePreheatPolicy for application/json ContentType.
-type CreatePreheatPolicyJSONRequestBody = CreatePreheatPolicyJSONBody
-
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
 
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
-
-// SetProjectScannerJSONRequestBody defines body for SetProjectScanner for application/json ContentType.
-type SetProjectScannerJSONRequestBody = SetProjectScannerJSONBody
 
 // CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
 type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
@@ -2703,15 +2608,6 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
-// CreateScannerJSONRequestBody defines body for CreateScanner for application/json ContentType.
-type CreateScannerJSONRequestBody = CreateScannerJSONBody
-
-// PingScannerJSONRequestBody defines body for PingScanner for application/json ContentType.
-type PingScannerJSONRequestBody = PingScannerJSONBody
-
-// SetCVEAllowlistJSONRequestBody defines body for SetCVEAllowlist for application/json ContentType.
-type SetCVEAllowlistJSONRequestBody = SetCVEAllowlistJSONBody
-
 // CreateGCScheduleJSONRequestBody defines body for CreateGCSchedule for application/json ContentType.
 type CreateGCScheduleJSONRequestBody = Schedule
 
@@ -2726,12 +2622,6 @@ type CreatePurgeScheduleJSONRequestBody = Schedule
 
 // UpdatePurgeScheduleJSONRequestBody defines body for UpdatePurgeSchedule for application/json ContentType.
 type UpdatePurgeScheduleJSONRequestBody = Schedule
-
-// CreateScanAllScheduleJSONRequestBody defines body for CreateScanAllSchedule for application/json ContentType.
-type CreateScanAllScheduleJSONRequestBody = Schedule
-
-// UpdateScanAllScheduleJSONRequestBody defines body for UpdateScanAllSchedule for application/json ContentType.
-type UpdateScanAllScheduleJSONRequestBody = Schedule
 
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
@@ -2869,19 +2759,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExportCVEWithBody Export vulnerabilities
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-	ExportCVEWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ExportCVE Export vulnerabilities
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-	ExportCVE(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ExportCVE(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DownloadCVEExport Download an export of vulnerabilities
 	//
@@ -2939,19 +2820,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
 	ListJobQueues(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ActOnJobQueueWithBody Pause, resume or empty a queue
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-	ActOnJobQueueWithBody(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ActOnJobQueue Pause, resume or empty a queue
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-	ActOnJobQueue(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ActOnJobQueue(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListKeys List the keys that sign access tokens
 	//
@@ -3095,33 +2967,15 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
 	ListPreheatInstances(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreatePreheatInstanceWithBody Register a peer-to-peer network
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-	CreatePreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// CreatePreheatInstance Register a peer-to-peer network
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-	CreatePreheatInstance(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PingPreheatInstanceWithBody Ask whether a peer-to-peer network answers
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-	PingPreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreatePreheatInstance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PingPreheatInstance Ask whether a peer-to-peer network answers
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-	PingPreheatInstance(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PingPreheatInstance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeletePreheatInstance Remove a peer-to-peer network
 	//
@@ -3525,19 +3379,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
 	ListPreheatPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreatePreheatPolicyWithBody Say what is sent to peer-to-peer networks
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-	CreatePreheatPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// CreatePreheatPolicy Say what is sent to peer-to-peer networks
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-	CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeletePreheatPolicy Remove a policy of what is sent
 	//
@@ -3657,19 +3502,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
 	GetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetProjectScannerWithBody Choose the scanner of a project
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-	SetProjectScannerWithBody(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// SetProjectScanner Choose the scanner of a project
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-	SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScannerCandidates List the scanners that a project can have
 	//
@@ -4193,33 +4029,15 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
 	ListScanners(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateScannerWithBody Register a scanner
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-	CreateScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// CreateScanner Register a scanner
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-	CreateScanner(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PingScannerWithBody Ask whether a scanner answers
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-	PingScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateScanner(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PingScanner Ask whether a scanner answers
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-	PingScanner(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PingScanner(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteScanner Remove a scanner
 	//
@@ -4303,19 +4121,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
 	GetCVEAllowlist(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetCVEAllowlistWithBody Say which vulnerabilities do not count
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-	SetCVEAllowlistWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// SetCVEAllowlist Say which vulnerabilities do not count
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-	SetCVEAllowlist(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SetCVEAllowlist(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListGCRuns List the runs of garbage collection
 	//
@@ -4472,33 +4281,15 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
 	GetScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateScanAllScheduleWithBody Say when everything is to be scanned
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-	CreateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// CreateScanAllSchedule Say when everything is to be scanned
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-	CreateScanAllSchedule(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// UpdateScanAllScheduleWithBody Change when everything is to be scanned
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-	UpdateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateScanAllSchedule Change when everything is to be scanned
 	//
-	// Takes a body of the `application/json` content type.
-	//
 	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-	UpdateScanAllSchedule(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StopScanAll Stop the scan of everything
 	//
@@ -4848,30 +4639,11 @@ func (c *Client) GetDecision(ctx context.Context, jti JTI, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
-// ExportCVEWithBody Export vulnerabilities
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-func (c *Client) ExportCVEWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExportCVERequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ExportCVE Export vulnerabilities
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-func (c *Client) ExportCVE(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExportCVERequest(c.Server, body)
+func (c *Client) ExportCVE(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportCVERequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -5038,30 +4810,11 @@ func (c *Client) ListJobQueues(ctx context.Context, reqEditors ...RequestEditorF
 	return c.Client.Do(req)
 }
 
-// ActOnJobQueueWithBody Pause, resume or empty a queue
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-func (c *Client) ActOnJobQueueWithBody(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewActOnJobQueueRequestWithBody(c.Server, jobType, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ActOnJobQueue Pause, resume or empty a queue
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-func (c *Client) ActOnJobQueue(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewActOnJobQueueRequest(c.Server, jobType, body)
+func (c *Client) ActOnJobQueue(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActOnJobQueueRequest(c.Server, jobType)
 	if err != nil {
 		return nil, err
 	}
@@ -5404,47 +5157,11 @@ func (c *Client) ListPreheatInstances(ctx context.Context, params *ListPreheatIn
 	return c.Client.Do(req)
 }
 
-// CreatePreheatInstanceWithBody Register a peer-to-peer network
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-func (c *Client) CreatePreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePreheatInstanceRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // CreatePreheatInstance Register a peer-to-peer network
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-func (c *Client) CreatePreheatInstance(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePreheatInstanceRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PingPreheatInstanceWithBody Ask whether a peer-to-peer network answers
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-func (c *Client) PingPreheatInstanceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPingPreheatInstanceRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreatePreheatInstance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatInstanceRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -5457,11 +5174,9 @@ func (c *Client) PingPreheatInstanceWithBody(ctx context.Context, contentType st
 
 // PingPreheatInstance Ask whether a peer-to-peer network answers
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-func (c *Client) PingPreheatInstance(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPingPreheatInstanceRequest(c.Server, body)
+func (c *Client) PingPreheatInstance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingPreheatInstanceRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6444,30 +6159,11 @@ func (c *Client) ListPreheatPolicies(ctx context.Context, projectNameOrID Projec
 	return c.Client.Do(req)
 }
 
-// CreatePreheatPolicyWithBody Say what is sent to peer-to-peer networks
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-func (c *Client) CreatePreheatPolicyWithBody(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePreheatPolicyRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // CreatePreheatPolicy Say what is sent to peer-to-peer networks
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-func (c *Client) CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePreheatPolicyRequest(c.Server, projectNameOrID, params, body)
+func (c *Client) CreatePreheatPolicy(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePreheatPolicyRequest(c.Server, projectNameOrID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6776,30 +6472,11 @@ func (c *Client) GetProjectScanner(ctx context.Context, projectNameOrID ProjectR
 	return c.Client.Do(req)
 }
 
-// SetProjectScannerWithBody Choose the scanner of a project
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-func (c *Client) SetProjectScannerWithBody(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetProjectScannerRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // SetProjectScanner Choose the scanner of a project
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-func (c *Client) SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetProjectScannerRequest(c.Server, projectNameOrID, params, body)
+func (c *Client) SetProjectScanner(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetProjectScannerRequest(c.Server, projectNameOrID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8042,47 +7719,11 @@ func (c *Client) ListScanners(ctx context.Context, params *ListScannersParams, r
 	return c.Client.Do(req)
 }
 
-// CreateScannerWithBody Register a scanner
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-func (c *Client) CreateScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateScannerRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // CreateScanner Register a scanner
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-func (c *Client) CreateScanner(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateScannerRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PingScannerWithBody Ask whether a scanner answers
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-func (c *Client) PingScannerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPingScannerRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateScanner(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScannerRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8095,11 +7736,9 @@ func (c *Client) PingScannerWithBody(ctx context.Context, contentType string, bo
 
 // PingScanner Ask whether a scanner answers
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-func (c *Client) PingScanner(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPingScannerRequest(c.Server, body)
+func (c *Client) PingScanner(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingScannerRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8332,30 +7971,11 @@ func (c *Client) GetCVEAllowlist(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
-// SetCVEAllowlistWithBody Say which vulnerabilities do not count
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-func (c *Client) SetCVEAllowlistWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetCVEAllowlistRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // SetCVEAllowlist Say which vulnerabilities do not count
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-func (c *Client) SetCVEAllowlist(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSetCVEAllowlistRequest(c.Server, body)
+func (c *Client) SetCVEAllowlist(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetCVEAllowlistRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8731,47 +8351,11 @@ func (c *Client) GetScanAllSchedule(ctx context.Context, reqEditors ...RequestEd
 	return c.Client.Do(req)
 }
 
-// CreateScanAllScheduleWithBody Say when everything is to be scanned
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-func (c *Client) CreateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateScanAllScheduleRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // CreateScanAllSchedule Say when everything is to be scanned
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-func (c *Client) CreateScanAllSchedule(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateScanAllScheduleRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// UpdateScanAllScheduleWithBody Change when everything is to be scanned
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-func (c *Client) UpdateScanAllScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateScanAllScheduleRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScanAllScheduleRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8784,11 +8368,9 @@ func (c *Client) UpdateScanAllScheduleWithBody(ctx context.Context, contentType 
 
 // UpdateScanAllSchedule Change when everything is to be scanned
 //
-// Takes a body of the `application/json` content type.
-//
 // Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-func (c *Client) UpdateScanAllSchedule(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateScanAllScheduleRequest(c.Server, body)
+func (c *Client) UpdateScanAllSchedule(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScanAllScheduleRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -9609,19 +9191,8 @@ func NewGetDecisionRequest(server string, jti JTI) (*http.Request, error) {
 	return req, nil
 }
 
-// NewExportCVERequest calls the generic ExportCVE builder with application/json body
-func NewExportCVERequest(server string, body ExportCVEJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewExportCVERequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewExportCVERequestWithBody constructs an http.Request for the ExportCVE method, with any body, and a specified content type
-func NewExportCVERequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewExportCVERequest constructs an http.Request for the ExportCVE method
+func NewExportCVERequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -9639,12 +9210,10 @@ func NewExportCVERequestWithBody(server string, contentType string, body io.Read
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -9961,19 +9530,8 @@ func NewListJobQueuesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewActOnJobQueueRequest calls the generic ActOnJobQueue builder with application/json body
-func NewActOnJobQueueRequest(server string, jobType JobType, body ActOnJobQueueJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewActOnJobQueueRequestWithBody(server, jobType, "application/json", bodyReader)
-}
-
-// NewActOnJobQueueRequestWithBody constructs an http.Request for the ActOnJobQueue method, with any body, and a specified content type
-func NewActOnJobQueueRequestWithBody(server string, jobType JobType, contentType string, body io.Reader) (*http.Request, error) {
+// NewActOnJobQueueRequest constructs an http.Request for the ActOnJobQueue method
+func NewActOnJobQueueRequest(server string, jobType JobType) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -9998,12 +9556,10 @@ func NewActOnJobQueueRequestWithBody(server string, jobType JobType, contentType
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -10862,19 +10418,8 @@ func NewListPreheatInstancesRequest(server string, params *ListPreheatInstancesP
 	return req, nil
 }
 
-// NewCreatePreheatInstanceRequest calls the generic CreatePreheatInstance builder with application/json body
-func NewCreatePreheatInstanceRequest(server string, body CreatePreheatInstanceJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreatePreheatInstanceRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreatePreheatInstanceRequestWithBody constructs an http.Request for the CreatePreheatInstance method, with any body, and a specified content type
-func NewCreatePreheatInstanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreatePreheatInstanceRequest constructs an http.Request for the CreatePreheatInstance method
+func NewCreatePreheatInstanceRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -10892,29 +10437,16 @@ func NewCreatePreheatInstanceRequestWithBody(server string, contentType string, 
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
 
-// NewPingPreheatInstanceRequest calls the generic PingPreheatInstance builder with application/json body
-func NewPingPreheatInstanceRequest(server string, body PingPreheatInstanceJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPingPreheatInstanceRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewPingPreheatInstanceRequestWithBody constructs an http.Request for the PingPreheatInstance method, with any body, and a specified content type
-func NewPingPreheatInstanceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewPingPreheatInstanceRequest constructs an http.Request for the PingPreheatInstance method
+func NewPingPreheatInstanceRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -10932,12 +10464,10 @@ func NewPingPreheatInstanceRequestWithBody(server string, contentType string, bo
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -13332,19 +12862,8 @@ func NewListPreheatPoliciesRequest(server string, projectNameOrID ProjectRef, pa
 	return req, nil
 }
 
-// NewCreatePreheatPolicyRequest calls the generic CreatePreheatPolicy builder with application/json body
-func NewCreatePreheatPolicyRequest(server string, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreatePreheatPolicyRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
-}
-
-// NewCreatePreheatPolicyRequestWithBody constructs an http.Request for the CreatePreheatPolicy method, with any body, and a specified content type
-func NewCreatePreheatPolicyRequestWithBody(server string, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreatePreheatPolicyRequest constructs an http.Request for the CreatePreheatPolicy method
+func NewCreatePreheatPolicyRequest(server string, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13369,12 +12888,10 @@ func NewCreatePreheatPolicyRequestWithBody(server string, projectNameOrID Projec
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -13651,69 +13168,6 @@ func NewListPreheatExecutionsRequest(server string, projectNameOrID ProjectRef, 
 		return nil, err
 	}
 
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Q != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Sort != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Page != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.PageSize != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -13901,69 +13355,6 @@ func NewListPreheatTasksRequest(server string, projectNameOrID ProjectRef, prehe
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Q != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Sort != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Page != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.PageSize != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -14512,19 +13903,8 @@ func NewGetProjectScannerRequest(server string, projectNameOrID ProjectRef, para
 	return req, nil
 }
 
-// NewSetProjectScannerRequest calls the generic SetProjectScanner builder with application/json body
-func NewSetProjectScannerRequest(server string, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewSetProjectScannerRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
-}
-
-// NewSetProjectScannerRequestWithBody constructs an http.Request for the SetProjectScanner method, with any body, and a specified content type
-func NewSetProjectScannerRequestWithBody(server string, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader) (*http.Request, error) {
+// NewSetProjectScannerRequest constructs an http.Request for the SetProjectScanner method
+func NewSetProjectScannerRequest(server string, projectNameOrID ProjectRef, params *SetProjectScannerParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -14549,12 +13929,10 @@ func NewSetProjectScannerRequestWithBody(server string, projectNameOrID ProjectR
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -17826,19 +17204,8 @@ func NewListScannersRequest(server string, params *ListScannersParams) (*http.Re
 	return req, nil
 }
 
-// NewCreateScannerRequest calls the generic CreateScanner builder with application/json body
-func NewCreateScannerRequest(server string, body CreateScannerJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreateScannerRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreateScannerRequestWithBody constructs an http.Request for the CreateScanner method, with any body, and a specified content type
-func NewCreateScannerRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreateScannerRequest constructs an http.Request for the CreateScanner method
+func NewCreateScannerRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -17856,29 +17223,16 @@ func NewCreateScannerRequestWithBody(server string, contentType string, body io.
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
 
-// NewPingScannerRequest calls the generic PingScanner builder with application/json body
-func NewPingScannerRequest(server string, body PingScannerJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPingScannerRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewPingScannerRequestWithBody constructs an http.Request for the PingScanner method, with any body, and a specified content type
-func NewPingScannerRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewPingScannerRequest constructs an http.Request for the PingScanner method
+func NewPingScannerRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -17896,12 +17250,10 @@ func NewPingScannerRequestWithBody(server string, contentType string, body io.Re
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -18443,19 +17795,8 @@ func NewGetCVEAllowlistRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewSetCVEAllowlistRequest calls the generic SetCVEAllowlist builder with application/json body
-func NewSetCVEAllowlistRequest(server string, body SetCVEAllowlistJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewSetCVEAllowlistRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewSetCVEAllowlistRequestWithBody constructs an http.Request for the SetCVEAllowlist method, with any body, and a specified content type
-func NewSetCVEAllowlistRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewSetCVEAllowlistRequest constructs an http.Request for the SetCVEAllowlist method
+func NewSetCVEAllowlistRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -18473,12 +17814,10 @@ func NewSetCVEAllowlistRequestWithBody(server string, contentType string, body i
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -19148,19 +18487,8 @@ func NewGetScanAllScheduleRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewCreateScanAllScheduleRequest calls the generic CreateScanAllSchedule builder with application/json body
-func NewCreateScanAllScheduleRequest(server string, body CreateScanAllScheduleJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreateScanAllScheduleRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreateScanAllScheduleRequestWithBody constructs an http.Request for the CreateScanAllSchedule method, with any body, and a specified content type
-func NewCreateScanAllScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreateScanAllScheduleRequest constructs an http.Request for the CreateScanAllSchedule method
+func NewCreateScanAllScheduleRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -19178,29 +18506,16 @@ func NewCreateScanAllScheduleRequestWithBody(server string, contentType string, 
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
 
-// NewUpdateScanAllScheduleRequest calls the generic UpdateScanAllSchedule builder with application/json body
-func NewUpdateScanAllScheduleRequest(server string, body UpdateScanAllScheduleJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewUpdateScanAllScheduleRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewUpdateScanAllScheduleRequestWithBody constructs an http.Request for the UpdateScanAllSchedule method, with any body, and a specified content type
-func NewUpdateScanAllScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewUpdateScanAllScheduleRequest constructs an http.Request for the UpdateScanAllSchedule method
+func NewUpdateScanAllScheduleRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -19218,12 +18533,10 @@ func NewUpdateScanAllScheduleRequestWithBody(server string, contentType string, 
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -20606,19 +19919,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/decisions/{jti} (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, jti JTI, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
 
-	// ExportCVEWithBodyWithResponse Export vulnerabilities
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-	ExportCVEWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error)
-
 	// ExportCVEWithResponse Export vulnerabilities
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-	ExportCVEWithResponse(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error)
+	ExportCVEWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error)
 
 	// DownloadCVEExportWithResponse Download an export of vulnerabilities
 	//
@@ -20696,19 +20002,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/jobservice/queues (the `ListJobQueues` operationId).
 	ListJobQueuesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListJobQueuesResponse, error)
 
-	// ActOnJobQueueWithBodyWithResponse Pause, resume or empty a queue
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-	ActOnJobQueueWithBodyWithResponse(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error)
-
 	// ActOnJobQueueWithResponse Pause, resume or empty a queue
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-	ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error)
+	ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error)
 
 	// ListKeysWithResponse List the keys that sign access tokens
 	//
@@ -20874,33 +20173,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/p2p/preheat/instances (the `ListPreheatInstances` operationId).
 	ListPreheatInstancesWithResponse(ctx context.Context, params *ListPreheatInstancesParams, reqEditors ...RequestEditorFn) (*ListPreheatInstancesResponse, error)
 
-	// CreatePreheatInstanceWithBodyWithResponse Register a peer-to-peer network
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-	CreatePreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error)
-
 	// CreatePreheatInstanceWithResponse Register a peer-to-peer network
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-	CreatePreheatInstanceWithResponse(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error)
-
-	// PingPreheatInstanceWithBodyWithResponse Ask whether a peer-to-peer network answers
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-	PingPreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error)
+	CreatePreheatInstanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error)
 
 	// PingPreheatInstanceWithResponse Ask whether a peer-to-peer network answers
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-	PingPreheatInstanceWithResponse(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error)
+	PingPreheatInstanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error)
 
 	// DeletePreheatInstanceWithResponse Remove a peer-to-peer network
 	//
@@ -21362,19 +20647,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `ListPreheatPolicies` operationId).
 	ListPreheatPoliciesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListPreheatPoliciesParams, reqEditors ...RequestEditorFn) (*ListPreheatPoliciesResponse, error)
 
-	// CreatePreheatPolicyWithBodyWithResponse Say what is sent to peer-to-peer networks
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-	CreatePreheatPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error)
-
 	// CreatePreheatPolicyWithResponse Say what is sent to peer-to-peer networks
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-	CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error)
+	CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error)
 
 	// DeletePreheatPolicyWithResponse Remove a policy of what is sent
 	//
@@ -21522,19 +20800,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/scanner (the `GetProjectScanner` operationId).
 	GetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *GetProjectScannerParams, reqEditors ...RequestEditorFn) (*GetProjectScannerResponse, error)
 
-	// SetProjectScannerWithBodyWithResponse Choose the scanner of a project
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-	SetProjectScannerWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error)
-
 	// SetProjectScannerWithResponse Choose the scanner of a project
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-	SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error)
+	SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error)
 
 	// ListScannerCandidatesWithResponse List the scanners that a project can have
 	//
@@ -22136,33 +21407,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/scanners (the `ListScanners` operationId).
 	ListScannersWithResponse(ctx context.Context, params *ListScannersParams, reqEditors ...RequestEditorFn) (*ListScannersResponse, error)
 
-	// CreateScannerWithBodyWithResponse Register a scanner
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-	CreateScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error)
-
 	// CreateScannerWithResponse Register a scanner
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-	CreateScannerWithResponse(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error)
-
-	// PingScannerWithBodyWithResponse Ask whether a scanner answers
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-	PingScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingScannerResponse, error)
+	CreateScannerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error)
 
 	// PingScannerWithResponse Ask whether a scanner answers
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-	PingScannerWithResponse(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*PingScannerResponse, error)
+	PingScannerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PingScannerResponse, error)
 
 	// DeleteScannerWithResponse Remove a scanner
 	//
@@ -22274,19 +21531,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/system/CVEAllowlist (the `GetCVEAllowlist` operationId).
 	GetCVEAllowlistWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCVEAllowlistResponse, error)
 
-	// SetCVEAllowlistWithBodyWithResponse Say which vulnerabilities do not count
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-	SetCVEAllowlistWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error)
-
 	// SetCVEAllowlistWithResponse Say which vulnerabilities do not count
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-	SetCVEAllowlistWithResponse(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error)
+	SetCVEAllowlistWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error)
 
 	// ListGCRunsWithResponse List the runs of garbage collection
 	//
@@ -22465,33 +21715,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/system/scanAll/schedule (the `GetScanAllSchedule` operationId).
 	GetScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetScanAllScheduleResponse, error)
 
-	// CreateScanAllScheduleWithBodyWithResponse Say when everything is to be scanned
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-	CreateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error)
-
 	// CreateScanAllScheduleWithResponse Say when everything is to be scanned
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-	CreateScanAllScheduleWithResponse(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error)
-
-	// UpdateScanAllScheduleWithBodyWithResponse Change when everything is to be scanned
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-	UpdateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error)
+	CreateScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error)
 
 	// UpdateScanAllScheduleWithResponse Change when everything is to be scanned
 	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-	UpdateScanAllScheduleWithResponse(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error)
+	UpdateScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error)
 
 	// StopScanAllWithResponse Stop the scan of everything
 	//
@@ -32481,26 +31717,13 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, jti J
 	return ParseGetDecisionResponse(rsp)
 }
 
-// ExportCVEWithBodyWithResponse Export vulnerabilities
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-func (c *ClientWithResponses) ExportCVEWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error) {
-	rsp, err := c.ExportCVEWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseExportCVEResponse(rsp)
-}
-
 // ExportCVEWithResponse Export vulnerabilities
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/export/cve (the `ExportCVE` operationId).
-func (c *ClientWithResponses) ExportCVEWithResponse(ctx context.Context, body ExportCVEJSONRequestBody, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error) {
-	rsp, err := c.ExportCVE(ctx, body, reqEditors...)
+func (c *ClientWithResponses) ExportCVEWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ExportCVEResponse, error) {
+	rsp, err := c.ExportCVE(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -32643,26 +31866,13 @@ func (c *ClientWithResponses) ListJobQueuesWithResponse(ctx context.Context, req
 	return ParseListJobQueuesResponse(rsp)
 }
 
-// ActOnJobQueueWithBodyWithResponse Pause, resume or empty a queue
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-func (c *ClientWithResponses) ActOnJobQueueWithBodyWithResponse(ctx context.Context, jobType JobType, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error) {
-	rsp, err := c.ActOnJobQueueWithBody(ctx, jobType, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseActOnJobQueueResponse(rsp)
-}
-
 // ActOnJobQueueWithResponse Pause, resume or empty a queue
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v2.0/jobservice/queues/{job_type} (the `ActOnJobQueue` operationId).
-func (c *ClientWithResponses) ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, body ActOnJobQueueJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error) {
-	rsp, err := c.ActOnJobQueue(ctx, jobType, body, reqEditors...)
+func (c *ClientWithResponses) ActOnJobQueueWithResponse(ctx context.Context, jobType JobType, reqEditors ...RequestEditorFn) (*ActOnJobQueueResponse, error) {
+	rsp, err := c.ActOnJobQueue(ctx, jobType, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -32947,52 +32157,26 @@ func (c *ClientWithResponses) ListPreheatInstancesWithResponse(ctx context.Conte
 	return ParseListPreheatInstancesResponse(rsp)
 }
 
-// CreatePreheatInstanceWithBodyWithResponse Register a peer-to-peer network
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-func (c *ClientWithResponses) CreatePreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error) {
-	rsp, err := c.CreatePreheatInstanceWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreatePreheatInstanceResponse(rsp)
-}
-
 // CreatePreheatInstanceWithResponse Register a peer-to-peer network
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/p2p/preheat/instances (the `CreatePreheatInstance` operationId).
-func (c *ClientWithResponses) CreatePreheatInstanceWithResponse(ctx context.Context, body CreatePreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error) {
-	rsp, err := c.CreatePreheatInstance(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreatePreheatInstanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreatePreheatInstanceResponse, error) {
+	rsp, err := c.CreatePreheatInstance(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseCreatePreheatInstanceResponse(rsp)
-}
-
-// PingPreheatInstanceWithBodyWithResponse Ask whether a peer-to-peer network answers
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-func (c *ClientWithResponses) PingPreheatInstanceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error) {
-	rsp, err := c.PingPreheatInstanceWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParsePingPreheatInstanceResponse(rsp)
 }
 
 // PingPreheatInstanceWithResponse Ask whether a peer-to-peer network answers
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/p2p/preheat/instances/ping (the `PingPreheatInstance` operationId).
-func (c *ClientWithResponses) PingPreheatInstanceWithResponse(ctx context.Context, body PingPreheatInstanceJSONRequestBody, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error) {
-	rsp, err := c.PingPreheatInstance(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PingPreheatInstanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PingPreheatInstanceResponse, error) {
+	rsp, err := c.PingPreheatInstance(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -33801,26 +32985,13 @@ func (c *ClientWithResponses) ListPreheatPoliciesWithResponse(ctx context.Contex
 	return ParseListPreheatPoliciesResponse(rsp)
 }
 
-// CreatePreheatPolicyWithBodyWithResponse Say what is sent to peer-to-peer networks
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-func (c *ClientWithResponses) CreatePreheatPolicyWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error) {
-	rsp, err := c.CreatePreheatPolicyWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreatePreheatPolicyResponse(rsp)
-}
-
 // CreatePreheatPolicyWithResponse Say what is sent to peer-to-peer networks
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/preheat/policies (the `CreatePreheatPolicy` operationId).
-func (c *ClientWithResponses) CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, body CreatePreheatPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error) {
-	rsp, err := c.CreatePreheatPolicy(ctx, projectNameOrID, params, body, reqEditors...)
+func (c *ClientWithResponses) CreatePreheatPolicyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *CreatePreheatPolicyParams, reqEditors ...RequestEditorFn) (*CreatePreheatPolicyResponse, error) {
+	rsp, err := c.CreatePreheatPolicy(ctx, projectNameOrID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34081,26 +33252,13 @@ func (c *ClientWithResponses) GetProjectScannerWithResponse(ctx context.Context,
 	return ParseGetProjectScannerResponse(rsp)
 }
 
-// SetProjectScannerWithBodyWithResponse Choose the scanner of a project
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-func (c *ClientWithResponses) SetProjectScannerWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error) {
-	rsp, err := c.SetProjectScannerWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseSetProjectScannerResponse(rsp)
-}
-
 // SetProjectScannerWithResponse Choose the scanner of a project
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/scanner (the `SetProjectScanner` operationId).
-func (c *ClientWithResponses) SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, body SetProjectScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error) {
-	rsp, err := c.SetProjectScanner(ctx, projectNameOrID, params, body, reqEditors...)
+func (c *ClientWithResponses) SetProjectScannerWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *SetProjectScannerParams, reqEditors ...RequestEditorFn) (*SetProjectScannerResponse, error) {
+	rsp, err := c.SetProjectScanner(ctx, projectNameOrID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35133,52 +34291,26 @@ func (c *ClientWithResponses) ListScannersWithResponse(ctx context.Context, para
 	return ParseListScannersResponse(rsp)
 }
 
-// CreateScannerWithBodyWithResponse Register a scanner
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-func (c *ClientWithResponses) CreateScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error) {
-	rsp, err := c.CreateScannerWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateScannerResponse(rsp)
-}
-
 // CreateScannerWithResponse Register a scanner
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/scanners (the `CreateScanner` operationId).
-func (c *ClientWithResponses) CreateScannerWithResponse(ctx context.Context, body CreateScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error) {
-	rsp, err := c.CreateScanner(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateScannerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateScannerResponse, error) {
+	rsp, err := c.CreateScanner(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseCreateScannerResponse(rsp)
-}
-
-// PingScannerWithBodyWithResponse Ask whether a scanner answers
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-func (c *ClientWithResponses) PingScannerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PingScannerResponse, error) {
-	rsp, err := c.PingScannerWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParsePingScannerResponse(rsp)
 }
 
 // PingScannerWithResponse Ask whether a scanner answers
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/scanners/ping (the `PingScanner` operationId).
-func (c *ClientWithResponses) PingScannerWithResponse(ctx context.Context, body PingScannerJSONRequestBody, reqEditors ...RequestEditorFn) (*PingScannerResponse, error) {
-	rsp, err := c.PingScanner(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PingScannerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PingScannerResponse, error) {
+	rsp, err := c.PingScanner(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35379,26 +34511,13 @@ func (c *ClientWithResponses) GetCVEAllowlistWithResponse(ctx context.Context, r
 	return ParseGetCVEAllowlistResponse(rsp)
 }
 
-// SetCVEAllowlistWithBodyWithResponse Say which vulnerabilities do not count
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-func (c *ClientWithResponses) SetCVEAllowlistWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error) {
-	rsp, err := c.SetCVEAllowlistWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseSetCVEAllowlistResponse(rsp)
-}
-
 // SetCVEAllowlistWithResponse Say which vulnerabilities do not count
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v2.0/system/CVEAllowlist (the `SetCVEAllowlist` operationId).
-func (c *ClientWithResponses) SetCVEAllowlistWithResponse(ctx context.Context, body SetCVEAllowlistJSONRequestBody, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error) {
-	rsp, err := c.SetCVEAllowlist(ctx, body, reqEditors...)
+func (c *ClientWithResponses) SetCVEAllowlistWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SetCVEAllowlistResponse, error) {
+	rsp, err := c.SetCVEAllowlist(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35708,52 +34827,26 @@ func (c *ClientWithResponses) GetScanAllScheduleWithResponse(ctx context.Context
 	return ParseGetScanAllScheduleResponse(rsp)
 }
 
-// CreateScanAllScheduleWithBodyWithResponse Say when everything is to be scanned
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-func (c *ClientWithResponses) CreateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error) {
-	rsp, err := c.CreateScanAllScheduleWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateScanAllScheduleResponse(rsp)
-}
-
 // CreateScanAllScheduleWithResponse Say when everything is to be scanned
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/system/scanAll/schedule (the `CreateScanAllSchedule` operationId).
-func (c *ClientWithResponses) CreateScanAllScheduleWithResponse(ctx context.Context, body CreateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error) {
-	rsp, err := c.CreateScanAllSchedule(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateScanAllScheduleResponse, error) {
+	rsp, err := c.CreateScanAllSchedule(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseCreateScanAllScheduleResponse(rsp)
-}
-
-// UpdateScanAllScheduleWithBodyWithResponse Change when everything is to be scanned
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-func (c *ClientWithResponses) UpdateScanAllScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error) {
-	rsp, err := c.UpdateScanAllScheduleWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseUpdateScanAllScheduleResponse(rsp)
 }
 
 // UpdateScanAllScheduleWithResponse Change when everything is to be scanned
 //
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+// Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v2.0/system/scanAll/schedule (the `UpdateScanAllSchedule` operationId).
-func (c *ClientWithResponses) UpdateScanAllScheduleWithResponse(ctx context.Context, body UpdateScanAllScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error) {
-	rsp, err := c.UpdateScanAllSchedule(ctx, body, reqEditors...)
+func (c *ClientWithResponses) UpdateScanAllScheduleWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UpdateScanAllScheduleResponse, error) {
+	rsp, err := c.UpdateScanAllSchedule(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

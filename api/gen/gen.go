@@ -12,27 +12,6 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Defines values for ActionRequestAction.
-const (
-	Pause  ActionRequestAction = "pause"
-	Resume ActionRequestAction = "resume"
-	Stop   ActionRequestAction = "stop"
-)
-
-// Valid indicates whether the value is a known member of the ActionRequestAction enum.
-func (e ActionRequestAction) Valid() bool {
-	switch e {
-	case Pause:
-		return true
-	case Resume:
-		return true
-	case Stop:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListQuotasParamsReference.
 const (
 	ListQuotasParamsReferenceProject ListQuotasParamsReference = "project"
@@ -61,14 +40,6 @@ type Access struct {
 	Effect   *string `json:"effect,omitempty"`
 	Resource string  `json:"resource"`
 }
-
-// ActionRequest defines model for ActionRequest.
-type ActionRequest struct {
-	Action ActionRequestAction `json:"action"`
-}
-
-// ActionRequestAction defines model for ActionRequest.Action.
-type ActionRequestAction string
 
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
@@ -1656,9 +1627,6 @@ type ListAuditLogsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
-// ExportCVEJSONBody defines parameters for ExportCVE.
-type ExportCVEJSONBody = map[string]interface{}
-
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1743,12 +1711,6 @@ type ListPreheatInstancesParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
-
-// CreatePreheatInstanceJSONBody defines parameters for CreatePreheatInstance.
-type CreatePreheatInstanceJSONBody = map[string]interface{}
-
-// PingPreheatInstanceJSONBody defines parameters for PingPreheatInstance.
-type PingPreheatInstanceJSONBody = map[string]interface{}
 
 // ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
 type ListPersonalAccessTokensParams struct {
@@ -1986,9 +1948,6 @@ type ListPreheatPoliciesParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
-// CreatePreheatPolicyJSONBody defines parameters for CreatePreheatPolicy.
-type CreatePreheatPolicyJSONBody = map[string]interface{}
-
 // CreatePreheatPolicyParams defines parameters for CreatePreheatPolicy.
 type CreatePreheatPolicyParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
@@ -2021,18 +1980,6 @@ type UpdatePreheatPolicyParams struct {
 
 // ListPreheatExecutionsParams defines parameters for ListPreheatExecutions.
 type ListPreheatExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
-	Q *Query `form:"q,omitempty" json:"q,omitempty"`
-
-	// Sort The field to sort by, with `-` before it for descending order.
-	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
-
-	// Page Which page, from 1.
-	Page *Page `form:"page,omitempty" json:"page,omitempty"`
-
-	// PageSize How many on a page.
-	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
-
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2051,18 +1998,6 @@ type StopPreheatExecutionParams struct {
 
 // ListPreheatTasksParams defines parameters for ListPreheatTasks.
 type ListPreheatTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
-	Q *Query `form:"q,omitempty" json:"q,omitempty"`
-
-	// Sort The field to sort by, with `-` before it for descending order.
-	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
-
-	// Page Which page, from 1.
-	Page *Page `form:"page,omitempty" json:"page,omitempty"`
-
-	// PageSize How many on a page.
-	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
-
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2126,9 +2061,6 @@ type GetProjectScannerParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
-
-// SetProjectScannerJSONBody defines parameters for SetProjectScanner.
-type SetProjectScannerJSONBody = map[string]interface{}
 
 // SetProjectScannerParams defines parameters for SetProjectScanner.
 type SetProjectScannerParams struct {
@@ -2425,12 +2357,6 @@ type ListScannersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
-// CreateScannerJSONBody defines parameters for CreateScanner.
-type CreateScannerJSONBody = map[string]interface{}
-
-// PingScannerJSONBody defines parameters for PingScanner.
-type PingScannerJSONBody = map[string]interface{}
-
 // ListSchedulesParams defines parameters for ListSchedules.
 type ListSchedulesParams struct {
 	// Page Which page, from 1.
@@ -2457,9 +2383,6 @@ type ListVulnerabilitiesParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
-
-// SetCVEAllowlistJSONBody defines parameters for SetCVEAllowlist.
-type SetCVEAllowlistJSONBody = map[string]interface{}
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
@@ -2572,12 +2495,6 @@ type SignOutUserParams struct {
 // UpdateConfigurationsJSONRequestBody defines body for UpdateConfigurations for application/json ContentType.
 type UpdateConfigurationsJSONRequestBody = Configurations
 
-// ExportCVEJSONRequestBody defines body for ExportCVE for application/json ContentType.
-type ExportCVEJSONRequestBody = ExportCVEJSONBody
-
-// ActOnJobQueueJSONRequestBody defines body for ActOnJobQueue for application/json ContentType.
-type ActOnJobQueueJSONRequestBody = ActionRequest
-
 // CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
 type CreateLabelJSONRequestBody = Label
 
@@ -2589,12 +2506,6 @@ type PingLdapJSONRequestBody = LdapConf
 
 // ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
 type ImportLdapUserJSONRequestBody = LdapImportUsers
-
-// CreatePreheatInstanceJSONRequestBody defines body for CreatePreheatInstance for application/json ContentType.
-type CreatePreheatInstanceJSONRequestBody = CreatePreheatInstanceJSONBody
-
-// PingPreheatInstanceJSONRequestBody defines body for PingPreheatInstance for application/json ContentType.
-type PingPreheatInstanceJSONRequestBody = PingPreheatInstanceJSONBody
 
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
@@ -2638,17 +2549,11 @@ type UpdateProjectMetadataJSONRequestBody = Metadata
 // RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
 type RenameProjectJSONRequestBody = ProjectName
 
-// CreatePreheatPolicyJSONRequestBody defines body for CreatePreheatPolicy for application/json ContentType.
-type CreatePreheatPolicyJSONRequestBody = CreatePreheatPolicyJSONBody
-
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
 
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
-
-// SetProjectScannerJSONRequestBody defines body for SetProjectScanner for application/json ContentType.
-type SetProjectScannerJSONRequestBody = SetProjectScannerJSONBody
 
 // CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
 type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
@@ -2698,15 +2603,6 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
-// CreateScannerJSONRequestBody defines body for CreateScanner for application/json ContentType.
-type CreateScannerJSONRequestBody = CreateScannerJSONBody
-
-// PingScannerJSONRequestBody defines body for PingScanner for application/json ContentType.
-type PingScannerJSONRequestBody = PingScannerJSONBody
-
-// SetCVEAllowlistJSONRequestBody defines body for SetCVEAllowlist for application/json ContentType.
-type SetCVEAllowlistJSONRequestBody = SetCVEAllowlistJSONBody
-
 // CreateGCScheduleJSONRequestBody defines body for CreateGCSchedule for application/json ContentType.
 type CreateGCScheduleJSONRequestBody = Schedule
 
@@ -2721,12 +2617,6 @@ type CreatePurgeScheduleJSONRequestBody = Schedule
 
 // UpdatePurgeScheduleJSONRequestBody defines body for UpdatePurgeSchedule for application/json ContentType.
 type UpdatePurgeScheduleJSONRequestBody = Schedule
-
-// CreateScanAllScheduleJSONRequestBody defines body for CreateScanAllSchedule for application/json ContentType.
-type CreateScanAllScheduleJSONRequestBody = Schedule
-
-// UpdateScanAllScheduleJSONRequestBody defines body for UpdateScanAllSchedule for application/json ContentType.
-type UpdateScanAllScheduleJSONRequestBody = Schedule
 
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
@@ -5533,33 +5423,6 @@ func (w *ServerInterfaceWrapper) ListPreheatExecutions(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPreheatExecutionsParams
-	// ------------- Optional query parameter "q" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
-	}
-
-	// ------------- Optional query parameter "sort" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
-	}
-
-	// ------------- Optional query parameter "page" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
-	}
-
-	// ------------- Optional query parameter "page_size" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
-	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
@@ -5716,33 +5579,6 @@ func (w *ServerInterfaceWrapper) ListPreheatTasks(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListPreheatTasksParams
-	// ------------- Optional query parameter "q" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
-	}
-
-	// ------------- Optional query parameter "sort" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
-	}
-
-	// ------------- Optional query parameter "page" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
-	}
-
-	// ------------- Optional query parameter "page_size" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
-	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
