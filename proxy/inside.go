@@ -36,7 +36,9 @@ func NewInside(up Upstream) *Inside {
 	if s, ok := up.(*Separate); ok {
 		return &Inside{up, s.sendOwn}
 	}
-	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) { return callOwn(ctx, up, o, limit) }}
+	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) {
+		return callOwn(ctx, up, o, limit)
+	}}
 }
 
 // ownRequest is a request of sealock's own.

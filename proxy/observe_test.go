@@ -39,7 +39,9 @@ func (w *listener) Deleted(_ context.Context, repository, reference string) erro
 	return w.note("delete %s %s", repository, reference)
 }
 
-func (w *listener) Pulled(repository, tag, digest string) { _ = w.note("pull %s:%s %s", repository, tag, digest) }
+func (w *listener) Pulled(repository, tag, digest string) {
+	_ = w.note("pull %s:%s %s", repository, tag, digest)
+}
 
 func (w *listener) take() []string {
 	w.mu.Lock()
