@@ -104,7 +104,7 @@ func (w *world) path(op operation) string {
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
 		"{project_name_or_id}", "team",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
-		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{jti}", w.issued(dave, "repository:team/app:pull"),
+		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 	).Replace(op.path)
 	if strings.Contains(path, "{") {

@@ -133,6 +133,30 @@ func (h *handlers) UpdateProject(c echo.Context, ref gen.ProjectRef, params gen.
 	})
 }
 
+func (h *handlers) RenameProject(c echo.Context, ref gen.ProjectRef, params gen.RenameProjectParams) error {
+	return take(c, func(ctx context.Context, who Caller, req gen.ProjectName) error {
+		_, err := h.Service.RenameProject(ctx, who, projectRef(ref, params.XIsResourceName), req.Name)
+		return err
+	})
+}
+
+func (h *handlers) ListFormerNames(c echo.Context, ref gen.ProjectRef, params gen.ListFormerNamesParams) error {
+	return reply(c, func(ctx context.Context, who Caller) ([]gen.ProjectName, error) {
+		names, err := h.Service.FormerNames(ctx, who, projectRef(ref, params.XIsResourceName))
+		out := make([]gen.ProjectName, len(names))
+		for i, name := range names {
+			out[i] = gen.ProjectName{Name: name}
+		}
+		return out, err
+	})
+}
+
+func (h *handlers) ForgetFormerName(c echo.Context, ref gen.ProjectRef, name string, params gen.ForgetFormerNameParams) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		return h.Service.ForgetName(ctx, who, projectRef(ref, params.XIsResourceName), name)
+	})
+}
+
 func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.DeleteProjectParams) error {
 	return done(c, func(ctx context.Context, who Caller) error {
 		return h.Service.DeleteProject(ctx, who, projectRef(ref, params.XIsResourceName))

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,8 +30,8 @@ type asker struct {
 
 // enter makes a project the one that is asked about, and reports whether it exists.
 func (a *asker) enter(ctx context.Context, project string) (bool, error) {
-	a.place = project
 	if a.entered && a.project == project {
+		a.place = cmp.Or(a.standing.Now, project)
 		return a.standing.Exists, nil
 	}
 	s, err := a.members.Standing(ctx, a.sub, project)
@@ -38,6 +39,7 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 		return false, fmt.Errorf("asking what %q is to project %q: %w", a.sub.Name, project, err)
 	}
 	a.entered, a.project, a.standing = true, project, s
+	a.place = cmp.Or(s.Now, project)
 	a.who = a.base
 	if s.Public {
 		a.who = a.who.with(rolePublic)
@@ -46,11 +48,11 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 		a.who = a.gen.addMember(a.who, name)
 	}
 	for _, r := range a.sub.Roles {
-		if r.Project == project {
+		if r.Project == a.place {
 			a.who = a.gen.addMember(a.who, r.Role)
 		}
 	}
-	a.who = a.gen.addGrants(a.who, a.given, project)
+	a.who = a.gen.addGrants(a.who, a.given, a.place)
 	return s.Exists, nil
 }
 
@@ -92,9 +94,20 @@ func (a *asker) grantRepository(ctx context.Context, r auth.ResourceActions) ([]
 	if !exists {
 		return nil, noSuchProject(project), nil
 	}
-	var wanted [3]auth.Action
-	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: r.Name}, tokenActions(wanted[:0], r.Actions),
-		auth.Question{Project: project, Repository: r.Name, Resource: string(auth.TypeRepository)})
+	var few [3]auth.Action
+	wanted, name := tokenActions(few[:0], r.Actions), r.Name
+	if a.standing.Now != "" {
+		if wanted, name = pulls(wanted), a.place+strings.TrimPrefix(r.Name, project); len(wanted) == 0 {
+			return nil, calledNow(project, a.place), nil
+		}
+	}
+	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: name}, wanted,
+		auth.Question{Project: a.place, Repository: name, Resource: string(auth.TypeRepository)})
+}
+
+// pulls returns of the actions what can be done under a project's old name.
+func pulls(wanted []auth.Action) []auth.Action {
+	return slices.DeleteFunc(wanted, func(a auth.Action) bool { return a != auth.ActionPull })
 }
 
 // tokenActions appends to dst which of a registry's actions are asked for. Others are never put into a token, whatever

@@ -18,6 +18,7 @@ type Standing struct {
 	Exists bool     // without a project no rule counts, not even an administrator's
 	Public bool     // everybody holds the role "public" here
 	Roles  []string // the subject's roles in the project, by their names in the policy file
+	Now    string   // what the project is called now, if it was asked for by what it was called
 }
 
 // Membership says what a subject is to a project. It is asked for each request, so it should answer from memory. A
@@ -160,6 +161,13 @@ func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, erro
 	if !exists {
 		return auth.Ruling{Reason: noSuchProject(access.Project)}, nil
 	}
+	if a.standing.Now != "" {
+		if access.Resource != string(auth.TypeRepository) || access.Action != string(auth.ActionPull) {
+			return auth.Ruling{Reason: calledNow(access.Project, a.standing.Now)}, nil
+		}
+		name = a.standing.Now + strings.TrimPrefix(name, access.Project)
+		question.Project, question.Repository = a.standing.Now, a.standing.Now+strings.TrimPrefix(access.Repository, access.Project)
+	}
 	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: a.gen.meaning(access.Action)}, question)
 }
 
@@ -187,6 +195,10 @@ func addressOf(text string) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr.Unmap().WithZone("")
+}
+
+func calledNow(name, now string) string {
+	return fmt.Sprintf("project %q is called %q now: under its old name it can be pulled from alone", name, now)
 }
 
 func noSuchProject(name string) string { return fmt.Sprintf("project %q does not exist", name) }

@@ -86,6 +86,9 @@ func (x *explaining) run(ctx context.Context) error {
 		if x.access.Repository != "" {
 			x.key.name = x.access.Repository
 		}
+		if x.standing.Now != "" {
+			x.key.name = x.place + strings.TrimPrefix(x.key.name, x.access.Project)
+		}
 	}
 	if x.exists && x.wellNamed() {
 		if err := x.holdAgainstCasbin(); err != nil {
@@ -229,6 +232,8 @@ func (x *explaining) change() Change {
 	switch {
 	case !x.exists:
 		return Change{Text: fmt.Sprintf("create project %q", x.access.Project)}
+	case x.standing.Now != "" && x.access.Action != string(auth.ActionPull):
+		return Change{Text: fmt.Sprintf("call it by its name, %q", x.place)}
 	case !x.wellNamed():
 		return Change{Text: "name a repository in the project, in small letters"}
 	}

@@ -20,13 +20,15 @@ import (
 type Standing struct {
 	Exists bool
 	Public bool
-	Roles  []string // names of store.RoleNames, the strongest first: its own role and those of its groups
+	Roles  []string  // names of store.RoleNames, the strongest first: its own role and those of its groups
 	Since  time.Time // when the project was made: another one may have had the name before
+	Now    string    // what the project is called now, if it was renamed since; else ""
 }
 
 // Memberships is what a [Directory] asks of a store.
 type Memberships interface {
 	ProjectByName(ctx context.Context, name string) (store.Project, error)
+	ProjectByFormerName(ctx context.Context, name string) (store.Project, error)
 	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error)
 	Group(ctx context.Context, id int64) (store.Group, error)
 	Subscribe(fn func(store.Change)) (cancel func())
@@ -96,8 +98,28 @@ func (d *Directory) Close() {
 	d.cache.StopAllGoroutines()
 }
 
-// Standing returns what the subject is to the project. A project that does not exist is no error.
+// Standing returns what the subject is to the project that has the name or, if none has, had it. A project that does not
+// exist is no error.
 func (d *Directory) Standing(ctx context.Context, sub auth.Subject, project string) (Standing, error) {
+	s, err := d.named(ctx, sub, project)
+	for renames := 0; err == nil && s.Now != "" && renames < mostRenames; renames++ {
+		now := s.Now
+		if s, err = d.named(ctx, sub, now); s.Now == "" {
+			s.Now = now
+			return s, err
+		}
+	}
+	if s.Now != "" {
+		return Standing{}, err // it is being renamed all the time
+	}
+	return s, err
+}
+
+// mostRenames is how many steps are followed that other processes may not have seen the last of yet.
+const mostRenames = 4
+
+// named returns what the subject is to the project that has the name. Of one that had it, it says the name of now alone.
+func (d *Directory) named(ctx context.Context, sub auth.Subject, project string) (Standing, error) {
 	key := directoryKey{user: sub.ID, groups: packed(sub.GroupIDs), project: project}
 	user, proj := d.userCounter(sub.ID), d.projectCounter(project)
 	entry := directoryEntry{user: user.Load(), groups: d.groupCounters(sub.GroupIDs), project: proj.Load()} // before anything is read
@@ -118,10 +140,16 @@ func (d *Directory) Standing(ctx context.Context, sub auth.Subject, project stri
 	return standing, nil
 }
 
-// Since returns when the project of the name was made; the zero time if there is none.
-func (d *Directory) Since(ctx context.Context, project string) (time.Time, error) {
+// Known returns what the project that has the name, or had it, is called now, and when it was made; "" if there is none.
+func (d *Directory) Known(ctx context.Context, project string) (name string, since time.Time, err error) {
 	s, err := d.Standing(ctx, auth.Subject{}, project)
-	return s.Since, err
+	switch {
+	case err != nil || !s.Exists:
+		return "", time.Time{}, err
+	case s.Now != "":
+		return s.Now, s.Since, nil
+	}
+	return project, s.Since, nil
 }
 
 // same reports whether nothing has changed between two readings of the counters.
@@ -145,7 +173,7 @@ func packed(ids []int64) string {
 func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) (Standing, error) {
 	p, err := d.store.ProjectByName(ctx, project)
 	if errs.Is(err, errs.NotFound) {
-		return Standing{}, nil
+		return d.renamed(ctx, project)
 	}
 	if err != nil {
 		return Standing{}, err
@@ -160,6 +188,14 @@ func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) 
 	}
 	s.Roles = d.names(roles)
 	return s, nil
+}
+
+func (d *Directory) renamed(ctx context.Context, project string) (Standing, error) {
+	p, err := d.store.ProjectByFormerName(ctx, project)
+	if errs.Is(err, errs.NotFound) {
+		return Standing{}, nil
+	}
+	return Standing{Now: p.Name}, err
 }
 
 // Origin is a role in a project, and where a subject has it from.

@@ -349,6 +349,17 @@ func (c contents) DropRepositories(_ context.Context, project string) error {
 	return nil
 }
 
+func (c contents) RenameRepositories(_ context.Context, from, to string) error {
+	if to == "stuck" {
+		return errs.New(errs.Unavailable, "disk on fire").WithHint("put it out").WithHint("put it out")
+	}
+	if tagged, there := c[from]; there {
+		delete(c, from)
+		c[to] = tagged
+	}
+	return nil
+}
+
 func (c contents) HasContent(_ context.Context, project string) (bool, error) {
 	if project == "unreadable" {
 		return false, errors.New("disk on fire")
@@ -380,4 +391,39 @@ func TestDeleteProjectWithImages(t *testing.T) {
 	f.kind("CreateProject over somebody's repositories", err, errs.Precondition)
 	_, err = svc.CreateProject(ctx, f.as("admin"), project.NewProject{Name: "left"})
 	f.ok("CreateProject over them by a system administrator", err)
+}
+
+// A project can have another name. Its images move, and whatever fails, both stay where they were.
+func TestRenameProject(t *testing.T) {
+	ctx := t.Context()
+	f := newFixture(t)
+	images := contents{"team": true, "left": false}
+	svc := f.WithContents(images)
+	for name, want := range map[string]errs.Kind{"Crew": errs.Invalid, "": errs.Invalid, "left": errs.Precondition, "stuck": errs.Unavailable} {
+		_, err := svc.RenameProject(ctx, f.as("alice"), named("team"), name)
+		f.kind("RenameProject to "+name, err, want)
+	}
+	_, err := svc.RenameProject(ctx, f.as("bob"), named("team"), "crew")
+	f.kind("RenameProject by a guest", err, errs.Denied)
+	_, err = f.RenameProject(ctx, f.as("alice"), named("team"), "crew")
+	f.kind("RenameProject where no registry can be looked into", err, errs.Unsupported)
+	f.project("other", false, f.member("alice", store.RoleProjectAdmin))
+	_, err = svc.RenameProject(ctx, f.as("alice"), named("team"), "other")
+	f.kind("RenameProject to another one's name", err, errs.Conflict)
+
+	p, err := svc.RenameProject(ctx, f.as("alice"), named("team"), "crew")
+	f.ok("RenameProject", err)
+	if _, moved := images["crew"]; p.Name != "crew" || !moved {
+		t.Errorf("RenameProject = %+v with the images %v, want both to be crew", p, images)
+	}
+	_, err = svc.RenameProject(ctx, f.as("alice"), named("other"), "team")
+	f.kind("RenameProject to what another one was called", err, errs.Conflict)
+	names, err := svc.FormerNames(ctx, f.as("bob"), named("crew"))
+	if err != nil || len(names) != 1 || names[0] != "team" {
+		t.Errorf("FormerNames = %v, %v, want team", names, err)
+	}
+	f.kind("ForgetName by a guest", svc.ForgetName(ctx, f.as("bob"), named("crew"), "team"), errs.Denied)
+	f.ok("ForgetName", svc.ForgetName(ctx, f.as("alice"), named("crew"), "team"))
+	_, err = svc.RenameProject(ctx, f.as("alice"), named("other"), "team")
+	f.ok("RenameProject to a name that was forgotten", err)
 }

@@ -39,6 +39,8 @@ type Contents interface {
 	HasRepositories(ctx context.Context, project string) (bool, error)
 	// DropRepositories forgets what is left, where the registry can.
 	DropRepositories(ctx context.Context, project string) error
+	// RenameRepositories makes the repositories of a project those of another one, which has none. Unsupported: the registry can't.
+	RenameRepositories(ctx context.Context, from, to string) error
 }
 
 // WithContents returns a service that looks into a registry before it lets go of a project.

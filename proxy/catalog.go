@@ -94,6 +94,11 @@ func (g *Gate) DropRepositories(ctx context.Context, project string) error {
 	return g.Upstream.DropRepositories(ctx, project)
 }
 
+// RenameRepositories makes the repositories of a project those of another one, where the registry can.
+func (g *Gate) RenameRepositories(ctx context.Context, from, to string) error {
+	return g.Upstream.RenameRepositories(ctx, from, to)
+}
+
 // anyRepository reports whether the predicate holds for a repository of the project.
 func (g *Gate) anyRepository(ctx context.Context, project string, is func(context.Context, string) (bool, error)) (bool, error) {
 	last := project

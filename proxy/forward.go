@@ -20,6 +20,11 @@ func (g *Gate) outbound(v *visit) *http.Request {
 			delete(out.Header, name)
 		}
 	}
+	if v.moved {
+		u := *v.r.URL
+		u.Path = v.Path()
+		out.URL, out.RequestURI = &u, u.RequestURI()
+	}
 	out.Host = v.origin.Host
 	out.Header.Set("X-Forwarded-Proto", v.origin.Scheme)
 	out.Header.Set("X-Forwarded-For", g.Trusted.ClientIP(v.r))

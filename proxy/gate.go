@@ -38,9 +38,11 @@ type Config struct {
 // that is read is a manifest's.
 type Gate struct{ Config }
 
-// Projects knows when projects were made: a token from before was issued for another one of the name.
+// Projects knows what projects are called, and when they were made: a token from before was issued for another one of
+// the name.
 type Projects interface {
-	Since(ctx context.Context, project string) (time.Time, error)
+	// Known returns what the project that has the name, or had it, is called now; "" if there is none.
+	Known(ctx context.Context, project string) (name string, since time.Time, err error)
 }
 
 // New returns a gate.
@@ -53,6 +55,7 @@ type visit struct {
 	r      *http.Request
 	origin httpx.Origin
 	claims auth.ClaimSet
+	moved  bool // Repository is not what the client calls it
 }
 
 // ServeHTTP answers /v2 and everything below it, and /v1.
@@ -104,6 +107,9 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		return err
 	}
 	if err := g.admitTag(ctx, v, sub); err != nil {
+		return err
+	}
+	if err := g.follow(ctx, v); err != nil {
 		return err
 	}
 	out := g.outbound(v)
@@ -190,7 +196,7 @@ func (g *Gate) admit(ctx context.Context, v *visit) (auth.Subject, error) {
 func (g *Gate) admitAge(ctx context.Context, v *visit) error {
 	for _, r := range v.Access() {
 		project, _ := auth.Project(r.Name)
-		since, err := g.Projects.Since(ctx, project)
+		_, since, err := g.Projects.Known(ctx, project)
 		if err != nil {
 			return err
 		}
@@ -199,6 +205,21 @@ func (g *Gate) admitAge(ctx context.Context, v *visit) error {
 			return auth.ErrInvalidToken.Because(fmt.Errorf("project %q is younger than the token", project))
 		}
 	}
+	return nil
+}
+
+// follow lets a pull from a project that was renamed find what it is called now. The policy allows nothing but pulls there.
+func (g *Gate) follow(ctx context.Context, v *visit) error {
+	project, _ := auth.Project(v.Repository)
+	now, _, err := g.Projects.Known(ctx, project)
+	if err != nil || now == "" || now == project {
+		return err
+	}
+	if v.Method != http.MethodGet && v.Method != http.MethodHead {
+		return renamed(project, now)
+	}
+	v.Repository = now + strings.TrimPrefix(v.Repository, project)
+	v.moved = true
 	return nil
 }
 

@@ -219,14 +219,17 @@ func open(tb testing.TB, m *mint, up proxy.Upstream, options ...option) *door {
 	return d
 }
 
-// ages says when projects were made; those that are not named, long ago.
+// ages says when projects were made; those that are not named, long ago. The project team was called crew.
 type ages map[string]time.Time
 
-func (a ages) Since(_ context.Context, project string) (time.Time, error) {
-	if project == "broken" {
-		return time.Time{}, errs.New(errs.Unavailable, "nobody knows")
+func (a ages) Known(_ context.Context, project string) (string, time.Time, error) {
+	switch project {
+	case "broken":
+		return "", time.Time{}, errs.New(errs.Unavailable, "nobody knows")
+	case "crew":
+		return "team", a["team"], nil
 	}
-	return a[project], nil
+	return project, a[project], nil
 }
 
 // counter is a random source that is not random.

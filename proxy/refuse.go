@@ -59,7 +59,13 @@ func (g *Gate) denial(ctx context.Context, v *visit, sub auth.Subject, granted a
 	if err != nil {
 		return nil, err
 	}
+	now, _, err := g.Projects.Known(ctx, project)
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case len(d.Granted) > 0 && now != "" && now != project:
+		return renamed(project, now), nil
 	case len(d.Granted) > 0:
 		return errs.New(errs.Denied, "you may not %s repository %q", phrase(action), v.Repository).
 			WithHint("an administrator of project %q can give you a role that may", project), nil
@@ -69,6 +75,11 @@ func (g *Gate) denial(ctx context.Context, v *visit, sub auth.Subject, granted a
 	}
 	return errs.New(errs.Denied, "project %q does not exist or is not visible to you", project).
 		WithHint("create it with \"sealock project create %s\" or ask its administrator to add you", project), nil
+}
+
+// renamed tells who may pull from a project that it has another name.
+func renamed(project, now string) *errs.Error {
+	return errs.New(errs.Denied, "project %q is called %q now", project, now).WithHint("push to %s/… instead: under its old name it can be pulled from alone", now)
 }
 
 // missing returns the action to name in a refusal: the strongest one that the method needs and that is not granted.

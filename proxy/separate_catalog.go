@@ -115,6 +115,12 @@ func (s *Separate) TagDigest(ctx context.Context, repository, tag string) (strin
 // DropRepositories implements [Catalog]: a stock registry forgets no repository while it runs.
 func (s *Separate) DropRepositories(context.Context, string) error { return nil }
 
+// RenameRepositories implements [Catalog].
+func (s *Separate) RenameRepositories(context.Context, string, string) error {
+	return errs.New(errs.Unsupported, "the registry behind sealock can't rename repositories").
+		WithHint("copy them into a new project, or use the embedded registry")
+}
+
 // ask sends a request of sealock's own, with a token for what it needs.
 func (s *Separate) ask(ctx context.Context, what Request, query url.Values, accept []string) (*http.Response, error) {
 	token, err := s.minter.Mint(ctx, what.Access())

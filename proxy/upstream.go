@@ -25,4 +25,7 @@ type Catalog interface {
 	TagDigest(ctx context.Context, repository, tag string) (string, error)
 	// DropRepositories forgets the repositories of a project, where the upstream can: a stock registry has no way to.
 	DropRepositories(ctx context.Context, project string) error
+	// RenameRepositories makes the repositories of a project those of another one, which has none. [errs.Unsupported]: the
+	// registry can't, as no stock registry can.
+	RenameRepositories(ctx context.Context, from, to string) error
 }

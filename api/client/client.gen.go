@@ -543,6 +543,11 @@ type ProjectMetadata struct {
 	Public *string `json:"public,omitempty"`
 }
 
+// ProjectName defines model for ProjectName.
+type ProjectName struct {
+	Name string `json:"name"`
+}
+
 // ProjectReq defines model for ProjectReq.
 type ProjectReq struct {
 	// Metadata Values are strings, also where they say yes or no.
@@ -1026,6 +1031,18 @@ type UpdateProjectParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListFormerNamesParams defines parameters for ListFormerNames.
+type ListFormerNamesParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ForgetFormerNameParams defines parameters for ForgetFormerName.
+type ForgetFormerNameParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Page Which page, from 1.
@@ -1061,6 +1078,12 @@ type GetMemberParams struct {
 
 // SetMemberRoleParams defines parameters for SetMemberRole.
 type SetMemberRoleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// RenameProjectParams defines parameters for RenameProject.
+type RenameProjectParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1244,6 +1267,9 @@ type AddMemberJSONRequestBody = ProjectMember
 
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
+
+// RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
+type RenameProjectJSONRequestBody = ProjectName
 
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
@@ -1661,6 +1687,18 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id} (the `UpdateProject` operationId).
 	UpdateProject(ctx context.Context, projectNameOrID ProjectRef, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListFormerNames List what a project was called
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
+	ListFormerNames(ctx context.Context, projectNameOrID ProjectRef, params *ListFormerNamesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetFormerName Let go of what a project was called
+	//
+	// Pulls under the name end, and others can take it.
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
+	ForgetFormerName(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMembers List the members of a project
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members (the `ListMembers` operationId).
@@ -1703,6 +1741,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenameProjectWithBody Give a project another name
+	//
+	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+	// forgotten. Pushes need the new name.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+	RenameProjectWithBody(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenameProject Give a project another name
+	//
+	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+	// forgotten. Pushes need the new name.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+	RenameProject(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProjectRobots List the robot accounts of a project
 	//
@@ -2821,6 +2879,38 @@ func (c *Client) UpdateProject(ctx context.Context, projectNameOrID ProjectRef, 
 	return c.Client.Do(req)
 }
 
+// ListFormerNames List what a project was called
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
+func (c *Client) ListFormerNames(ctx context.Context, projectNameOrID ProjectRef, params *ListFormerNamesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFormerNamesRequest(c.Server, projectNameOrID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetFormerName Let go of what a project was called
+//
+// Pulls under the name end, and others can take it.
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
+func (c *Client) ForgetFormerName(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetFormerNameRequest(c.Server, projectNameOrID, formerName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListMembers List the members of a project
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members (the `ListMembers` operationId).
@@ -2924,6 +3014,46 @@ func (c *Client) SetMemberRoleWithBody(ctx context.Context, projectNameOrID Proj
 // Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 func (c *Client) SetMemberRole(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSetMemberRoleRequest(c.Server, projectNameOrID, mid, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenameProjectWithBody Give a project another name
+//
+// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+// forgotten. Pushes need the new name.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+func (c *Client) RenameProjectWithBody(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenameProjectRequestWithBody(c.Server, projectNameOrID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenameProject Give a project another name
+//
+// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+// forgotten. Pushes need the new name.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+func (c *Client) RenameProject(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenameProjectRequest(c.Server, projectNameOrID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5480,6 +5610,111 @@ func NewUpdateProjectRequestWithBody(server string, projectNameOrID ProjectRef, 
 	return req, nil
 }
 
+// NewListFormerNamesRequest constructs an http.Request for the ListFormerNames method
+func NewListFormerNamesRequest(server string, projectNameOrID ProjectRef, params *ListFormerNamesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/former-names", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewForgetFormerNameRequest constructs an http.Request for the ForgetFormerName method
+func NewForgetFormerNameRequest(server string, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "former_name", formerName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/former-names/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListMembersRequest constructs an http.Request for the ListMembers method
 func NewListMembersRequest(server string, projectNameOrID ProjectRef, params *ListMembersParams) (*http.Request, error) {
 	var err error
@@ -5789,6 +6024,68 @@ func NewSetMemberRoleRequestWithBody(server string, projectNameOrID ProjectRef, 
 	}
 
 	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XIsResourceName != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Is-Resource-Name", *params.XIsResourceName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "boolean", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Is-Resource-Name", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRenameProjectRequest calls the generic RenameProject builder with application/json body
+func NewRenameProjectRequest(server string, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRenameProjectRequestWithBody(server, projectNameOrID, params, "application/json", bodyReader)
+}
+
+// NewRenameProjectRequestWithBody constructs an http.Request for the RenameProject method, with any body, and a specified content type
+func NewRenameProjectRequestWithBody(server string, projectNameOrID ProjectRef, params *RenameProjectParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name_or_id", projectNameOrID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/name", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -8177,6 +8474,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id} (the `UpdateProject` operationId).
 	UpdateProjectWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectResponse, error)
 
+	// ListFormerNamesWithResponse List what a project was called
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
+	ListFormerNamesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListFormerNamesParams, reqEditors ...RequestEditorFn) (*ListFormerNamesResponse, error)
+
+	// ForgetFormerNameWithResponse Let go of what a project was called
+	//
+	// Pulls under the name end, and others can take it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
+	ForgetFormerNameWithResponse(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*ForgetFormerNameResponse, error)
+
 	// ListMembersWithResponse List the members of a project
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8225,6 +8538,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, body SetMemberRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
+
+	// RenameProjectWithBodyWithResponse Give a project another name
+	//
+	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+	// forgotten. Pushes need the new name.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+	RenameProjectWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RenameProjectResponse, error)
+
+	// RenameProjectWithResponse Give a project another name
+	//
+	// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+	// forgotten. Pushes need the new name.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+	RenameProjectWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*RenameProjectResponse, error)
 
 	// ListProjectRobotsWithResponse List the robot accounts of a project
 	//
@@ -10112,6 +10445,94 @@ func (r UpdateProjectResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListFormerNamesResponse429Headers the declared response headers of an HTTP 429 response for ListFormerNames
+type ListFormerNamesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListFormerNamesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ProjectName
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListFormerNamesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFormerNamesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFormerNamesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListFormerNamesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ForgetFormerNameResponse429Headers the declared response headers of an HTTP 429 response for ForgetFormerName
+type ForgetFormerNameResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ForgetFormerNameResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ForgetFormerNameResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetFormerNameResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetFormerNameResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ForgetFormerNameResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListMembersResponse200Headers the declared response headers of an HTTP 200 response for ListMembers
 type ListMembersResponse200Headers struct {
 	Link        *string
@@ -10351,6 +10772,51 @@ func (r SetMemberRoleResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r SetMemberRoleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RenameProjectResponse429Headers the declared response headers of an HTTP 429 response for RenameProject
+type RenameProjectResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RenameProjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RenameProjectResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RenameProjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RenameProjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RenameProjectResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -12678,6 +13144,34 @@ func (c *ClientWithResponses) UpdateProjectWithResponse(ctx context.Context, pro
 	return ParseUpdateProjectResponse(rsp)
 }
 
+// ListFormerNamesWithResponse List what a project was called
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/former-names (the `ListFormerNames` operationId).
+func (c *ClientWithResponses) ListFormerNamesWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *ListFormerNamesParams, reqEditors ...RequestEditorFn) (*ListFormerNamesResponse, error) {
+	rsp, err := c.ListFormerNames(ctx, projectNameOrID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFormerNamesResponse(rsp)
+}
+
+// ForgetFormerNameWithResponse Let go of what a project was called
+//
+// Pulls under the name end, and others can take it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name} (the `ForgetFormerName` operationId).
+func (c *ClientWithResponses) ForgetFormerNameWithResponse(ctx context.Context, projectNameOrID ProjectRef, formerName string, params *ForgetFormerNameParams, reqEditors ...RequestEditorFn) (*ForgetFormerNameResponse, error) {
+	rsp, err := c.ForgetFormerName(ctx, projectNameOrID, formerName, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetFormerNameResponse(rsp)
+}
+
 // ListMembersWithResponse List the members of a project
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12767,6 +13261,38 @@ func (c *ClientWithResponses) SetMemberRoleWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseSetMemberRoleResponse(rsp)
+}
+
+// RenameProjectWithBodyWithResponse Give a project another name
+//
+// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+// forgotten. Pushes need the new name.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+func (c *ClientWithResponses) RenameProjectWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RenameProjectResponse, error) {
+	rsp, err := c.RenameProjectWithBody(ctx, projectNameOrID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenameProjectResponse(rsp)
+}
+
+// RenameProjectWithResponse Give a project another name
+//
+// Its repositories go with it. Whoever pulls under the old name goes on to, and nobody else can take it until it is
+// forgotten. Pushes need the new name.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/name (the `RenameProject` operationId).
+func (c *ClientWithResponses) RenameProjectWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *RenameProjectParams, body RenameProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*RenameProjectResponse, error) {
+	rsp, err := c.RenameProject(ctx, projectNameOrID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenameProjectResponse(rsp)
 }
 
 // ListProjectRobotsWithResponse List the robot accounts of a project
@@ -15785,6 +16311,150 @@ func ParseUpdateProjectResponse(rsp *http.Response) (*UpdateProjectResponse, err
 	return response, nil
 }
 
+// ParseListFormerNamesResponse parses an HTTP response from a ListFormerNamesWithResponse call
+func ParseListFormerNamesResponse(rsp *http.Response) (*ListFormerNamesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFormerNamesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ProjectName
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListFormerNamesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseForgetFormerNameResponse parses an HTTP response from a ForgetFormerNameWithResponse call
+func ParseForgetFormerNameResponse(rsp *http.Response) (*ForgetFormerNameResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetFormerNameResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ForgetFormerNameResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListMembersResponse parses an HTTP response from a ListMembersWithResponse call
 func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16185,6 +16855,89 @@ func ParseSetMemberRoleResponse(rsp *http.Response) (*SetMemberRoleResponse, err
 	switch {
 	case rsp.StatusCode == 429:
 		var headers SetMemberRoleResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRenameProjectResponse parses an HTTP response from a RenameProjectWithResponse call
+func ParseRenameProjectResponse(rsp *http.Response) (*RenameProjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RenameProjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case rsp.StatusCode == 412:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.StatusCode == 501:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RenameProjectResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -538,6 +538,11 @@ type ProjectMetadata struct {
 	Public *string `json:"public,omitempty"`
 }
 
+// ProjectName defines model for ProjectName.
+type ProjectName struct {
+	Name string `json:"name"`
+}
+
 // ProjectReq defines model for ProjectReq.
 type ProjectReq struct {
 	// Metadata Values are strings, also where they say yes or no.
@@ -1021,6 +1026,18 @@ type UpdateProjectParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListFormerNamesParams defines parameters for ListFormerNames.
+type ListFormerNamesParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ForgetFormerNameParams defines parameters for ForgetFormerName.
+type ForgetFormerNameParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Page Which page, from 1.
@@ -1056,6 +1073,12 @@ type GetMemberParams struct {
 
 // SetMemberRoleParams defines parameters for SetMemberRole.
 type SetMemberRoleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// RenameProjectParams defines parameters for RenameProject.
+type RenameProjectParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1240,6 +1263,9 @@ type AddMemberJSONRequestBody = ProjectMember
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
 
+// RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
+type RenameProjectJSONRequestBody = ProjectName
+
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
 
@@ -1377,6 +1403,12 @@ type ServerInterface interface {
 	// UpdateProject Change a project
 	// (PUT /api/v2.0/projects/{project_name_or_id})
 	UpdateProject(ctx echo.Context, projectNameOrID ProjectRef, params UpdateProjectParams) error
+	// ListFormerNames List what a project was called
+	// (GET /api/v2.0/projects/{project_name_or_id}/former-names)
+	ListFormerNames(ctx echo.Context, projectNameOrID ProjectRef, params ListFormerNamesParams) error
+	// ForgetFormerName Let go of what a project was called
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name})
+	ForgetFormerName(ctx echo.Context, projectNameOrID ProjectRef, formerName string, params ForgetFormerNameParams) error
 	// ListMembers List the members of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/members)
 	ListMembers(ctx echo.Context, projectNameOrID ProjectRef, params ListMembersParams) error
@@ -1392,6 +1424,9 @@ type ServerInterface interface {
 	// SetMemberRole Give a member another role
 	// (PUT /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	SetMemberRole(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params SetMemberRoleParams) error
+	// RenameProject Give a project another name
+	// (PUT /api/v2.0/projects/{project_name_or_id}/name)
+	RenameProject(ctx echo.Context, projectNameOrID ProjectRef, params RenameProjectParams) error
 	// ListProjectRobots List the robot accounts of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/robots)
 	ListProjectRobots(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectRobotsParams) error
@@ -2189,6 +2224,86 @@ func (w *ServerInterfaceWrapper) UpdateProject(ctx echo.Context) error {
 	return err
 }
 
+// ListFormerNames converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFormerNames(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFormerNamesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFormerNames(ctx, projectNameOrID, params)
+	return err
+}
+
+// ForgetFormerName converts echo context to params.
+func (w *ServerInterfaceWrapper) ForgetFormerName(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "former_name" -------------
+	var formerName string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "former_name", ctx.Param("former_name"), &formerName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter former_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetFormerNameParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForgetFormerName(ctx, projectNameOrID, formerName, params)
+	return err
+}
+
 // ListMembers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListMembers(ctx echo.Context) error {
 	var err error
@@ -2410,6 +2525,42 @@ func (w *ServerInterfaceWrapper) SetMemberRole(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SetMemberRole(ctx, projectNameOrID, mid, params)
+	return err
+}
+
+// RenameProject converts echo context to params.
+func (w *ServerInterfaceWrapper) RenameProject(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenameProjectParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RenameProject(ctx, projectNameOrID, params)
 	return err
 }
 
@@ -3347,6 +3498,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.DeleteProject, options.OperationMiddlewares["deleteProject"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.GetProject, options.OperationMiddlewares["getProject"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.UpdateProject, options.OperationMiddlewares["updateProject"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/name", wrapper.RenameProject, options.OperationMiddlewares["renameProject"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/former-names", wrapper.ListFormerNames, options.OperationMiddlewares["listFormerNames"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/former-names/:former_name", wrapper.ForgetFormerName, options.OperationMiddlewares["forgetFormerName"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members", wrapper.ListMembers, options.OperationMiddlewares["listMembers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members", wrapper.AddMember, options.OperationMiddlewares["addMember"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)

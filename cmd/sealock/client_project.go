@@ -13,7 +13,7 @@ func newProjectCommand(env *environment) *cobra.Command {
 	return groupCommand("project", "Make, list and change projects", `  sealock project create team
   sealock project list`,
 		newProjectCreateCommand(env), newProjectListCommand(env), newProjectShowCommand(env),
-		newProjectDeleteCommand(env), newProjectSetPublicCommand(env))
+		newProjectDeleteCommand(env), newProjectSetPublicCommand(env), newProjectRenameCommand(env), newProjectForgetNameCommand(env))
 }
 
 func newProjectCreateCommand(env *environment) *cobra.Command {
@@ -89,6 +89,43 @@ func newProjectDeleteCommand(env *environment) *cobra.Command {
 			return err
 		}
 		return s.out.say(p, "deleted project %s", p.Name)
+	})
+}
+
+func newProjectRenameCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rename NAME NEW", Short: "Give a project another name",
+		Long: `Give a project another name, and its repositories with it. Whoever pulls under the old name goes on to, and nobody else can
+take it; pushes need the new one.`,
+		Example: "  sealock project rename team crew",
+		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
+		params := &client.RenameProjectParams{XIsResourceName: pointer(true)}
+		if err := done(s.api.RenameProjectWithResponse(ctx, args[0], params, client.ProjectName{Name: args[1]})); err != nil {
+			return err
+		}
+		p, err := s.project(ctx, args[1])
+		if err != nil {
+			return err
+		}
+		return s.out.say(p, "%s is called %s now; pulls under the old name go on", args[0], p.Name)
+	})
+}
+
+func newProjectForgetNameCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "forget-name NAME OLD", Short: "Let go of what a project was called",
+		Long:    "Let go of what a project was called: pulls under the old name end, and others can take it.",
+		Example: "  sealock project forget-name crew team",
+		Args:    usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeArgs(env, projectNames),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
+		params := &client.ForgetFormerNameParams{XIsResourceName: pointer(true)}
+		if err := done(s.api.ForgetFormerNameWithResponse(ctx, args[0], args[1], params)); err != nil {
+			return err
+		}
+		return s.out.say(client.ProjectName{Name: args[1]}, "%s is free now", args[1])
 	})
 }
 

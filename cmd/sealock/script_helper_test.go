@@ -31,11 +31,12 @@ type helperMessage struct{ ServerURL, Username, Secret string }
 //	refreshes FILE                     check that the refresh token in a message is alive
 //	same-secret FILE FILE              check that two messages hold the same secret
 //	push USER PASSWORD NAME:TAG  push a small image, as clients do; its token's id is then in $WORK/jti
+//	pull USER PASSWORD NAME:TAG  pull what push pushed
 //	decide FILE USER PASSWORD approve|deny  answer the device login whose code stands in a file, soon, as a browser does
 func helperCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"message": messageCmd, "identity": identityCmd, "refreshes": refreshesCmd, "same-secret": sameSecretCmd,
-		"decide": decideCmd, "push": pushCmd,
+		"decide": decideCmd, "push": pushCmd, "pull": pullCmd,
 	}
 }
 
@@ -93,10 +94,7 @@ func pushCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: push USER PASSWORD NAME:TAG")
 	}
 	name, tag, _ := strings.Cut(args[2], ":")
-	t, err := askService(ts, url.Values{
-		"grant_type": {"password"}, "username": {args[0]}, "password": {args[1]}, "client_id": {"docker"}, "scope": {"repository:" + name + ":pull,push"},
-	})
-	ts.Check(err)
+	t := tokenFor(ts, args[0], args[1], "repository:"+name+":pull,push")
 	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(t.AccessToken, ".")[1])
 	ts.Check(err)
 	var id struct{ JTI string }
@@ -117,6 +115,28 @@ func pushCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func pullCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: pull USER PASSWORD NAME:TAG")
+	}
+	name, tag, _ := strings.Cut(args[2], ":")
+	t := tokenFor(ts, args[0], args[1], "repository:"+name+":pull")
+	status, _ := send(ts, t.AccessToken, http.MethodGet, "/v2/"+name+"/manifests/"+tag, "", "")
+	if status == http.StatusOK {
+		status, _ = send(ts, t.AccessToken, http.MethodGet, fmt.Sprintf("/v2/%s/blobs/sha256:%x", name, sha256.Sum256([]byte("{}"))), "", "")
+	}
+	if pulled := status == http.StatusOK; pulled == neg {
+		ts.Fatalf("the pull of %s ends with %d", args[2], status)
+	}
+}
+
+// tokenFor gets a token for a scope, or for the part of it that is granted.
+func tokenFor(ts *testscript.TestScript, user, password, scope string) remote.Tokens {
+	t, err := askService(ts, url.Values{"grant_type": {"password"}, "username": {user}, "password": {password}, "client_id": {"docker"}, "scope": {scope}})
+	ts.Check(err)
+	return t
+}
+
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
 // send asks the front door, and returns where the answer points to.
@@ -125,6 +145,7 @@ func send(ts *testscript.TestScript, token, method, path, contentType, body stri
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Accept", manifestType)
 	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
 	defer func() { _ = resp.Body.Close() }() // only its head counts

@@ -407,7 +407,7 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 	if err != nil {
 		return policy.Standing{}, fmt.Errorf("looking up members of %s: %w", name, err)
 	}
-	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles}, nil
+	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles, Now: st.Now}, nil
 }
 
 func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {

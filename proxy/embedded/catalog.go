@@ -125,3 +125,21 @@ func repository(folder string) (name string, isRepository, skip bool) {
 	name, below, own := strings.Cut(rest, "/_")
 	return name, own && "_"+below == manifestsFolder, own || strings.HasPrefix(rest, "_")
 }
+
+// RenameRepositories implements proxy.Catalog. It is one step on the disk. What is being pushed has to be pushed again.
+func (r *Registry) RenameRepositories(ctx context.Context, from, to string) error {
+	if !auth.ValidRepository(from) || !auth.ValidRepository(to) { // they become paths
+		return errs.New(errs.Invalid, "no project can be named like that").WithHint("use the project's name")
+	}
+	if _, err := r.disk.Stat(ctx, repositoriesRoot+"/"+to); err == nil {
+		return errs.New(errs.Conflict, "the registry has repositories of %q", to).WithHint("choose another name")
+	}
+	err := r.disk.Move(ctx, repositoriesRoot+"/"+from, repositoriesRoot+"/"+to)
+	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
+		return nil // it has no repositories yet, or was renamed already
+	}
+	if err != nil {
+		return errs.New(errs.Unavailable, "the embedded registry's folder can't be changed").WithHint("try again; if it stays, check the disk").Because(err)
+	}
+	return nil
+}

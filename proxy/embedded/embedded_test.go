@@ -159,3 +159,32 @@ func TestShutdownEndsBackgroundWork(t *testing.T) {
 	}
 	t.Errorf("background work after Shutdown:\n%s", stacks)
 }
+
+// A project's repositories are renamed as a whole, and never over another one's.
+func TestRenameRepositories(t *testing.T) {
+	root := t.TempDir()
+	repositories(t, root, "team/app", "team/a/b", "other/app")
+	reg, err := embedded.New(t.Context(), config(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reg.Shutdown() })
+	if err := reg.RenameRepositories(t.Context(), "team", "crew"); err != nil {
+		t.Fatalf("RenameRepositories(team, crew) = %v, want no error", err)
+	}
+	names, _, err := reg.CatalogPage(t.Context(), "", 10)
+	if err != nil || !slices.Equal(names, []string{"crew/a/b", "crew/app", "other/app"}) {
+		t.Errorf("CatalogPage = %v, %v, want those of crew in place of team's", names, err)
+	}
+	if err := reg.RenameRepositories(t.Context(), "gone", "new"); err != nil {
+		t.Errorf("RenameRepositories of nothing = %v, want no error", err)
+	}
+	if err := reg.RenameRepositories(t.Context(), "crew", "other"); !errs.Is(err, errs.Conflict) {
+		t.Errorf("RenameRepositories over another project's = %v, want Conflict", err)
+	}
+	for _, bad := range [][2]string{{"../x", "y"}, {"x", "../../y"}, {"", "y"}, {"x", ""}} {
+		if err := reg.RenameRepositories(t.Context(), bad[0], bad[1]); !errs.Is(err, errs.Invalid) {
+			t.Errorf("RenameRepositories(%q) = %v, want Invalid", bad, err)
+		}
+	}
+}
