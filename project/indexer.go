@@ -79,27 +79,29 @@ const followTries = 5
 // or in the wrong order, the outcome is the same. at is when it was pushed, zero for now. NotFound: there is no such
 // project.
 func (x *Indexer) Follow(ctx context.Context, repository, reference string, at time.Time) error {
-	return x.follow(ctx, repository, reference, at, 0)
+	_, err := x.follow(ctx, repository, reference, at, 0)
+	return err
 }
 
-func (x *Indexer) follow(ctx context.Context, repository, reference string, at time.Time, depth int) error {
+// follow reports whether the index said something else before.
+func (x *Indexer) follow(ctx context.Context, repository, reference string, at time.Time, depth int) (bool, error) {
 	m, err := x.read(ctx, repository, reference)
 	if err != nil {
-		return err
+		return false, err
 	}
-	for range followTries {
+	for n := range followTries {
 		changed, err := x.apply(ctx, m, reference, at, depth)
 		if err != nil || !changed {
-			return err
+			return n > 0, err
 		}
 		// Somebody may have pushed or deleted it between the look and the note, and been noted first.
 		now, err := x.read(ctx, repository, reference)
 		if err != nil || now.Digest == m.Digest {
-			return err
+			return true, err
 		}
 		m = now
 	}
-	return errs.New(errs.Unavailable, "%s of %s changes all the time", clipped(reference), clipped(repository)).WithHint("try again in a moment")
+	return true, errs.New(errs.Unavailable, "%s of %s changes all the time", clipped(reference), clipped(repository)).WithHint("try again in a moment")
 }
 
 // read reads a manifest from the registry; one that is not there has no digest.
@@ -242,7 +244,7 @@ func (x *Indexer) child(ctx context.Context, repository string, c descriptor, de
 		if try > 0 || depth >= maxNesting {
 			break
 		}
-		err = x.follow(ctx, repository, c.Digest, time.Time{}, depth+1)
+		_, err = x.follow(ctx, repository, c.Digest, time.Time{}, depth+1)
 		if errs.Is(err, errs.Invalid) { // what an index names may be no manifest
 			break
 		}

@@ -27,6 +27,8 @@ type shelf struct {
 	onRead    func() // what happens while something is looked up
 	mute      bool   // does not tell of untagged ones, as a stock registry
 	reads     int
+	onTags    func(repository string) // what happens when a walk comes to it
+	visited   []string
 }
 
 func newShelf() *shelf {
@@ -94,6 +96,13 @@ func (s *shelf) Blob(_ context.Context, _, digest string, _ int64) ([]byte, erro
 }
 
 func (s *shelf) Tags(_ context.Context, repository, last string, n int) ([]string, bool, error) {
+	s.mu.Lock()
+	s.visited = append(s.visited, repository)
+	meanwhile := s.onTags
+	s.mu.Unlock()
+	if meanwhile != nil {
+		meanwhile(repository)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down || !slices.Contains(s.names(), repository) {

@@ -29,6 +29,8 @@ type Service struct {
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
 	lockout  Lockout // nil: nobody counts
+
+	reindexer *Reindexer // nil where there is no registry
 }
 
 // Contents tells what a registry holds of a project.

@@ -468,6 +468,7 @@ type Store interface {
 	Identities
 	PolicyRevisions
 	Index
+	Reindexes
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -48,6 +48,7 @@ func copied() []tableKey {
 		{"artifact_blobs", "id", true},
 		{"project_blobs", "id", true},
 		{"project_usage", "id", true},
+		{"reindex", "id", false},
 		{"audit_log", "id", true},
 	}
 }
