@@ -574,6 +574,53 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Reindex defines model for Reindex.
+type Reindex struct {
+	Artifacts int64      `json:"artifacts"`
+	EndTime   *time.Time `json:"end_time,omitempty"`
+
+	// Error Why it failed.
+	Error *string `json:"error,omitempty"`
+
+	// Notes The first hundred of those, and why.
+	Notes []ReindexNote `json:"notes"`
+
+	// Phase counting, walking or sweeping (what the registry does not have leaves the index).
+	Phase *string `json:"phase,omitempty"`
+
+	// Projects How many were made.
+	Projects int64 `json:"projects"`
+
+	// Removed How many tags and artifacts left the index.
+	Removed int64 `json:"removed"`
+
+	// Repositories How many of them were looked at.
+	Repositories int64 `json:"repositories"`
+
+	// Skipped How many repositories and references could not be noted.
+	Skipped   int64      `json:"skipped"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+
+	// State none (there was no walk yet), running, stopping, stopped, failed (both can go on) or done.
+	State string `json:"state"`
+	Tags  int64  `json:"tags"`
+
+	// Total How many repositories the registry has; 0: not known yet.
+	Total int64 `json:"total"`
+
+	// Untagged Whether artifacts that no tag leads to are found.
+	Untagged bool `json:"untagged"`
+
+	// Username Who wanted it.
+	Username *string `json:"username,omitempty"`
+}
+
+// ReindexNote defines model for ReindexNote.
+type ReindexNote struct {
+	Reason     string `json:"reason"`
+	Repository string `json:"repository"`
+}
+
 // Robot defines model for Robot.
 type Robot struct {
 	CreationTime time.Time `json:"creation_time"`
@@ -1140,6 +1187,12 @@ type ListRefreshTokensParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// StartReindexParams defines parameters for StartReindex.
+type StartReindexParams struct {
+	// Fresh From the beginning, also where the last walk stopped or failed.
+	Fresh *bool `form:"fresh,omitempty" json:"fresh,omitempty"`
+}
+
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1448,6 +1501,15 @@ type ServerInterface interface {
 	// RevokeRefreshToken Revoke a refresh token
 	// (DELETE /api/v2.0/refresh-tokens/{token_id})
 	RevokeRefreshToken(ctx echo.Context, tokenID string) error
+	// StopReindex Stop the walk through the registry
+	// (DELETE /api/v2.0/reindex)
+	StopReindex(ctx echo.Context) error
+	// GetReindex How the walk through the registry stands
+	// (GET /api/v2.0/reindex)
+	GetReindex(ctx echo.Context) error
+	// StartReindex Walk through the registry, and note in the index what it has
+	// (POST /api/v2.0/reindex)
+	StartReindex(ctx echo.Context, params StartReindexParams) error
 	// ListRobots List robot accounts
 	// (GET /api/v2.0/robots)
 	ListRobots(ctx echo.Context, params ListRobotsParams) error
@@ -2850,6 +2912,42 @@ func (w *ServerInterfaceWrapper) RevokeRefreshToken(ctx echo.Context) error {
 	return err
 }
 
+// StopReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) StopReindex(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopReindex(ctx)
+	return err
+}
+
+// GetReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReindex(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReindex(ctx)
+	return err
+}
+
+// StartReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReindex(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartReindexParams
+	// ------------- Optional query parameter "fresh" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fresh", ctx.QueryParams(), &params.Fresh, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fresh: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReindex(ctx, params)
+	return err
+}
+
 // ListRobots converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRobots(ctx echo.Context) error {
 	var err error
@@ -3535,6 +3633,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/lockouts/:lockout_id", wrapper.LiftLockout, options.OperationMiddlewares["liftLockout"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/reindex", wrapper.StopReindex, options.OperationMiddlewares["stopReindex"]...)
+	router.GET(options.BaseURL+"/api/v2.0/reindex", wrapper.GetReindex, options.OperationMiddlewares["getReindex"]...)
+	router.POST(options.BaseURL+"/api/v2.0/reindex", wrapper.StartReindex, options.OperationMiddlewares["startReindex"]...)
 	router.GET(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.ListPersonalAccessTokens, options.OperationMiddlewares["listPersonalAccessTokens"]...)
 	router.POST(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.CreatePersonalAccessToken, options.OperationMiddlewares["createPersonalAccessToken"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/personal-access-tokens/:pat_id", wrapper.RevokePersonalAccessToken, options.OperationMiddlewares["revokePersonalAccessToken"]...)
