@@ -50,7 +50,8 @@ const maxNesting = 4
 // Pushed notes a manifest that a registry has taken. NotFound: there is no such project.
 func (x *Indexer) Pushed(ctx context.Context, m Manifest) error {
 	if m.Body == nil || m.Digest == "" {
-		return x.Follow(ctx, m.Repository, firstOf(m.Tag, m.Digest), m.At)
+		_, err := x.Follow(ctx, m.Repository, firstOf(m.Tag, m.Digest), m.At)
+		return err
 	}
 	return x.put(ctx, m, 0)
 }
@@ -64,7 +65,8 @@ func firstOf(a, b string) string {
 
 // Deleted notes that a tag or a manifest is gone.
 func (x *Indexer) Deleted(ctx context.Context, repository, reference string) error {
-	return x.Follow(ctx, repository, reference, time.Time{})
+	_, err := x.Follow(ctx, repository, reference, time.Time{})
+	return err
 }
 
 // Pulled counts a pull, and returns at once.
@@ -76,32 +78,37 @@ func (x *Indexer) Pulled(repository, tag, digest string) {
 const followTries = 5
 
 // Follow makes the index say of a tag or a digest what the registry says of it now, whatever came before: told twice, late
-// or in the wrong order, the outcome is the same. at is when it was pushed, zero for now. NotFound: there is no such
-// project.
-func (x *Indexer) Follow(ctx context.Context, repository, reference string, at time.Time) error {
-	_, err := x.follow(ctx, repository, reference, at, 0)
-	return err
+// or in the wrong order, the outcome is the same. at is when it was pushed, zero for now. It returns the
+// digest that the registry has, "" for none. NotFound: there is no such project.
+func (x *Indexer) Follow(ctx context.Context, repository, reference string, at time.Time) (string, error) {
+	found, err := x.follow(ctx, repository, reference, at, 0)
+	return found.digest, err
 }
 
-// follow reports whether the index said something else before.
-func (x *Indexer) follow(ctx context.Context, repository, reference string, at time.Time, depth int) (bool, error) {
+// followed is what came of following a reference.
+type followed struct {
+	digest  string // that the registry has; "" for none
+	changed bool   // the index said something else before
+}
+
+func (x *Indexer) follow(ctx context.Context, repository, reference string, at time.Time, depth int) (followed, error) {
 	m, err := x.read(ctx, repository, reference)
 	if err != nil {
-		return false, err
+		return followed{}, err
 	}
 	for n := range followTries {
 		changed, err := x.apply(ctx, m, reference, at, depth)
 		if err != nil || !changed {
-			return n > 0, err
+			return followed{m.Digest, n > 0}, err
 		}
 		// Somebody may have pushed or deleted it between the look and the note, and been noted first.
 		now, err := x.read(ctx, repository, reference)
 		if err != nil || now.Digest == m.Digest {
-			return true, err
+			return followed{m.Digest, true}, err
 		}
 		m = now
 	}
-	return true, errs.New(errs.Unavailable, "%s of %s changes all the time", clipped(reference), clipped(repository)).WithHint("try again in a moment")
+	return followed{m.Digest, true}, errs.New(errs.Unavailable, "%s of %s changes all the time", clipped(reference), clipped(repository)).WithHint("try again in a moment")
 }
 
 // read reads a manifest from the registry; one that is not there has no digest.

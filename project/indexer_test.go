@@ -263,11 +263,11 @@ func TestFollowIsHarmless(t *testing.T) {
 	x := newIndexed(t)
 	first, second := x.image("team/app", "v1", "first"), x.image("team/app", "v1", "second")
 	x.ok(x.Pushed(t.Context(), second))
-	x.ok(x.Follow(t.Context(), "team/app", "v1", time.Time{})) // of the first, late
+	x.ok(x.following("team/app", "v1")) // of the first, late
 	if a, _ := x.artifact("team/app", "v1"); a.Digest != second.Digest {
 		t.Errorf("v1 = %s, want the second, %s", a.Digest, second.Digest)
 	}
-	x.ok(x.Follow(t.Context(), "team/app", first.Digest, time.Time{}))
+	x.ok(x.following("team/app", first.Digest))
 	x.want("team/app", first.Digest, true)
 	x.ok(x.Deleted(t.Context(), "team/app", "v1")) // but it was pushed again since
 	x.want("team/app", "v1", true)
@@ -282,7 +282,7 @@ func TestFollowIsHarmless(t *testing.T) {
 	}
 	x.ok(x.Deleted(t.Context(), "team/none", "v1"))
 	x.shelf.down = true
-	if err := x.Follow(t.Context(), "team/app", first.Digest, time.Time{}); !errs.Is(err, errs.Unavailable) {
+	if err := x.following("team/app", first.Digest); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("Follow without a registry = %v, want Unavailable", err)
 	}
 	x.want("team/app", first.Digest, true)
@@ -296,12 +296,12 @@ func TestFollowSeesWhatChangesMeanwhile(t *testing.T) {
 		x.shelf.drop("team/app", m.Digest)
 		x.ok(x.Deleted(t.Context(), "team/app", m.Digest))
 	}
-	x.ok(x.Follow(t.Context(), "team/app", m.Digest, time.Time{}))
+	x.ok(x.following("team/app", m.Digest))
 	x.want("team/app", m.Digest, false)
 	x.shelf.onRead = func() { // it is not there, then pushed and noted
 		x.ok(x.Pushed(t.Context(), x.image("team/app", "v1", "it")))
 	}
-	x.ok(x.Follow(t.Context(), "team/app", "v1", time.Time{}))
+	x.ok(x.following("team/app", "v1"))
 	x.want("team/app", "v1", true)
 }
 
@@ -348,4 +348,9 @@ func (x *indexed) repository(name string) store.Repository {
 	r, err := x.store.RepositoryByName(x.t.Context(), name)
 	x.ok(err)
 	return r
+}
+
+func (x *indexed) following(repository, reference string) error {
+	_, err := x.Follow(x.t.Context(), repository, reference, time.Time{})
+	return err
 }

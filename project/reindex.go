@@ -349,12 +349,12 @@ func (w *walk) follow(ctx context.Context, name, reference string) (changed bool
 	if err := w.beat(ctx, false); err != nil {
 		return false, err
 	}
-	changed, err = w.indexer.follow(ctx, name, reference, time.Time{}, 0)
+	found, err := w.indexer.follow(ctx, name, reference, time.Time{}, 0)
 	if errs.Is(err, errs.Invalid) {
 		w.skip(name, reference+": "+errs.As(err).Public())
 		return false, nil
 	}
-	return changed, err
+	return found.changed, err
 }
 
 // project makes the project of a repository if it is missing: private, and nobody's.

@@ -24,9 +24,9 @@ const NotificationsPath = "/service/notifications"
 // Follower makes what is known of a registry follow it. An [Observer] is told what happened; a Follower is told where to
 // look, because events come late, twice and in any order.
 type Follower interface {
-	// Follow looks at a tag or a digest. at is when it was pushed, zero for now. NotFound, Invalid: it can't be known,
-	// whatever is tried again.
-	Follow(ctx context.Context, repository, reference string, at time.Time) error
+	// Follow looks at a tag or a digest, and returns the digest that the registry has, "" for none. at is when it was
+	// pushed, zero for now. NotFound, Invalid: it can't be known, whatever is tried again.
+	Follow(ctx context.Context, repository, reference string, at time.Time) (digest string, err error)
 	// Pulled is told of a manifest that a client got. It returns at once.
 	Pulled(repository, tag, digest string)
 }
@@ -186,21 +186,42 @@ func (n *Notifications) note(ctx context.Context, e event) error {
 	return badEvents("action %q is not known", clip(e.Action))
 }
 
-// look looks at what the event is about: its tag, and its digest where it has no tag.
+// look looks at what the event is about: its digest, and its tag.
 func (n *Notifications) look(ctx context.Context, e event, at time.Time) error {
-	reference := e.Target.Tag
-	if reference == "" {
-		reference = e.Target.Digest
-	}
-	if reference == "" {
+	t := e.Target
+	if t.Digest == "" && t.Tag == "" {
 		return badEvents("the event names neither a digest nor a tag")
 	}
-	if err := n.Follower.Follow(ctx, e.Target.Repository, reference, at); err != nil || e.Target.Tag == "" || e.Target.Digest == "" {
-		return err
+	found := ""
+	if t.Digest != "" {
+		var err error
+		if found, err = n.Follower.Follow(ctx, t.Repository, t.Digest, at); err != nil {
+			return err
+		}
 	}
-	// The tag may stand for something else by now; what it stood for is still there.
-	return n.Follower.Follow(ctx, e.Target.Repository, e.Target.Digest, at)
+	if t.Tag == "" {
+		return nil
+	}
+	// A registry tells of a push before it moves the tag. A tag that stands for something else after a while was moved
+	// again.
+	for wait := firstLook; ; wait *= 2 {
+		now, err := n.Follower.Follow(ctx, t.Repository, t.Tag, at)
+		if err != nil || now == found || e.Action != "push" || found == "" || wait > lastLook {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
+
+// How long it is waited for a tag to move: less than a registry waits for its answer.
+const (
+	firstLook = 25 * time.Millisecond
+	lastLook  = 800 * time.Millisecond
+)
 
 // isManifest tells manifests from blobs.
 func (e event) isManifest() bool {

@@ -20,11 +20,16 @@ import (
 type follower struct {
 	seen []string
 	fail error
+	late int // how often a tag is not there yet
 }
 
-func (f *follower) Follow(_ context.Context, repository, reference string, at time.Time) error {
+func (f *follower) Follow(_ context.Context, repository, reference string, at time.Time) (string, error) {
 	f.seen = append(f.seen, "follow "+repository+" "+reference+" "+at.Format("2006"))
-	return f.fail
+	if !strings.Contains(reference, ":") && f.late > 0 {
+		f.late--
+		return "", f.fail
+	}
+	return digestOf(nil), f.fail
 }
 
 func (f *follower) Pulled(repository, tag, digest string) {
@@ -58,7 +63,7 @@ func TestNotifications(t *testing.T) {
 		want        []string
 		ignored     string
 	}{
-		{"push by tag", `{"id":"1","action":"push","timestamp":"2025-05-05T00:00:00Z","target":{` + manifest + `,"tag":"v1"}}`, []string{"follow team/app v1 2025", "follow team/app " + d + " 2025"}, ""},
+		{"push by tag", `{"id":"1","action":"push","timestamp":"2025-05-05T00:00:00Z","target":{` + manifest + `,"tag":"v1"}}`, []string{"follow team/app " + d + " 2025", "follow team/app v1 2025"}, ""},
 		{"push by digest from a clock ahead", `{"id":"1","action":"push","timestamp":"2999-05-05T00:00:00Z","target":{` + manifest + `}}`, []string{"follow team/app " + d + " 2026"}, ""},
 		{"push of a blob", `{"id":"1","action":"push","target":{"mediaType":"application/octet-stream","repository":"team/app","digest":"` + d + `","url":"http://r/v2/team/app/blobs/` + d + `"}}`, nil, ""},
 		{"mount", `{"id":"1","action":"mount","target":{"mediaType":"application/octet-stream","repository":"team/app","digest":"` + d + `","fromRepository":"a/b"}}`, nil, ""},
@@ -145,4 +150,13 @@ func FuzzNotifications(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNotificationBeforeTheTag is told of a push before the tag is there, as registries do.
+func TestNotificationBeforeTheTag(t *testing.T) {
+	f := &follower{late: 4}
+	tell(notifications(f), "POST", right, `{"events":[{"id":"1","action":"push","target":{"mediaType":"`+manifestType+`","repository":"team/app","tag":"v1","digest":"`+digestOf(nil)+`"}}]}`)
+	if len(f.seen) != 6 {
+		t.Errorf("it looks at %q, want the digest once and the tag until it is there", f.seen)
+	}
 }
