@@ -245,6 +245,11 @@ func (w *world) settle() {
 	}, 1)
 	must(t, w, err)
 	w.lock(lousLockout())
+	_, err = w.store.UpdateReindex(ctx, func(st *store.Reindex) error {
+		st.State, st.By, st.StartedAt = store.ReindexRunning, admin, time.Now()
+		return nil
+	})
+	must(t, w, err)
 	w.settleJobs()
 }
 

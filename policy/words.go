@@ -79,6 +79,7 @@ func vocabulary() map[string]resourceWord {
 		"refresh-token": {actions: "list|delete", system: true},
 		"lockout":       {actions: "list|delete", system: true},
 		"access-token":  {actions: "read|delete", system: true},
+		"reindex":       {actions: "create|read|stop", system: true},
 
 		"personal-access-token": {actions: "create|list|delete", system: true},
 	}

@@ -32,6 +32,8 @@ type Service struct {
 	box      Box     // for secrets that jobs need; nil: none can be kept
 	ping     Ping    // nil: registries are not asked
 	rules    Rules   // nil: nobody decides
+
+	reindexer *Reindexer // nil where there is no registry
 }
 
 // Contents tells what a registry holds of a project.

@@ -58,6 +58,14 @@ func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" }
 type Registry struct {
 	URL    string `koanf:"url" doc:"URL of a stock registry (2.8 or 3.x) to stand before. Default: the embedded registry."`
 	CAFile string `koanf:"ca_file" doc:"CA certificates in PEM form to trust for that registry."`
+
+	Notifications Notifications `koanf:"notifications"`
+}
+
+// Notifications says how a stock registry that clients reach without the front proxy tells what it has (docs/index-of-images.md).
+type Notifications struct {
+	Secret     secret.Text `koanf:"secret" doc:"What that registry shows when it tells of pushes, pulls and deletes, at least 16 characters: 'sealock registry-config' prints the block for its config.yml. Without it nobody may tell."`
+	SecretFile string      `koanf:"secret_file" doc:"File that holds that secret."`
 }
 
 // Token says what tokens look like and how long they live.

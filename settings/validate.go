@@ -85,6 +85,7 @@ func interfaceAddresses() []string {
 // readSecrets takes secrets from the files that stand for them.
 func (c *Config) readSecrets() Faults {
 	faults := readSecret(&c.AdminPassword, c.AdminFile, "admin_password")
+	faults = append(faults, readSecret(&c.Registry.Notifications.Secret, c.Registry.Notifications.SecretFile, "registry.notifications.secret")...)
 	return append(faults, readSecret(&c.Store.URL, c.Store.URLFile, "store.url")...)
 }
 
@@ -153,12 +154,21 @@ func (c *Config) validateStore(v *validator) {
 	v.check(strings.Trim(u.Path, "/") != "", "store.url", "names no database", form)
 }
 
+// minNotificationSecret is how long a secret must be that can be guessed at without end.
+const minNotificationSecret = 16
+
 func (c *Config) validateTLS(v *validator) {
 	t := c.TLS
 	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
 	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
 	if c.Registry.URL != "" {
 		v.origin("registry.url", c.Registry.URL)
+	}
+	if told := c.Registry.Notifications.Secret; !told.Empty() {
+		v.check(c.Registry.URL != "", "registry.notifications", "is set without a registry that could tell", "set registry.url to where sealock reaches it")
+		plain := !strings.ContainsFunc(told.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
+		v.check(len(told.Reveal()) >= minNotificationSecret && plain, "registry.notifications.secret", "is short, or holds blanks, quotes or other than ASCII",
+			fmt.Sprintf("use at least %d letters and digits, such as from openssl rand -hex 32", minNotificationSecret))
 	}
 	v.check(c.Registry.CAFile == "" || strings.HasPrefix(c.Registry.URL, "https://"), "registry.ca_file", "is set for a registry without https", "set registry.url to an https URL")
 }

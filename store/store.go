@@ -479,6 +479,7 @@ type Store interface {
 	Labels
 	Schedules
 	Configurations
+	Reindexes
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

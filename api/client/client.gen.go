@@ -875,6 +875,53 @@ type RegistryUpdate struct {
 	URL            *string `json:"url,omitempty"`
 }
 
+// Reindex defines model for Reindex.
+type Reindex struct {
+	Artifacts int64      `json:"artifacts"`
+	EndTime   *time.Time `json:"end_time,omitempty"`
+
+	// Error Why it failed.
+	Error *string `json:"error,omitempty"`
+
+	// Notes The first hundred of those, and why.
+	Notes []ReindexNote `json:"notes"`
+
+	// Phase counting, walking or sweeping (what the registry does not have leaves the index).
+	Phase *string `json:"phase,omitempty"`
+
+	// Projects How many were made.
+	Projects int64 `json:"projects"`
+
+	// Removed How many tags and artifacts left the index.
+	Removed int64 `json:"removed"`
+
+	// Repositories How many of them were looked at.
+	Repositories int64 `json:"repositories"`
+
+	// Skipped How many repositories and references could not be noted.
+	Skipped   int64      `json:"skipped"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+
+	// State none (there was no walk yet), running, stopping, stopped, failed (both can go on) or done.
+	State string `json:"state"`
+	Tags  int64  `json:"tags"`
+
+	// Total How many repositories the registry has; 0: not known yet.
+	Total int64 `json:"total"`
+
+	// Untagged Whether artifacts that no tag leads to are found.
+	Untagged bool `json:"untagged"`
+
+	// Username Who wanted it.
+	Username *string `json:"username,omitempty"`
+}
+
+// ReindexNote defines model for ReindexNote.
+type ReindexNote struct {
+	Reason     string `json:"reason"`
+	Repository string `json:"repository"`
+}
+
 // ReplicationExecution defines model for ReplicationExecution.
 type ReplicationExecution struct {
 	EndTime    *time.Time `json:"end_time,omitempty"`
@@ -2265,6 +2312,12 @@ type ListRegistriesParams struct {
 
 	// Name Names that contain this.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// StartReindexParams defines parameters for StartReindex.
+type StartReindexParams struct {
+	// Fresh From the beginning, also where the last walk stopped or failed.
+	Fresh *bool `form:"fresh,omitempty" json:"fresh,omitempty"`
 }
 
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
@@ -3734,6 +3787,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
 	GetRegistryInfo(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopReindex Stop the walk through the registry
+	//
+	// It can go on where it stopped.
+	//
+	// Corresponds with DELETE /api/v2.0/reindex (the `StopReindex` operationId).
+	StopReindex(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReindex How the walk through the registry stands
+	//
+	// The one that is on, or the last.
+	//
+	// Corresponds with GET /api/v2.0/reindex (the `GetReindex` operationId).
+	GetReindex(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartReindex Walk through the registry, and note in the index what it has
+	//
+	// For a registry that was filled before sealock came, or past it. Projects that are missing are made: private, and
+	// nobody's. What the registry does not have any more leaves the index. A walk that was stopped, or failed, goes on
+	// where it was. Artifacts that no tag leads to are found in the embedded registry only.
+	//
+	// Corresponds with POST /api/v2.0/reindex (the `StartReindex` operationId).
+	StartReindex(ctx context.Context, params *StartReindexParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
 	//
@@ -7015,6 +7091,59 @@ func (c *Client) UpdateRegistry(ctx context.Context, registryID RegistryID, body
 // Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
 func (c *Client) GetRegistryInfo(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRegistryInfoRequest(c.Server, registryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopReindex Stop the walk through the registry
+//
+// It can go on where it stopped.
+//
+// Corresponds with DELETE /api/v2.0/reindex (the `StopReindex` operationId).
+func (c *Client) StopReindex(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopReindexRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReindex How the walk through the registry stands
+//
+// The one that is on, or the last.
+//
+// Corresponds with GET /api/v2.0/reindex (the `GetReindex` operationId).
+func (c *Client) GetReindex(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReindexRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartReindex Walk through the registry, and note in the index what it has
+//
+// For a registry that was filled before sealock came, or past it. Projects that are missing are made: private, and
+// nobody's. What the registry does not have any more leaves the index. A walk that was stopped, or failed, goes on
+// where it was. Artifacts that no tag leads to are found in the embedded registry only.
+//
+// Corresponds with POST /api/v2.0/reindex (the `StartReindex` operationId).
+func (c *Client) StartReindex(ctx context.Context, params *StartReindexParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartReindexRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -15655,6 +15784,114 @@ func NewGetRegistryInfoRequest(server string, registryID RegistryInfoID) (*http.
 	return req, nil
 }
 
+// NewStopReindexRequest constructs an http.Request for the StopReindex method
+func NewStopReindexRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/reindex")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReindexRequest constructs an http.Request for the GetReindex method
+func NewGetReindexRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/reindex")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartReindexRequest constructs an http.Request for the StartReindex method
+func NewStartReindexRequest(server string, params *StartReindexParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/reindex")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Fresh != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fresh", *params.Fresh, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListReplicationAdapterInfosRequest constructs an http.Request for the ListReplicationAdapterInfos method
 func NewListReplicationAdapterInfosRequest(server string) (*http.Request, error) {
 	var err error
@@ -21072,6 +21309,35 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v2.0/registries/{registry_id}/info (the `GetRegistryInfo` operationId).
 	GetRegistryInfoWithResponse(ctx context.Context, registryID RegistryInfoID, reqEditors ...RequestEditorFn) (*GetRegistryInfoResponse, error)
+
+	// StopReindexWithResponse Stop the walk through the registry
+	//
+	// It can go on where it stopped.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/reindex (the `StopReindex` operationId).
+	StopReindexWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StopReindexResponse, error)
+
+	// GetReindexWithResponse How the walk through the registry stands
+	//
+	// The one that is on, or the last.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/reindex (the `GetReindex` operationId).
+	GetReindexWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReindexResponse, error)
+
+	// StartReindexWithResponse Walk through the registry, and note in the index what it has
+	//
+	// For a registry that was filled before sealock came, or past it. Projects that are missing are made: private, and
+	// nobody's. What the registry does not have any more leaves the index. A walk that was stopped, or failed, goes on
+	// where it was. Artifacts that no tag leads to are found in the embedded registry only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/reindex (the `StartReindex` operationId).
+	StartReindexWithResponse(ctx context.Context, params *StartReindexParams, reqEditors ...RequestEditorFn) (*StartReindexResponse, error)
 
 	// ListReplicationAdapterInfosWithResponse Tell where the registries of a type are, for types that are at one place
 	//
@@ -27454,6 +27720,138 @@ func (r GetRegistryInfoResponse) Bytes() []byte {
 	return r.Body
 }
 
+// StopReindexResponse429Headers the declared response headers of an HTTP 429 response for StopReindex
+type StopReindexResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopReindexResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopReindexResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopReindexResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopReindexResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopReindexResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetReindexResponse429Headers the declared response headers of an HTTP 429 response for GetReindex
+type GetReindexResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetReindexResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Reindex
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetReindexResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReindexResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReindexResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetReindexResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StartReindexResponse202Headers the declared response headers of an HTTP 202 response for StartReindex
+type StartReindexResponse202Headers struct {
+	Location *string
+}
+
+// StartReindexResponse429Headers the declared response headers of an HTTP 429 response for StartReindex
+type StartReindexResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StartReindexResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *StartReindexResponse202Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartReindexResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StartReindexResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartReindexResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StartReindexResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListReplicationAdapterInfosResponse429Headers the declared response headers of an HTTP 429 response for ListReplicationAdapterInfos
 type ListReplicationAdapterInfosResponse429Headers struct {
 	RetryAfter *int
@@ -33715,6 +34113,53 @@ func (c *ClientWithResponses) GetRegistryInfoWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseGetRegistryInfoResponse(rsp)
+}
+
+// StopReindexWithResponse Stop the walk through the registry
+//
+// It can go on where it stopped.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/reindex (the `StopReindex` operationId).
+func (c *ClientWithResponses) StopReindexWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StopReindexResponse, error) {
+	rsp, err := c.StopReindex(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopReindexResponse(rsp)
+}
+
+// GetReindexWithResponse How the walk through the registry stands
+//
+// The one that is on, or the last.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/reindex (the `GetReindex` operationId).
+func (c *ClientWithResponses) GetReindexWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReindexResponse, error) {
+	rsp, err := c.GetReindex(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReindexResponse(rsp)
+}
+
+// StartReindexWithResponse Walk through the registry, and note in the index what it has
+//
+// For a registry that was filled before sealock came, or past it. Projects that are missing are made: private, and
+// nobody's. What the registry does not have any more leaves the index. A walk that was stopped, or failed, goes on
+// where it was. Artifacts that no tag leads to are found in the embedded registry only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/reindex (the `StartReindex` operationId).
+func (c *ClientWithResponses) StartReindexWithResponse(ctx context.Context, params *StartReindexParams, reqEditors ...RequestEditorFn) (*StartReindexResponse, error) {
+	rsp, err := c.StartReindex(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartReindexResponse(rsp)
 }
 
 // ListReplicationAdapterInfosWithResponse Tell where the registries of a type are, for types that are at one place
@@ -44154,6 +44599,212 @@ func ParseGetRegistryInfoResponse(rsp *http.Response) (*GetRegistryInfoResponse,
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetRegistryInfoResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopReindexResponse parses an HTTP response from a StopReindexWithResponse call
+func ParseStopReindexResponse(rsp *http.Response) (*StopReindexResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopReindexResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopReindexResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetReindexResponse parses an HTTP response from a GetReindexWithResponse call
+func ParseGetReindexResponse(rsp *http.Response) (*GetReindexResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReindexResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Reindex
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetReindexResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStartReindexResponse parses an HTTP response from a StartReindexWithResponse call
+func ParseStartReindexResponse(rsp *http.Response) (*StartReindexResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartReindexResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.StatusCode == 501:
+		break // No content-type
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers StartReindexResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartReindexResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

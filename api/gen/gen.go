@@ -870,6 +870,53 @@ type RegistryUpdate struct {
 	URL            *string `json:"url,omitempty"`
 }
 
+// Reindex defines model for Reindex.
+type Reindex struct {
+	Artifacts int64      `json:"artifacts"`
+	EndTime   *time.Time `json:"end_time,omitempty"`
+
+	// Error Why it failed.
+	Error *string `json:"error,omitempty"`
+
+	// Notes The first hundred of those, and why.
+	Notes []ReindexNote `json:"notes"`
+
+	// Phase counting, walking or sweeping (what the registry does not have leaves the index).
+	Phase *string `json:"phase,omitempty"`
+
+	// Projects How many were made.
+	Projects int64 `json:"projects"`
+
+	// Removed How many tags and artifacts left the index.
+	Removed int64 `json:"removed"`
+
+	// Repositories How many of them were looked at.
+	Repositories int64 `json:"repositories"`
+
+	// Skipped How many repositories and references could not be noted.
+	Skipped   int64      `json:"skipped"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+
+	// State none (there was no walk yet), running, stopping, stopped, failed (both can go on) or done.
+	State string `json:"state"`
+	Tags  int64  `json:"tags"`
+
+	// Total How many repositories the registry has; 0: not known yet.
+	Total int64 `json:"total"`
+
+	// Untagged Whether artifacts that no tag leads to are found.
+	Untagged bool `json:"untagged"`
+
+	// Username Who wanted it.
+	Username *string `json:"username,omitempty"`
+}
+
+// ReindexNote defines model for ReindexNote.
+type ReindexNote struct {
+	Reason     string `json:"reason"`
+	Repository string `json:"repository"`
+}
+
 // ReplicationExecution defines model for ReplicationExecution.
 type ReplicationExecution struct {
 	EndTime    *time.Time `json:"end_time,omitempty"`
@@ -2262,6 +2309,12 @@ type ListRegistriesParams struct {
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 }
 
+// StartReindexParams defines parameters for StartReindex.
+type StartReindexParams struct {
+	// Fresh From the beginning, also where the last walk stopped or failed.
+	Fresh *bool `form:"fresh,omitempty" json:"fresh,omitempty"`
+}
+
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
 type ListReplicationExecutionsParams struct {
 	// Sort The field to sort by, with `-` before it for descending order.
@@ -3001,6 +3054,15 @@ type ServerInterface interface {
 	// GetRegistryInfo Tell what can be asked of a registry
 	// (GET /api/v2.0/registries/{registry_id}/info)
 	GetRegistryInfo(ctx echo.Context, registryID RegistryInfoID) error
+	// StopReindex Stop the walk through the registry
+	// (DELETE /api/v2.0/reindex)
+	StopReindex(ctx echo.Context) error
+	// GetReindex How the walk through the registry stands
+	// (GET /api/v2.0/reindex)
+	GetReindex(ctx echo.Context) error
+	// StartReindex Walk through the registry, and note in the index what it has
+	// (POST /api/v2.0/reindex)
+	StartReindex(ctx echo.Context, params StartReindexParams) error
 	// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
 	// (GET /api/v2.0/replication/adapterinfos)
 	ListReplicationAdapterInfos(ctx echo.Context) error
@@ -6951,6 +7013,42 @@ func (w *ServerInterfaceWrapper) GetRegistryInfo(ctx echo.Context) error {
 	return err
 }
 
+// StopReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) StopReindex(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopReindex(ctx)
+	return err
+}
+
+// GetReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReindex(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReindex(ctx)
+	return err
+}
+
+// StartReindex converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReindex(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartReindexParams
+	// ------------- Optional query parameter "fresh" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fresh", ctx.QueryParams(), &params.Fresh, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fresh: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReindex(ctx, params)
+	return err
+}
+
 // ListReplicationAdapterInfos converts echo context to params.
 func (w *ServerInterfaceWrapper) ListReplicationAdapterInfos(ctx echo.Context) error {
 	var err error
@@ -8792,6 +8890,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/lockouts/:lockout_id", wrapper.LiftLockout, options.OperationMiddlewares["liftLockout"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/reindex", wrapper.StopReindex, options.OperationMiddlewares["stopReindex"]...)
+	router.GET(options.BaseURL+"/api/v2.0/reindex", wrapper.GetReindex, options.OperationMiddlewares["getReindex"]...)
+	router.POST(options.BaseURL+"/api/v2.0/reindex", wrapper.StartReindex, options.OperationMiddlewares["startReindex"]...)
 	router.GET(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.ListPersonalAccessTokens, options.OperationMiddlewares["listPersonalAccessTokens"]...)
 	router.POST(options.BaseURL+"/api/v2.0/personal-access-tokens", wrapper.CreatePersonalAccessToken, options.OperationMiddlewares["createPersonalAccessToken"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/personal-access-tokens/:pat_id", wrapper.RevokePersonalAccessToken, options.OperationMiddlewares["revokePersonalAccessToken"]...)

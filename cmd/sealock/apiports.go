@@ -18,6 +18,9 @@ func (s *system) newAPI() http.Handler {
 	if s.gate != nil {
 		service = service.WithContents(s.gate)
 	}
+	if s.reindexer != nil {
+		service = service.WithReindexer(s.reindexer)
+	}
 	return api.New(api.Deps{
 		Service:      service,
 		Audit:        s.store,

@@ -21,6 +21,7 @@ func addClientCommands(root *cobra.Command, env *environment) {
 		newGroupCommand(env),
 		newTokenCommand(env),
 		newLockoutCommand(env),
+		newReindexCommand(env),
 		newPolicyCommand(env),
 		newAuditCommand(env),
 		newKeysCommand(env),

@@ -11,6 +11,7 @@ import (
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -36,7 +37,10 @@ names. The bundle holds sealock's token root: signing keys may change at any tim
 With --jwks a key set is written instead, for registries 3.x that must not use a bundle. Such a registry reads the
 file once, at its start, and refuses tokens with an x5c header: set token.key_header (or the service's key_header) to
 kid, and run this command again after a rotation. The next key stands in the file already, so one rotation needs no
-restart.`,
+restart.
+
+Where registry.notifications.secret is set, a block is printed besides that lets the registry tell sealock what it has,
+for registries that clients reach without the front proxy. It holds that secret.`,
 		Example: `  sealock registry-config                                    # writes ./sealock-root.pem
   sealock registry-config --out /etc/docker/registry --external-url https://hub.example.com
   sealock registry-config --jwks --service other-registry`,
@@ -98,7 +102,32 @@ func (rc registryConfig) run(env *environment, cfg settings.Config) error {
     issuer: %s
     %s: %s
 `, trimSlash(realm), auth.PathToken, service.Name, cfg.Token.Issuer, key, path)
+	if err == nil {
+		err = rc.printNotifications(env, cfg, realm)
+	}
 	rc.advise(env, service, path)
+	return err
+}
+
+// printNotifications prints what lets the registry tell what it has. It holds the secret: there is no other place for it.
+func (rc registryConfig) printNotifications(env *environment, cfg settings.Config, origin string) error {
+	shared := cfg.Registry.Notifications.Secret
+	if shared.Empty() {
+		return nil
+	}
+	_, err := fmt.Fprintf(env.Stdout, `notifications:
+  endpoints:
+    - name: sealock
+      url: %s%s
+      headers:
+        Authorization: ["Bearer %s"]
+      timeout: 5s
+      threshold: 5
+      backoff: 1s
+      ignoredmediatypes:
+        - application/octet-stream
+`, trimSlash(origin), proxy.NotificationsPath, shared.Reveal())
+	fmt.Fprintln(env.Stderr, "note: the block holds the secret of registry.notifications: keep config.yml from others")
 	return err
 }
 

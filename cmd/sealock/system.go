@@ -65,7 +65,9 @@ type system struct {
 	issuer    *auth.Issuer
 	devices   *auth.Devices
 	registry  proxy.Upstream
-	gate      *proxy.Gate // nil with only: auth
+	gate      *proxy.Gate        // nil with only: auth
+	indexer   *project.Indexer   // nil without a registry
+	reindexer *project.Reindexer // nil without a registry
 	origins   httpx.Origins
 	trusted   httpx.TrustedProxies
 	errors    httpx.Errors
@@ -253,15 +255,21 @@ func (s *system) openIssuer(context.Context) error {
 }
 
 func (s *system) openFrontDoor(ctx context.Context) (err error) {
-	if s.cfg.Only == "auth" {
+	if s.cfg.Only == "auth" && s.cfg.Registry.Notifications.Secret.Empty() {
 		return nil
 	}
-	if s.registry, err = s.openUpstream(ctx); err != nil {
+	upstream, err := s.openUpstream(ctx)
+	if err != nil {
 		return err
 	}
+	s.openIndex(upstream)
+	if s.cfg.Only == "auth" { // the registry tells of itself, and nobody comes by
+		return nil
+	}
+	s.registry = upstream
 	s.gate = proxy.New(proxy.Config{
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
-		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Observer: observer{s.indexer}, Errors: s.errors, Now: time.Now,
 		ReadOnly: s.runtime.ReadOnly,
 	})
 	return nil
@@ -284,6 +292,9 @@ func (s *system) openHandler(context.Context) error {
 		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
 			e.Any(path, echo.WrapHandler(s.gate))
 		}
+	}
+	if told := s.notifications(); told != nil {
+		e.Any(proxy.NotificationsPath, echo.WrapHandler(told))
 	}
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
@@ -356,6 +367,10 @@ func (s *system) run(ctx context.Context) {
 			s.report("forgetting failed logins", err)
 		})
 	})
+	if s.indexer != nil {
+		wg.Go(func() { s.indexer.Run(ctx) })
+		wg.Go(func() { s.reindexer.Run(ctx) })
+	}
 	if s.keepSmall {
 		wg.Go(func() { repeat(ctx, memoryLook, keepSmall) })
 	}

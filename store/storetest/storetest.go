@@ -75,6 +75,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"lists of the index", indexLists},
 		{"pull counts", pullCounts},
 		{"pushes at once", pushesAtOnce},
+		{"reindexes", reindexes},
+		{"reindexes at once", reindexRace},
 		{"policy revisions", policyRevisions},
 		{"policy revisions at once", policyRace},
 		{"registries", registries},

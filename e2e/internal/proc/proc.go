@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,6 +118,29 @@ func (p *Process) await() error {
 func (p *Process) Stop() {
 	p.once.Do(func() { _ = p.stdin.Close() })
 	<-p.done
+}
+
+// Kill ends the server as a power cut would, and waits for its supervisor.
+func (p *Process) Kill() error {
+	supervisor := p.cmd.Process.Pid
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", supervisor)) // it may be another thread's
+	if threads, globErr := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", supervisor)); globErr == nil {
+		for _, name := range threads {
+			more, readErr := os.ReadFile(name)
+			children, err = append(append(children, ' '), more...), errors.Join(err, readErr)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the server: %w", err)
+	}
+	for _, field := range strings.Fields(string(children)) {
+		pid, err := strconv.Atoi(field)
+		if err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be there twice
+		}
+	}
+	<-p.done
+	return nil
 }
 
 // ExitCode is the exit code of a server that was stopped.

@@ -133,6 +133,14 @@ func (s *Server) Restart(t testing.TB) {
 	s.Start(t)
 }
 
+// Kill ends the server in the middle of what it does.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	if err := s.process.Kill(); err != nil {
+		t.Fatalf("killing sealock: %v", err)
+	}
+}
+
 // Output returns all that the server printed so far.
 func (s *Server) Output() (string, error) { return s.process.Output() }
 
