@@ -199,7 +199,7 @@ func TestReindexIsForAdministrators(t *testing.T) {
 			t.Errorf("%s by alice = %v, want Denied", what, err)
 		}
 	}
-	_, err := r.fixture.StartReindex(t.Context(), r.admin(), false)
+	_, err := r.StartReindex(t.Context(), r.admin(), false)
 	if !errs.Is(err, errs.Unsupported) || !strings.Contains(errs.As(err).Hint, "registry.url") {
 		t.Errorf("StartReindex without a registry = %v, want Unsupported", err)
 	}

@@ -67,18 +67,18 @@ func acceptManifests() []string {
 // Manifest returns a manifest by its tag or digest, and its media type.
 func (i *Inside) Manifest(ctx context.Context, repository, reference string) (mediaType string, body []byte, err error) {
 	what := Request{Kind: KindManifest, Method: http.MethodGet, Repository: repository, Reference: reference}
-	resp, body, err := i.do(ctx, ownRequest{Request: what, accept: acceptManifests()}, maxManifest, http.StatusOK)
+	got, err := i.do(ctx, ownRequest{Request: what, accept: acceptManifests()}, maxManifest, http.StatusOK)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := verifyDigest(reference, body); err != nil {
+	if err := verifyDigest(reference, got.body); err != nil {
 		return "", nil, errUpstream(fmt.Errorf("reading manifest %s of %s: %w", reference, repository, err))
 	}
-	mediaType, _, err = mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	mediaType, _, err = mime.ParseMediaType(got.header.Get("Content-Type"))
 	if err != nil {
 		return "", nil, errUpstream(fmt.Errorf("reading manifest %s of %s: %w", reference, repository, err))
 	}
-	return mediaType, body, nil
+	return mediaType, got.body, nil
 }
 
 // verifyDigest holds content to the digest that it was asked for by. Algorithms that are not known are the registry's.
@@ -96,21 +96,21 @@ func verifyDigest(reference string, body []byte) error {
 // PutManifest keeps a manifest under a tag or its digest. What it refers to must be in the repository.
 func (i *Inside) PutManifest(ctx context.Context, repository, reference, mediaType string, body []byte) error {
 	what := Request{Kind: KindManifest, Method: http.MethodPut, Repository: repository, Reference: reference}
-	_, _, err := i.do(ctx, ownRequest{Request: what, contentType: mediaType, body: body}, maxErrorBytes, http.StatusCreated)
+	_, err := i.do(ctx, ownRequest{Request: what, contentType: mediaType, body: body}, maxErrorBytes, http.StatusCreated)
 	return err
 }
 
 // DeleteManifest removes a manifest with its tags. Unsupported: this registry is told not to.
 func (i *Inside) DeleteManifest(ctx context.Context, repository, digest string) error {
 	what := Request{Kind: KindManifest, Method: http.MethodDelete, Repository: repository, Reference: digest}
-	_, _, err := i.do(ctx, ownRequest{Request: what}, maxErrorBytes, http.StatusAccepted)
+	_, err := i.do(ctx, ownRequest{Request: what}, maxErrorBytes, http.StatusAccepted)
 	return err
 }
 
 // DeleteTag removes a tag and leaves the manifest. Unsupported: this registry can't.
 func (i *Inside) DeleteTag(ctx context.Context, repository, tag string) error {
 	what := Request{Kind: KindManifest, Method: http.MethodDelete, Repository: repository, Reference: tag}
-	_, _, err := i.do(ctx, ownRequest{Request: what}, maxErrorBytes, http.StatusAccepted)
+	_, err := i.do(ctx, ownRequest{Request: what}, maxErrorBytes, http.StatusAccepted)
 	if errs.Is(err, errs.Invalid) { // 2.8 wants a digest
 		return errs.New(errs.Unsupported, "this registry can't remove a tag and leave what it stands for").
 			WithHint("delete the artifact with all its tags, or run a registry 3.0 or later").Because(err)
@@ -125,18 +125,18 @@ func (i *Inside) Tags(ctx context.Context, repository, last string, n int) (tags
 		query.Set("last", last)
 	}
 	what := Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}
-	resp, body, err := i.do(ctx, ownRequest{Request: what, query: query}, maxTagsBytes, http.StatusOK)
+	got, err := i.do(ctx, ownRequest{Request: what, query: query}, maxTagsBytes, http.StatusOK)
 	if err != nil {
 		return nil, false, err
 	}
 	var list struct {
 		Tags []string `json:"tags"`
 	}
-	if err := json.Unmarshal(body, &list); err != nil {
+	if err := json.Unmarshal(got.body, &list); err != nil {
 		return nil, false, errUpstream(fmt.Errorf("reading tags of %s: %w", repository, err))
 	}
 	tags, rest := cutTags(list.Tags, last, n)
-	return tags, rest || strings.Contains(resp.Header.Get("Link"), `rel="next"`), nil
+	return tags, rest || strings.Contains(got.header.Get("Link"), `rel="next"`), nil
 }
 
 // cutTags makes a page of what an old registry gives: all tags, in any order.
@@ -155,25 +155,25 @@ func cutTags(all []string, last string, n int) (page []string, more bool) {
 // Blob returns a blob of at most limit bytes. Invalid: it is longer.
 func (i *Inside) Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error) {
 	what := Request{Kind: KindBlob, Method: http.MethodGet, Repository: repository, Reference: digest}
-	_, body, err := i.do(ctx, ownRequest{Request: what}, limit, http.StatusOK)
+	got, err := i.do(ctx, ownRequest{Request: what}, limit, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
-	if err := verifyDigest(digest, body); err != nil {
+	if err := verifyDigest(digest, got.body); err != nil {
 		return nil, errUpstream(fmt.Errorf("reading blob %s of %s: %w", digest, repository, err))
 	}
-	return body, nil
+	return got.body, nil
 }
 
 // Mount makes a blob of one repository one of another, without copying. NotFound: it is not there.
 func (i *Inside) Mount(ctx context.Context, from, to, digest string) error {
 	what := Request{Kind: KindUploads, Method: http.MethodPost, Repository: to, Mount: digest, From: from}
 	query := url.Values{"mount": {digest}, "from": {from}}
-	resp, _, err := i.do(ctx, ownRequest{Request: what, query: query}, maxErrorBytes, http.StatusCreated, http.StatusAccepted)
-	if err != nil || resp.StatusCode == http.StatusCreated {
+	got, err := i.do(ctx, ownRequest{Request: what, query: query}, maxErrorBytes, http.StatusCreated, http.StatusAccepted)
+	if err != nil || got.status == http.StatusCreated {
 		return err
 	}
-	i.cancelUpload(ctx, to, resp.Header.Get("Location")) // it took the mount for the start of an upload
+	i.cancelUpload(ctx, to, got.header.Get("Location")) // it took the mount for the start of an upload
 	return errs.New(errs.NotFound, "there is no blob %s in repository %s", digest, from).WithHint("push it first")
 }
 
@@ -188,7 +188,7 @@ func (i *Inside) cancelUpload(ctx context.Context, repository, location string) 
 		return
 	}
 	what := Request{Kind: KindUpload, Method: http.MethodDelete, Repository: repository, Reference: id}
-	_, _, _ = i.do(ctx, ownRequest{Request: what, query: u.Query()}, maxErrorBytes, http.StatusNoContent)
+	_, _ = i.do(ctx, ownRequest{Request: what, query: u.Query()}, maxErrorBytes, http.StatusNoContent)
 }
 
 // Repositories returns up to n names of repositories that follow last, and whether there may be more.
@@ -208,28 +208,35 @@ func (i *Inside) Digests(ctx context.Context, repository string) ([]string, erro
 	return nil, errs.New(errs.Unsupported, "a stock registry does not tell which manifests have no tag").WithHint("those that a tag leads to are found")
 }
 
+// ownAnswer is an answer that was read to its end.
+type ownAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // do sends a request and reads its answer, which must have one of the statuses.
-func (i *Inside) do(ctx context.Context, o ownRequest, limit int64, want ...int) (*http.Response, []byte, error) {
+func (i *Inside) do(ctx context.Context, o ownRequest, limit int64, want ...int) (ownAnswer, error) {
 	// A name or a reference that no registry could have is not sent: it becomes a path.
 	if err := errors.Join(o.checkReference(), validName(o.Repository), validName(o.From)); err != nil {
-		return nil, nil, errs.New(errs.NotFound, "no registry can have %s %s", clip(o.Repository), clip(o.Reference)).WithHint("check the name").Because(err)
+		return ownAnswer{}, errs.New(errs.NotFound, "no registry can have %s %s", clip(o.Repository), clip(o.Reference)).WithHint("check the name").Because(err)
 	}
 	resp, err := i.send(ctx, o, limit)
 	if err != nil {
-		return nil, nil, errUpstream(err)
+		return ownAnswer{}, errUpstream(err)
 	}
 	defer resp.Body.Close()
 	if !slices.Contains(want, resp.StatusCode) {
-		return nil, nil, answerError(o, resp)
+		return ownAnswer{}, answerError(o, resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case int64(len(body)) > limit, resp.ContentLength > limit && o.Method != http.MethodHead:
-		return nil, nil, errs.New(errs.Invalid, "%s of %s is longer than %d bytes", o.Reference, o.Repository, limit).WithHint("it is not read here")
+		return ownAnswer{}, errs.New(errs.Invalid, "%s of %s is longer than %d bytes", o.Reference, o.Repository, limit).WithHint("it is not read here")
 	case err != nil:
-		return nil, nil, errUpstream(err)
+		return ownAnswer{}, errUpstream(err)
 	}
-	return resp, body, nil
+	return ownAnswer{resp.StatusCode, resp.Header, body}, nil
 }
 
 func validName(name string) error {

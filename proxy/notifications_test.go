@@ -37,7 +37,7 @@ func (f *follower) Pulled(repository, tag, digest string) {
 }
 
 func tell(n *proxy.Notifications, method, authorization, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, proxy.NotificationsPath, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, proxy.NotificationsPath, strings.NewReader(body))
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
