@@ -399,7 +399,8 @@ type Lockouts interface {
 
 // Audit keeps the audit trail.
 type Audit interface {
-	// AppendAudit stores all records in one transaction, or none.
+	audit.Trail
+	// AppendAudit stores all records in one transaction, or none, and tells each its place in a chain.
 	AppendAudit(ctx context.Context, records []audit.Record) error
 	// ListAudit lists records, the newest first.
 	ListAudit(ctx context.Context, f Filter) iter.Seq2[audit.Record, error]

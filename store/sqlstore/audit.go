@@ -38,22 +38,44 @@ type auditRow struct {
 	Outcome   audit.Outcome `bun:"outcome"`
 	Reason    string        `bun:"reason"`
 	JTI       string        `bun:"jti"`
+	Project   string        `bun:"project"`
+	Chain     int64         `bun:"chain"`
+	Seq       int64         `bun:"seq"`
+	Hash      []byte        `bun:"hash"`
+}
+
+func (r auditRow) link() audit.Link {
+	return audit.Link{Chain: r.Chain, Seq: r.Seq, Hash: hashText(r.Hash)}
 }
 
 func (r auditRow) record() audit.Record {
 	return audit.Record{
 		ID: r.ID, Time: fromMicros(r.Time), RequestID: r.RequestID, Actor: r.Actor, Method: r.Method, Remote: r.Remote,
 		Operation: r.Operation, Resource: r.Resource, Outcome: r.Outcome, Reason: r.Reason, JTI: r.JTI,
+		Project: r.Project, Link: r.link(),
 	}
 }
 
-const auditColumns = "time, request_id, actor, method, remote, operation, resource, outcome, reason, jti"
+const auditColumns = "time, request_id, actor, method, remote, operation, resource, outcome, reason, jti, project, chain, seq, hash"
 
-// auditValues appends the values of a record in the order of auditColumns. Texts are made storable, not refused: a
-// hostile name must not keep its own refusal out of the trail.
+// asKept returns the record as it is read back. Texts are made storable, not refused: a hostile name must not keep its own
+// refusal out of the trail.
+func asKept(r audit.Record) audit.Record {
+	if r.Project == "" {
+		r.Project = audit.ProjectOf(r.Operation, r.Resource)
+	}
+	r.Time = fromMicros(toMicros(r.Time))
+	r.Actor, r.Project = legible(cut(legible(r.Actor), maxAuditActor)), legible(cut(legible(r.Project), maxAuditActor))
+	for _, text := range []*string{&r.RequestID, &r.Method, &r.Remote, &r.Operation, &r.Resource, (*string)(&r.Outcome), &r.Reason, &r.JTI} {
+		*text = legible(*text)
+	}
+	return r
+}
+
+// auditValues appends the values of a record, as it is kept, in the order of auditColumns.
 func auditValues(to []any, r audit.Record) []any {
-	return append(to, toMicros(r.Time), legible(r.RequestID), legible(cut(legible(r.Actor), maxAuditActor)), legible(r.Method), legible(r.Remote),
-		legible(r.Operation), legible(r.Resource), legible(string(r.Outcome)), legible(r.Reason), legible(r.JTI))
+	return append(to, toMicros(r.Time), r.RequestID, r.Actor, r.Method, r.Remote, r.Operation, r.Resource, string(r.Outcome), r.Reason, r.JTI,
+		r.Project, r.Link.Chain, r.Link.Seq, hashBytes(r.Link.Hash))
 }
 
 func legible(s string) string {
@@ -85,33 +107,8 @@ func (h *hotQueries) prepareAudit(ctx context.Context, p pools, d dialect) error
 	return nil
 }
 
-// AppendAudit stores all records in one transaction, or none. Their IDs are given by the store.
-func (s *Store) AppendAudit(ctx context.Context, records []audit.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	if stmt := s.hot.appendAudit[len(records)]; stmt != nil { // one statement is a transaction by itself
-		return s.failed("appending to the audit trail", appendRecords(ctx, stmt, records))
-	}
-	tx, err := s.pools.write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.failed("appending to the audit trail", err)
-	}
-	for _, n := range auditRows() {
-		for len(records) >= n && err == nil {
-			err = appendRecords(ctx, tx.StmtContext(ctx, s.hot.appendAudit[n]), records[:n])
-			records = records[n:]
-		}
-	}
-	if err != nil {
-		_ = tx.Rollback() // the first error says what happened
-		return s.failed("appending to the audit trail", err)
-	}
-	return s.failed("appending to the audit trail", tx.Commit())
-}
-
 func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) error {
-	values := make([]any, 0, 10*len(records))
+	values := make([]any, 0, 14*len(records))
 	for _, r := range records {
 		values = auditValues(values, r)
 	}
@@ -205,33 +202,5 @@ func auditListing() listing[auditRow, audit.Record] {
 			return q
 		},
 		record: auditRow.record,
-	}
-}
-
-// DropAudit forgets records older than before, in small transactions, so that nobody waits for it, and returns how
-// many. It reads from the oldest on and stops where the first younger one stands.
-func (s *Store) DropAudit(ctx context.Context, before time.Time) (int, error) {
-	total := 0
-	for {
-		var oldest []auditRow
-		if err := s.read.NewSelect().Model(&oldest).Column("id", "time").Order("id").Limit(1000).Scan(ctx); err != nil {
-			return total, s.failed("dropping audit records", err)
-		}
-		ids := make([]int64, 0, len(oldest))
-		for _, r := range oldest {
-			if r.Time < toMicros(before) {
-				ids = append(ids, r.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		n, err := s.deleted(s.write.NewDelete().Model((*auditRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx))
-		if err != nil {
-			return total, s.failed("dropping audit records", err)
-		}
-		if total += n; len(ids) < len(oldest) {
-			return total, nil
-		}
 	}
 }

@@ -41,6 +41,9 @@ func copied() []tableKey {
 		{"known_logins", "id", false},
 		{"policy_revisions", "id", true},
 		{"audit_log", "id", true},
+		{"audit_register", "id", false},
+		{"audit_chains", "id", false},
+		{"audit_anchors", "id", false},
 	}
 }
 

@@ -23,3 +23,6 @@ func CopiedTables() []string {
 	}
 	return names
 }
+
+// Writer returns the connections that a store writes with.
+func (s *Store) Writer() *sql.DB { return s.pools.write }
