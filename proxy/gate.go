@@ -16,7 +16,7 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted.
+// Config is what a [Gate] is made of. All fields are required except Trusted and Pulls.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -26,6 +26,7 @@ type Config struct {
 	Authorizer auth.Authorizer
 	Decider    auth.Decider // for what a token can't say
 	Recorder   audit.Recorder
+	Pulls      func(audit.Record) // takes note of pulls, and keeps nobody waiting; nil where none are recorded
 	Upstream   Upstream
 	Errors     httpx.Errors
 	Now        func() time.Time
@@ -108,8 +109,7 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 			return err
 		}
 	}
-	g.Upstream.ServeHTTP(v.w, out)
-	return nil
+	return g.forward(ctx, v, sub, out)
 }
 
 // writePong answers the ping with which clients look for a registry and try a token.

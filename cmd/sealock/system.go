@@ -44,6 +44,8 @@ type system struct {
 
 	store     *sqlstore.Store
 	trail     *audit.Batcher
+	forwarder *audit.Forwarder // nil without a syslog server
+	pulls     pulls
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
@@ -118,14 +120,15 @@ func (s *system) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(unlock)
-	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{}); err != nil {
+	if s.box, err = s.dir.box(); err != nil {
+		return err
+	}
+	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{AuditKeys: auditKeys(s.box)}); err != nil {
 		return err
 	}
 	s.onClose(s.store.Close)
 	s.log.Info("opened the store", "database", databaseOf(s.cfg).String())
-	s.trail = audit.NewBatcher(s.store, auditQueue) //nolint:contextcheck // it lives until Close
-	s.onClose(func() error { s.trail.Close(); return nil })
-	return nil
+	return s.openTrail() //nolint:contextcheck // it lives until close
 }
 
 func (s *system) openKeys(ctx context.Context) error {
@@ -138,9 +141,6 @@ func (s *system) openKeys(ctx context.Context) error {
 	}
 	s.tokens = auth.NewTokens(s.ring, s.cfg.Token.Issuer, time.Now)
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
-		return err
-	}
-	if s.box, err = s.dir.box(); err != nil {
 		return err
 	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
@@ -251,7 +251,10 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	if s.registry, err = s.openUpstream(ctx); err != nil {
 		return err
 	}
+	s.pulls.trail = s.trail
+	s.pulls.every, _ = s.cfg.Audit.PullsEvery() // the settings were checked
 	s.gate = proxy.New(proxy.Config{
+		Pulls:   s.pulls.note(),
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Upstream: s.registry, Errors: s.errors, Now: time.Now,
 	})
@@ -323,6 +326,7 @@ const (
 	keyMaintenance  = time.Minute
 	revocationsSync = 5 * time.Second
 	tokenCleaning   = time.Hour
+	auditCleaning   = 10 * time.Minute
 	memoryLook      = 4 * time.Second
 )
 
@@ -346,6 +350,15 @@ func (s *system) run(ctx context.Context) {
 			s.report("forgetting failed logins", err)
 		})
 	})
+	wg.Go(func() {
+		repeat(ctx, auditCleaning, func() {
+			s.report("dropping old audit records", s.dropOldRecords(ctx, time.Now()))
+			s.pulls.tell(s.log)
+		})
+	})
+	if s.forwarder != nil {
+		wg.Go(func() { s.forwarder.Run(ctx) })
+	}
 	if s.keepSmall {
 		wg.Go(func() { repeat(ctx, memoryLook, keepSmall) })
 	}

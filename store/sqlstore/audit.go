@@ -119,12 +119,57 @@ func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) 
 // ListAudit lists records, the newest first; After is the id of the last record of the page before. They can be
 // sorted by time ("-time" is the newest first).
 func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error] {
-	return auditListing().all(ctx, s, f)
+	return func(yield func(audit.Record, error) bool) {
+		f, err := s.betweenIDs(ctx, f)
+		if err != nil {
+			yield(audit.Record{}, s.failed("reading the audit trail", err))
+			return
+		}
+		auditListing().all(ctx, s, f)(yield)
+	}
 }
 
-// CountAudit counts the records that the filter lets through, whatever its page.
-func (s *Store) CountAudit(ctx context.Context, f store.Filter) (int, error) {
-	return auditListing().count(ctx, s, f)
+// betweenIDs turns the times of a filter into ids, so that only records around them are looked at. Clocks of replicas
+// differ: the filter looks at the times besides.
+func (s *Store) betweenIDs(ctx context.Context, f store.Filter) (store.Filter, error) {
+	if !f.Audit.Since.IsZero() {
+		from, err := s.auditAt(ctx, f.Audit.Since.Add(-aroundToken))
+		if err != nil {
+			return f, err
+		}
+		f.Audit.From = max(f.Audit.From, from)
+	}
+	if !f.Audit.Until.IsZero() {
+		to, err := s.auditAt(ctx, f.Audit.Until.Add(aroundToken))
+		if err != nil {
+			return f, err
+		}
+		if to--; f.Audit.To == 0 || to < f.Audit.To {
+			f.Audit.To = to
+		}
+		if f.Audit.To <= 0 {
+			f.Audit.From, f.Audit.To = 2, 1 // nothing
+		}
+	}
+	return f, nil
+}
+
+// CountAudit counts the records that the filter lets through, whatever its page: as [store.Audit] says, without a look at
+// each.
+func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err error) {
+	if !matchable(f) {
+		return 0, nil
+	}
+	if f.Subject == "" && f.Exact == "" && f.Audit == (store.AuditFilter{}) {
+		q := s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("COALESCE(MAX(t.id) - MIN(t.id) + 1, 0)")
+		return n, s.failed("counting audit records", q.Scan(ctx, &n))
+	}
+	if f, err = s.betweenIDs(ctx, f); err != nil {
+		return 0, s.failed("counting audit records", err)
+	}
+	some := auditMatching(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), f).Limit(store.AuditCounted)
+	err = s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &n)
+	return n, s.failed("counting audit records", err)
 }
 
 // aroundToken is how far from the time in its id the record of a token may stand: the request took a while, and the clocks
@@ -192,15 +237,75 @@ func auditListing() listing[auditRow, audit.Record] {
 			// one more page to write for each token.
 			"time": {"t.id", func(r auditRow) any { return r.ID }},
 		},
-		filter: func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
-			if f.Subject != "" {
-				q = q.Where("t.actor = ?", f.Subject)
-			}
-			if f.Exact != "" {
-				q = q.Where("t.resource = ?", f.Exact)
-			}
-			return q
-		},
+		filter: auditMatching,
 		record: auditRow.record,
 	}
+}
+
+// auditMatching adds the conditions of a filter.
+func auditMatching(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+	if f.Subject != "" {
+		q = q.Where("t.actor = ?", f.Subject)
+	}
+	if f.Exact != "" {
+		q = q.Where("t.resource = ?", f.Exact)
+	}
+	a := f.Audit
+	if a.Project != "" {
+		q = q.Where("t.project = ? AND t.project <> ''", a.Project) // the index has no others
+	}
+	if a.From != 0 {
+		q = q.Where("t.id >= ?", a.From)
+	}
+	if a.To != 0 {
+		q = q.Where("t.id <= ?", a.To)
+	}
+	if !a.Since.IsZero() {
+		q = q.Where("t.time >= ?", toMicros(a.Since))
+	}
+	if !a.Until.IsZero() {
+		q = q.Where("t.time <= ?", toMicros(a.Until))
+	}
+	if a.Resource != "" {
+		q = q.Where("t.resource IN (?)", bun.List(named(a.Resource, a.Kind)))
+	}
+	if a.Part != "" {
+		q = contains(q, "t.resource", a.Part)
+	}
+	return ofOperation(q, a.Kind, a.Operation)
+}
+
+// named returns what a thing may stand as in a record: by its name alone, or with its kind before it.
+func named(resource, kind string) []string {
+	all := []string{resource}
+	kinds := []string{kind}
+	if kind == "" {
+		kinds = audit.Kinds()
+	}
+	for _, k := range kinds {
+		all = append(all, k+":"+resource)
+	}
+	return all
+}
+
+// ofOperation narrows to operations of a kind, of a verb, or of both: "project.create" is the kind project and the verb
+// create, and a word alone is both.
+func ofOperation(q *bun.SelectQuery, kind, verb string) *bun.SelectQuery {
+	escape := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace
+	switch {
+	case kind != "" && verb != "" && kind != verb:
+		return q.Where("t.operation = ?", kind+"."+verb)
+	case kind != "" && verb != "":
+		return q.Where("t.operation IN (?)", bun.List([]string{kind, kind + "." + verb}))
+	case kind != "":
+		return q.Where("(t.operation = ? OR t.operation LIKE ? ESCAPE '!')", kind, escape(kind)+".%")
+	case verb != "":
+		return q.Where("(t.operation = ? OR (t.operation LIKE ? ESCAPE '!' AND t.operation NOT LIKE ? ESCAPE '!'))",
+			verb, "%."+escape(verb), "%.%."+escape(verb))
+	}
+	return q
+}
+
+func storableAudit(a store.AuditFilter) bool {
+	return storable(a.Project) && storable(a.Kind) && storable(a.Operation) && storable(a.Resource) && storable(a.Part)
 }

@@ -277,6 +277,11 @@ func (s *Store) AuditRecords(ctx context.Context) iter.Seq2[audit.Record, error]
 	return s.ListAudit(ctx, store.Filter{Sort: "id"})
 }
 
+// Verify follows the chains of the trail, as [audit.Verify] does, with the store's keys.
+func (s *Store) Verify(ctx context.Context, marks []audit.Mark, progress func(n int64)) (audit.Report, error) {
+	return audit.Verify(ctx, s, s.chain.keys, marks, progress)
+}
+
 // DropAudit forgets records older than before, in small transactions, so that nobody waits for it, and returns how
 // many. It goes from the oldest on, a thousand at a time, and stops before the first that is younger: a chain loses nothing
 // but its start, and a replica whose clock is wrong can keep records in the trail, but not end them.
