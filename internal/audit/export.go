@@ -24,7 +24,7 @@ type Exported struct {
 // Export returns the record as it leaves the server.
 func (r Record) Export() Exported {
 	return Exported{
-		ID: r.ID, Time: r.Time.UTC(), Actor: r.Actor, Method: r.Method, Remote: r.Remote, Operation: r.Operation, Resource: r.Resource,
+		ID: r.ID, Time: r.Time.UTC().Truncate(time.Microsecond), Actor: r.Actor, Method: r.Method, Remote: r.Remote, Operation: r.Operation, Resource: r.Resource,
 		Outcome: r.Outcome, Reason: r.Reason, RequestID: r.RequestID, JTI: r.JTI, Project: r.Project,
 		Chain: r.Link.Chain, Seq: r.Link.Seq, Hash: r.Link.Hash,
 	}
