@@ -140,9 +140,10 @@ func translate(err error, r *http.Request) error {
 	case http.StatusMethodNotAllowed:
 		return errs.New(errs.Invalid, "the method %s is not allowed here", r.Method).WithHint(hint).WithCode("UNSUPPORTED")
 	case http.StatusBadRequest:
-		// The generated code says which parameter is wrong before the colon, and Go's own words after it.
+		// The generated code says which parameter is wrong before the colon, and Go's own words after it. They quote what
+		// was sent, which may be a secret in the wrong place: the log must not have them either.
 		what, _, _ := strings.Cut(messageOf(e), ":")
-		return errs.New(errs.Invalid, "%s", strings.Replace(what, "Invalid", "invalid", 1)).WithHint(hint).Because(err)
+		return errs.New(errs.Invalid, "%s", strings.Replace(what, "Invalid", "invalid", 1)).WithHint(hint)
 	}
 	return errs.As(err)
 }

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,47 +17,190 @@ import (
 )
 
 func (h *handlers) ListAuditLogs(c echo.Context, params gen.ListAuditLogsParams) error {
-	return list(c, params.Page, params.PageSize, auditLogOf, func(ctx context.Context, who Caller, w window) (project.List[audit.Record], error) {
-		if err := h.allow(ctx, who, deed{resource: "audit-log", action: "list"}); err != nil {
-			return project.List[audit.Record]{}, err
+	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogOf, h.wholeTrail)
+}
+
+func (h *handlers) ListAuditLogExts(c echo.Context, params gen.ListAuditLogExtsParams) error {
+	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogExtOf, h.wholeTrail)
+}
+
+func (h *handlers) ListProjectLogs(c echo.Context, ref gen.ProjectRef, params gen.ListProjectLogsParams) error {
+	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
+}
+
+func (h *handlers) ListProjectAuditLogExts(c echo.Context, ref gen.ProjectRef, params gen.ListProjectAuditLogExtsParams) error {
+	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogExtOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
+}
+
+// ListDecisions lists what was decided about tokens.
+func (h *handlers) ListDecisions(c echo.Context, params gen.ListDecisionsParams) error {
+	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, decisionOf,
+		func(ctx context.Context, who Caller, f store.Filter) (store.Filter, error) {
+			kind, verb := f.Audit.Kind, f.Audit.Operation
+			if kind != "" && kind != tokenOperation || verb != "" && verb != tokenOperation {
+				return f, errs.New(errs.Invalid, "decisions are about tokens alone").WithHint("leave operation and resource_type out")
+			}
+			f.Audit.Kind, f.Audit.Operation = tokenOperation, tokenOperation
+			return h.wholeTrail(ctx, who, f)
+		})
+}
+
+// tokenOperation is what the issue of a token is recorded as.
+const tokenOperation = "token"
+
+// narrowing lets the caller read a trail, and narrows a filter to it.
+type narrowing func(ctx context.Context, who Caller, f store.Filter) (store.Filter, error)
+
+func (h *handlers) wholeTrail(ctx context.Context, who Caller, f store.Filter) (store.Filter, error) {
+	return f, h.allow(ctx, who, deed{resource: "audit-log", action: "list"})
+}
+
+func (h *handlers) trailOf(ref project.Ref) narrowing {
+	return func(ctx context.Context, who Caller, f store.Filter) (store.Filter, error) {
+		return h.Service.LogOf(ctx, who, ref, f)
+	}
+}
+
+// auditList answers with a page of records. Whether the caller may is found out before the filter is looked at.
+func auditList[T any](h *handlers, c echo.Context, page, size *int64, q, sort *string, show func(audit.Record) T, narrow narrowing) error {
+	return list(c, page, size, show, func(ctx context.Context, who Caller, w window) (l project.List[audit.Record], err error) {
+		f, fault := auditFilter(q, sort)
+		if f, err = narrow(ctx, who, f); err != nil {
+			return l, err
 		}
-		f, err := auditFilter(params)
-		if err != nil {
-			return project.List[audit.Record]{}, err
+		if fault != nil {
+			return l, fault
 		}
 		return h.auditPage(ctx, f, w)
 	})
 }
 
+// auditPage reads a page, and one record more. Where the count is not to the last, what has been seen says more: on the last page
+// the total is right, and on each other one it is more than what was shown so far.
 func (h *handlers) auditPage(ctx context.Context, f store.Filter, w window) (l project.List[audit.Record], err error) {
 	if l.Total, err = h.Audit.CountAudit(ctx, f); err != nil {
 		return l, err
 	}
 	paging := w.paging(f.Sort)
-	f.Offset, f.Limit = paging.Offset, paging.Limit
+	f.Offset, f.Limit = paging.Offset, paging.Limit+1
 	for r, err := range h.Audit.ListAudit(ctx, f) {
 		if err != nil {
 			return l, err
 		}
 		l.Items = append(l.Items, r)
 	}
+	seen := paging.Offset + len(l.Items)
+	switch {
+	case len(l.Items) > paging.Limit:
+		l.Items, l.Total = l.Items[:paging.Limit], max(l.Total, seen)
+	case len(l.Items) > 0:
+		l.Total = seen
+	}
 	return l, nil
 }
 
-func auditFilter(params gen.ListAuditLogsParams) (store.Filter, error) {
-	terms, err := parseQuery(params.Q, "username")
+// auditFilter reads the q and sort parameters of lists of records.
+func auditFilter(q, sort *string) (f store.Filter, err error) {
+	rest, ranges, err := cutRanges(q, "op_time", "id")
 	if err != nil {
-		return store.Filter{}, err
+		return f, err
 	}
-	var f store.Filter
-	for _, t := range terms {
-		if t.fuzzy {
-			return store.Filter{}, errs.New(errs.Invalid, "the audit trail can't be narrowed by a part of a name").WithHint("write q=username=alice")
+	if r, ok := ranges["op_time"]; ok {
+		if f.Audit.Since, err = queryTime(r[0], false); err != nil {
+			return f, err
 		}
-		f.Subject = t.value
+		if f.Audit.Until, err = queryTime(r[1], true); err != nil {
+			return f, err
+		}
 	}
-	f.Sort, err = parseSort(params.Sort, map[string]string{"op_time": "time", "id": "id"})
+	if r, ok := ranges["id"]; ok {
+		if f.Audit.From, err = queryID(r[0]); err != nil {
+			return f, err
+		}
+		if f.Audit.To, err = queryID(r[1]); err != nil {
+			return f, err
+		}
+	}
+	terms, err := parseQuery(&rest, "username", "operation", "resource", "resource_type", "op_time", "id")
+	if err != nil {
+		return f, err
+	}
+	for _, t := range terms {
+		switch {
+		case t.field == "op_time" || t.field == "id":
+			return f, errs.New(errs.Invalid, "%s takes a range", t.field).WithHint("write q=%s=[a~b]; either end may be left out", t.field)
+		case t.fuzzy && t.field == "resource":
+			f.Audit.Part = t.value
+		case t.fuzzy:
+			return f, errs.New(errs.Invalid, "the audit trail can't be narrowed by a part of %s", t.field).WithHint("write q=%s=value", t.field)
+		case t.field == "username":
+			f.Subject = t.value
+		case t.field == "operation":
+			f.Audit.Operation = t.value
+		case t.field == "resource_type":
+			f.Audit.Kind = t.value
+		default:
+			f.Audit.Resource = t.value
+		}
+	}
+	f.Sort, err = parseSort(sort, map[string]string{"op_time": "time", "id": "id"})
 	return f, err
+}
+
+// cutRanges takes the terms field=[a~b] of the fields out of a q parameter.
+func cutRanges(q *string, fields ...string) (rest string, ranges map[string][2]string, err error) {
+	if q == nil || *q == "" {
+		return "", nil, nil
+	}
+	ranges = map[string][2]string{}
+	var others []string
+	for s := range strings.SplitSeq(*q, ",") {
+		field, value, _ := strings.Cut(s, "=")
+		inside, closed := strings.CutSuffix(strings.TrimPrefix(value, "["), "]")
+		if !strings.HasPrefix(value, "[") || !slices.Contains(fields, field) {
+			others = append(others, s)
+			continue
+		}
+		from, to, two := strings.Cut(inside, "~")
+		if _, twice := ranges[field]; twice || !closed || !two {
+			return "", nil, errs.New(errs.Invalid, "q has %s for %s", quoted(value), field).WithHint("write q=%s=[a~b], once; either end may be left out", field)
+		}
+		ranges[field] = [2]string{from, to}
+	}
+	return strings.Join(others, ","), ranges, nil
+}
+
+// queryTime reads a time in one of the forms that clients of Harbor send; without a zone it is UTC. The end of a range takes in
+// the whole second, or the whole day.
+func queryTime(s string, end bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []struct {
+		layout string
+		whole  time.Duration
+	}{{time.RFC3339Nano, 0}, {time.DateTime, time.Second}, {"2006-01-02T15:04:05", time.Second}, {time.DateOnly, 24 * time.Hour}} {
+		t, err := time.Parse(form.layout, s)
+		if err == nil && end && form.whole > 0 {
+			t = t.Add(form.whole - time.Microsecond)
+		}
+		// What a store can count: microseconds from 1970 in 63 bits, and no more than a calendar of four digits.
+		if err == nil && t.Year() >= 1 {
+			return t, nil
+		}
+	}
+	return time.Time{}, errs.New(errs.Invalid, "%s is no time", quoted(s)).WithHint("write it like 2026-01-02T03:04:05Z, 2026-01-02 03:04:05 or 2026-01-02")
+}
+
+func queryID(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 1 {
+		return 0, errs.New(errs.Invalid, "%s is no id", quoted(s)).WithHint("write q=id=[7~9]; either end may be left out")
+	}
+	return id, nil
 }
 
 // GetDecision shows what was recorded of a token, and the policy's answer once more.
@@ -69,12 +215,16 @@ func (h *handlers) GetDecision(c echo.Context, jti gen.JTI) error {
 		if err != nil {
 			return gen.Decision{}, err
 		}
-		out := gen.Decision{
-			JTI: r.JTI, OpTime: r.Time.UTC(), Username: r.Actor, Method: r.Method, Remote: r.Remote, RequestID: optional(r.RequestID),
-			Scope: r.Resource, Outcome: string(r.Outcome), Reason: r.Reason,
-		}
+		out := decisionOf(r)
 		return out, h.replayed(ctx, r, &out)
 	})
+}
+
+func decisionOf(r audit.Record) gen.Decision {
+	return gen.Decision{
+		JTI: r.JTI, OpTime: r.Time.UTC(), Username: r.Actor, Method: r.Method, Remote: r.Remote, RequestID: optional(r.RequestID),
+		Scope: r.Resource, Outcome: string(r.Outcome), Reason: r.Reason,
+	}
 }
 
 // replayed adds the replay of a record.
@@ -105,17 +255,49 @@ func (h *handlers) replayed(ctx context.Context, r audit.Record, out *gen.Decisi
 
 // auditLogOf writes a record in Harbor's shape: "project.create" on "project:team" is create, project, team.
 func auditLogOf(r audit.Record) gen.AuditLog {
-	kind, operation, ok := strings.Cut(r.Operation, ".")
-	if !ok {
-		operation = kind
-	}
-	resource := r.Resource
-	if typ, name, ok := strings.Cut(r.Resource, ":"); ok && typ == kind {
-		resource = name
-	}
+	kind, operation := audit.Split(r.Operation)
 	return gen.AuditLog{
-		ID: r.ID, Username: r.Actor, Operation: operation, ResourceType: kind, Resource: resource, OpTime: r.Time.UTC(),
+		ID: r.ID, Username: r.Actor, Operation: operation, ResourceType: kind, Resource: plainResource(r, kind), OpTime: r.Time.UTC(),
 		Outcome: string(r.Outcome), Reason: optional(r.Reason), Method: optional(r.Method), Remote: optional(r.Remote),
 		RequestID: optional(r.RequestID), JTI: optional(r.JTI),
 	}
+}
+
+// auditLogExtOf writes a record in the newer of Harbor's shapes.
+func auditLogExtOf(r audit.Record) gen.AuditLogExt {
+	kind, operation := audit.Split(r.Operation)
+	description := strings.TrimSpace(r.Operation + " " + r.Resource)
+	if r.Reason != "" {
+		description += ": " + r.Reason
+	}
+	return gen.AuditLogExt{
+		ID: r.ID, Username: r.Actor, Operation: operation, ResourceType: kind, Resource: plainResource(r, kind), OpTime: r.Time.UTC(),
+		OperationDescription: description, OperationResult: r.Outcome == audit.Allowed || r.Outcome == audit.Narrowed,
+	}
+}
+
+// plainResource is the resource without its kind, where that says the same as the operation.
+func plainResource(r audit.Record, kind string) string {
+	if typ, name, ok := strings.Cut(r.Resource, ":"); ok && typ == kind {
+		return name
+	}
+	return r.Resource
+}
+
+func (h *handlers) ListAuditLogEventTypes(c echo.Context) error {
+	return reply(c, func(_ context.Context, who Caller) ([]gen.AuditLogEventType, error) {
+		if who.Anonymous() {
+			return nil, errNobody
+		}
+		var all []gen.AuditLogEventType
+		for _, o := range audit.Operations() {
+			kind, verb := audit.Split(o)
+			name := verb
+			if kind != verb {
+				name = verb + "_" + kind
+			}
+			all = append(all, gen.AuditLogEventType{EventType: name})
+		}
+		return all, nil
+	})
 }

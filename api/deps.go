@@ -17,6 +17,8 @@ import (
 type AuditTrail interface {
 	ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error]
 	CountAudit(ctx context.Context, f store.Filter) (int, error)
+	// Verify follows the chains of the trail, as [audit.Verify] does.
+	Verify(ctx context.Context, marks []audit.Mark, progress func(n int64)) (audit.Report, error)
 	// TokenAudit returns the record of a token's issue, or NotFound.
 	TokenAudit(ctx context.Context, jti string) (audit.Record, error)
 }

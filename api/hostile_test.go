@@ -51,8 +51,8 @@ func TestBodies(t *testing.T) {
 		"none": "", "no JSON": "{", "an array": "[]", "null": "null", "a string": `"x"`, "two objects": "{}{}",
 		"trailing text": "{} x", "deep": strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000),
 		"huge": `{"a":"` + strings.Repeat("x", 2<<20) + `"}`, "XML": "<a/>", "a form": "username=eve",
-		"wrong types": `{"username":1,"password":[],"project_name":{},"metadata":"x","role_id":"2","new_password":false,"sysadmin_flag":"yes","email":{},"policy":1,"description":1,"secret":1,"ldap_url":1,"rules":1,"disabled":1,"policy_id":"x","dry_run":1,"action":1}`,
-		"NUL":         "\x00", "half a character": "{\"username\":\"\\ud800\",\"password\":7,\"project_name\":7,\"metadata\":7,\"role_id\":7.5,\"new_password\":7,\"sysadmin_flag\":7,\"email\":7,\"policy\":7,\"description\":7,\"secret\":7,\"user_id\":\"7\",\"ldap_url\":7,\"rules\":7,\"disabled\":7,\"policy_id\":\"7\",\"dry_run\":7,\"action\":7}",
+		"wrong types": `{"username":1,"password":[],"project_name":{},"metadata":"x","role_id":"2","new_password":false,"sysadmin_flag":"yes","email":{},"policy":1,"description":1,"secret":1,"ldap_url":1,"rules":1,"disabled":1,"policy_id":"x","dry_run":1,"action":1,"marks":1}`,
+		"NUL":         "\x00", "half a character": "{\"username\":\"\\ud800\",\"password\":7,\"project_name\":7,\"metadata\":7,\"role_id\":7.5,\"new_password\":7,\"sysadmin_flag\":7,\"email\":7,\"policy\":7,\"description\":7,\"secret\":7,\"user_id\":\"7\",\"ldap_url\":7,\"rules\":7,\"disabled\":7,\"policy_id\":\"7\",\"dry_run\":7,\"action\":7,\"marks\":7}",
 	}
 	for _, op := range operations(t, loadDocument(t)) {
 		if op.RequestBody == nil {

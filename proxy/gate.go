@@ -17,7 +17,7 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted, Observer and ReadOnly.
+// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer and ReadOnly.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -28,6 +28,7 @@ type Config struct {
 	Decider    auth.Decider // for what a token can't say
 	Projects   Projects
 	Recorder   audit.Recorder
+	Pulls      func(audit.Record) // takes note of pulls, and keeps nobody waiting; nil where none are recorded
 	Upstream   Upstream
 	Observer   Observer // of what comes, goes and is pulled; nil for none
 	Errors     httpx.Errors
@@ -126,8 +127,7 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 			return err
 		}
 	}
-	g.pass(ctx, v, out, sent)
-	return nil
+	return g.forward(ctx, v, sub, out, sent)
 }
 
 // writePong answers the ping with which clients look for a registry and try a token.

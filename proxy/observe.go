@@ -34,26 +34,26 @@ const observeTimeout = 5 * time.Minute
 
 // pass lets the request through to the upstream, and the observer know what came of it. sent is the manifest of a push,
 // as far as it was read.
-func (g *Gate) pass(ctx context.Context, v *visit, out *http.Request, sent manifestSent) {
+func (g *Gate) pass(ctx context.Context, v *visit, answer http.ResponseWriter, out *http.Request, sent manifestSent) {
 	if g.Observer == nil || v.Kind != KindManifest {
-		g.Upstream.ServeHTTP(v.w, out)
+		g.Upstream.ServeHTTP(answer, out)
 		return
 	}
 	switch v.Method {
 	case http.MethodPut, http.MethodDelete:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), observeTimeout)
 		defer cancel()
-		w := &observedWriter{w: v.w, told: g.teller(ctx, v, sent)}
-		w.fail = func(err error) { g.Errors.WriteRegistry(v.w, v.r, err) }
+		w := &observedWriter{w: answer, told: g.teller(ctx, v, sent)}
+		w.fail = func(err error) { g.Errors.WriteRegistry(answer, v.r, err) }
 		g.Upstream.ServeHTTP(w, out.WithContext(ctx))
 	case http.MethodGet:
-		w := &countedWriter{ResponseWriter: v.w}
+		w := &countedWriter{ResponseWriter: answer}
 		g.Upstream.ServeHTTP(w, out)
 		if digest := w.digest(); w.status == http.StatusOK && !w.broken && validDigest(digest) {
 			g.Observer.Pulled(v.Repository, v.tag(), digest)
 		}
 	default:
-		g.Upstream.ServeHTTP(v.w, out)
+		g.Upstream.ServeHTTP(answer, out)
 	}
 }
 

@@ -3,6 +3,8 @@
 package settings
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sealock/sealock/auth"
@@ -35,6 +37,7 @@ type Config struct {
 	Lockout  Lockout  `koanf:"lockout"`
 	Policy   Policy   `koanf:"policy"`
 	Portal   Portal   `koanf:"portal"`
+	Audit    Audit    `koanf:"audit"`
 	Log      Log      `koanf:"log"`
 }
 
@@ -121,6 +124,26 @@ type Portal struct {
 	SessionAbsolute time.Duration `koanf:"session_absolute" doc:"Everybody has to sign in again after so long."`
 }
 
+// Audit says what is kept of the audit trail, and who gets a copy.
+type Audit struct {
+	Keep   time.Duration `koanf:"keep" doc:"How long audit records are kept. 0: for ever."`
+	Pulls  string        `koanf:"pulls" doc:"Which pulls are recorded: all, none, or 1/N for one in N at random. Tokens, pushes and deletions always are."`
+	Syslog string        `koanf:"syslog" doc:"Syslog server (RFC 5424) that gets a copy of each record: udp://host:514, tcp://host:601 or tls://host:6514. Default: none."`
+}
+
+// PullsEvery reads Pulls: one in so many is recorded, 0 is none.
+func (a Audit) PullsEvery() (n int, ok bool) {
+	switch a.Pulls {
+	case "all":
+		return 1, true
+	case "none":
+		return 0, true
+	}
+	text, ok := strings.CutPrefix(a.Pulls, "1/")
+	n, err := strconv.Atoi(text)
+	return n, ok && err == nil && n > 0
+}
+
 // Where a policy is kept.
 const (
 	PolicyInFile  = "file"
@@ -155,6 +178,7 @@ func Default() Config {
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Policy:  Policy{In: PolicyInFile},
+		Audit:   Audit{Keep: 365 * day, Pulls: "all"},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }

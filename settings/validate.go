@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/store/robotdb"
@@ -134,6 +135,7 @@ func (c *Config) validate() Faults {
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	c.validateLockout(&v)
 	v.check(slices.Contains([]string{PolicyInFile, PolicyInStore}, c.Policy.In), "policy.in", fmt.Sprintf("%q is unknown", c.Policy.In), "use file or store")
+	c.validateAudit(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults
@@ -193,6 +195,18 @@ func (c *Config) validateToken(v *validator) {
 		key := fmt.Sprintf("token.services[%d]", i)
 		add(key+".name", s.Name)
 		v.header(key+".key_header", s.KeyHeader)
+	}
+}
+
+func (c *Config) validateAudit(v *validator) {
+	a := c.Audit
+	v.check(a.Keep == 0 || a.Keep >= time.Hour, "audit.keep", fmt.Sprintf("%s is no time to keep a record", a.Keep), "use 1h or more, or 0s for ever")
+	_, ok := a.PullsEvery()
+	v.check(ok, "audit.pulls", fmt.Sprintf("%q is no choice of pulls", a.Pulls), "use all, none, or 1/10 for one in ten")
+	if a.Syslog != "" {
+		if _, _, err := audit.ParseSyslog(a.Syslog); err != nil {
+			v.check(false, "audit.syslog", errs.As(err).Message, errs.As(err).Hint) // there may be a password inside
+		}
 	}
 }
 

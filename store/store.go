@@ -238,20 +238,21 @@ type RobotSecret struct {
 
 // Filter narrows and pages a list. The zero value is everything, in the order of ids.
 type Filter struct {
-	Name     string  // names that contain this, without regard to case
-	Exact    string  // the one name; audit records of this resource
-	Subject  string  // refresh tokens and personal access tokens of this subject, audit records of this actor
-	MemberID int64   // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members, refresh tokens and personal access tokens of this user
-	GroupIDs []int64 // with MemberID: projects that have one of these groups as a member, too
-	Key      string  // groups that their source calls so
-	Role     Role    // members with this role; 0 is any
-	Project  int64   // robots and labels of the project with this id
-	System   bool    // robots at system level
-	Public   *bool   // projects that are public, or are not
-	After    int64   // what comes after the record with this id in the list's order (paging by key)
-	Offset   int     // skip so many (paging by number, as Harbor's clients do)
-	Limit    int     // at most so many; 0 is all
-	Sort     string  // "name", "creation_time", "-name", … ; "" is by id, and for audit records by falling id
+	Name     string      // names that contain this, without regard to case
+	Exact    string      // the one name; audit records of this resource
+	Subject  string      // refresh tokens and personal access tokens of this subject, audit records of this actor
+	MemberID int64       // projects that are public or have this user as a member (with Public nil), or just member of (with Public set); members, refresh tokens and personal access tokens of this user
+	GroupIDs []int64     // with MemberID: projects that have one of these groups as a member, too
+	Key      string      // groups that their source calls so
+	Role     Role        // members with this role; 0 is any
+	Project  int64       // robots and labels of the project with this id
+	System   bool        // robots at system level
+	Public   *bool       // projects that are public, or are not
+	After    int64       // what comes after the record with this id in the list's order (paging by key)
+	Offset   int         // skip so many (paging by number, as Harbor's clients do)
+	Limit    int         // at most so many; 0 is all
+	Audit    AuditFilter // audit records
+	Sort     string      // "name", "creation_time", "-name", … ; "" is by id, and for audit records by falling id
 }
 
 // Users keeps users. A change is visible to the next call.
@@ -411,10 +412,13 @@ type Lockouts interface {
 
 // Audit keeps the audit trail.
 type Audit interface {
-	// AppendAudit stores all records in one transaction, or none.
+	audit.Trail
+	// AppendAudit stores all records in one transaction, or none, and tells each its place in a chain.
 	AppendAudit(ctx context.Context, records []audit.Record) error
 	// ListAudit lists records, the newest first.
 	ListAudit(ctx context.Context, f Filter) iter.Seq2[audit.Record, error]
+	// CountAudit counts without looking at each record: where nothing narrows the list, by the first and the last id, which
+	// is a few too many where ids were left out; else up to AuditCounted.
 	CountAudit(ctx context.Context, f Filter) (int, error)
 	// TokenAudit returns the record of a token's issue, found by the time that its id says.
 	TokenAudit(ctx context.Context, jti string) (audit.Record, error)

@@ -65,6 +65,39 @@ type AuditLog struct {
 	Username string `json:"username"`
 }
 
+// AuditLogEventType defines model for AuditLogEventType.
+type AuditLogEventType struct {
+	EventType string `json:"event_type"`
+}
+
+// AuditLogExt defines model for AuditLogExt.
+type AuditLogExt struct {
+	ID                   int64     `json:"id"`
+	OpTime               time.Time `json:"op_time"`
+	Operation            string    `json:"operation"`
+	OperationDescription string    `json:"operation_description"`
+
+	// OperationResult Whether it was allowed, or a part of it.
+	OperationResult bool   `json:"operation_result"`
+	Resource        string `json:"resource"`
+	ResourceType    string `json:"resource_type"`
+
+	// Username Empty for anonymous.
+	Username string `json:"username"`
+}
+
+// AuditMark defines model for AuditMark.
+type AuditMark struct {
+	Chain int64  `json:"chain"`
+	Hash  string `json:"hash"`
+	Seq   int64  `json:"seq"`
+}
+
+// AuditVerificationReq defines model for AuditVerificationReq.
+type AuditVerificationReq struct {
+	Marks []AuditMark `json:"marks,omitempty"`
+}
+
 // CliSecret defines model for CliSecret.
 type CliSecret struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -1674,6 +1707,48 @@ type ListAuditLogsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ExportAuditLogsParams defines parameters for ExportAuditLogs.
+type ExportAuditLogsParams struct {
+	// Since Records of this time or later.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Records of this time or earlier.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// After Records after the one with this id.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// ListAuditLogExtsParams defines parameters for ListAuditLogExts.
+type ListAuditLogExtsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListDecisionsParams defines parameters for ListDecisions.
+type ListDecisionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1854,6 +1929,24 @@ type GetProjectDeletableParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectAuditLogExtsParams defines parameters for ListProjectAuditLogExts.
+type ListProjectAuditLogExtsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListFormerNamesParams defines parameters for ListFormerNames.
 type ListFormerNamesParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
@@ -1898,6 +1991,24 @@ type DeleteImmutableTagRuleParams struct {
 
 // UpdateImmutableTagRuleParams defines parameters for UpdateImmutableTagRule.
 type UpdateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListProjectLogsParams defines parameters for ListProjectLogs.
+type ListProjectLogsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2545,6 +2656,9 @@ type SignOutUserParams struct {
 	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
+// VerifyAuditLogsJSONRequestBody defines body for VerifyAuditLogs for application/json ContentType.
+type VerifyAuditLogsJSONRequestBody = AuditVerificationReq
+
 // UpdateConfigurationsJSONRequestBody defines body for UpdateConfigurations for application/json ContentType.
 type UpdateConfigurationsJSONRequestBody = Configurations
 
@@ -2700,12 +2814,27 @@ type ServerInterface interface {
 	// ListAuditLogs List audit records, the newest first
 	// (GET /api/v2.0/audit-logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
+	// ExportAuditLogs Stream audit records as JSON lines, the oldest first
+	// (GET /api/v2.0/audit-logs/export)
+	ExportAuditLogs(ctx echo.Context, params ExportAuditLogsParams) error
+	// VerifyAuditLogs Follow the chains of the audit trail, and tell where they are broken
+	// (POST /api/v2.0/audit-logs/verification)
+	VerifyAuditLogs(ctx echo.Context) error
+	// ListAuditLogExts List audit records, the newest first, in the newer of Harbor's shapes
+	// (GET /api/v2.0/auditlog-exts)
+	ListAuditLogExts(ctx echo.Context, params ListAuditLogExtsParams) error
+	// ListAuditLogEventTypes List what is recorded
+	// (GET /api/v2.0/auditlog-exts/events)
+	ListAuditLogEventTypes(ctx echo.Context) error
 	// GetConfigurations Show the settings by the names that Harbor gives them
 	// (GET /api/v2.0/configurations)
 	GetConfigurations(ctx echo.Context) error
 	// UpdateConfigurations Change settings
 	// (PUT /api/v2.0/configurations)
 	UpdateConfigurations(ctx echo.Context) error
+	// ListDecisions List what was decided about tokens, the newest first
+	// (GET /api/v2.0/decisions)
+	ListDecisions(ctx echo.Context, params ListDecisionsParams) error
 	// GetDecision Say why a token says what it says
 	// (GET /api/v2.0/decisions/{jti})
 	GetDecision(ctx echo.Context, jti JTI) error
@@ -2871,6 +3000,9 @@ type ServerInterface interface {
 	// GetProjectDeletable Ask whether a project can be deleted
 	// (GET /api/v2.0/projects/{project_name_or_id}/_deletable)
 	GetProjectDeletable(ctx echo.Context, projectNameOrID ProjectRef, params GetProjectDeletableParams) error
+	// ListProjectAuditLogExts List the audit records of a project, the newest first, in the newer of Harbor's shapes
+	// (GET /api/v2.0/projects/{project_name_or_id}/auditlog-exts)
+	ListProjectAuditLogExts(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectAuditLogExtsParams) error
 	// ListFormerNames List what a project was called
 	// (GET /api/v2.0/projects/{project_name_or_id}/former-names)
 	ListFormerNames(ctx echo.Context, projectNameOrID ProjectRef, params ListFormerNamesParams) error
@@ -2889,6 +3021,9 @@ type ServerInterface interface {
 	// UpdateImmutableTagRule Change an immutable tag rule
 	// (PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id})
 	UpdateImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params UpdateImmutableTagRuleParams) error
+	// ListProjectLogs List the audit records of a project, the newest first
+	// (GET /api/v2.0/projects/{project_name_or_id}/logs)
+	ListProjectLogs(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectLogsParams) error
 	// ListMembers List the members of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/members)
 	ListMembers(ctx echo.Context, projectNameOrID ProjectRef, params ListMembersParams) error
@@ -3388,6 +3523,95 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 	return err
 }
 
+// ExportAuditLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportAuditLogs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportAuditLogsParams
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportAuditLogs(ctx, params)
+	return err
+}
+
+// VerifyAuditLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyAuditLogs(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyAuditLogs(ctx)
+	return err
+}
+
+// ListAuditLogExts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditLogExts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditLogExtsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditLogExts(ctx, params)
+	return err
+}
+
+// ListAuditLogEventTypes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditLogEventTypes(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditLogEventTypes(ctx)
+	return err
+}
+
 // GetConfigurations converts echo context to params.
 func (w *ServerInterfaceWrapper) GetConfigurations(ctx echo.Context) error {
 	var err error
@@ -3403,6 +3627,45 @@ func (w *ServerInterfaceWrapper) UpdateConfigurations(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateConfigurations(ctx)
+	return err
+}
+
+// ListDecisions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDecisions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDecisionsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDecisions(ctx, params)
 	return err
 }
 
@@ -4458,6 +4721,69 @@ func (w *ServerInterfaceWrapper) GetProjectDeletable(ctx echo.Context) error {
 	return err
 }
 
+// ListProjectAuditLogExts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectAuditLogExts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectAuditLogExtsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectAuditLogExts(ctx, projectNameOrID, params)
+	return err
+}
+
 // ListFormerNames converts echo context to params.
 func (w *ServerInterfaceWrapper) ListFormerNames(ctx echo.Context) error {
 	var err error
@@ -4722,6 +5048,69 @@ func (w *ServerInterfaceWrapper) UpdateImmutableTagRule(ctx echo.Context) error 
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params)
+	return err
+}
+
+// ListProjectLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectLogs(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectLogsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectLogs(ctx, projectNameOrID, params)
 	return err
 }
 
@@ -8908,6 +9297,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v2.0/policy/reload", wrapper.ReloadPolicy, options.OperationMiddlewares["reloadPolicy"]...)
 	router.POST(options.BaseURL+"/api/v2.0/policy/check", wrapper.CheckPolicy, options.OperationMiddlewares["checkPolicy"]...)
 	router.GET(options.BaseURL+"/api/v2.0/audit-logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/audit-logs/export", wrapper.ExportAuditLogs, options.OperationMiddlewares["exportAuditLogs"]...)
+	router.POST(options.BaseURL+"/api/v2.0/audit-logs/verification", wrapper.VerifyAuditLogs, options.OperationMiddlewares["verifyAuditLogs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/auditlog-exts", wrapper.ListAuditLogExts, options.OperationMiddlewares["listAuditLogExts"]...)
+	router.GET(options.BaseURL+"/api/v2.0/auditlog-exts/events", wrapper.ListAuditLogEventTypes, options.OperationMiddlewares["listAuditLogEventTypes"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/logs", wrapper.ListProjectLogs, options.OperationMiddlewares["listProjectLogs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/auditlog-exts", wrapper.ListProjectAuditLogExts, options.OperationMiddlewares["listProjectAuditLogExts"]...)
+	router.GET(options.BaseURL+"/api/v2.0/decisions", wrapper.ListDecisions, options.OperationMiddlewares["listDecisions"]...)
 	router.GET(options.BaseURL+"/api/v2.0/decisions/:jti", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 	router.GET(options.BaseURL+"/api/v2.0/system/gc/schedule", wrapper.GetGCSchedule, options.OperationMiddlewares["getGCSchedule"]...)
 	router.POST(options.BaseURL+"/api/v2.0/system/gc/schedule", wrapper.CreateGCSchedule, options.OperationMiddlewares["createGCSchedule"]...)

@@ -31,10 +31,11 @@ func addClientCommands(root *cobra.Command, env *environment) {
 
 // session is a signed-in client and the place where its answers go.
 type session struct {
-	env   *environment
-	api   *client.ClientWithResponses
-	login login
-	out   printer
+	env    *environment
+	api    *client.ClientWithResponses
+	stream *client.Client // for answers that are read while they come
+	login  login
+	out    printer
 }
 
 // clientFunc is what a command does once it is signed in.

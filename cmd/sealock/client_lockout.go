@@ -143,7 +143,11 @@ func liftOffline(ctx context.Context, cfg settings.Config, of lockoutOf, out pri
 	if _, statErr := os.Stat(where.Path); where.URL.Empty() && os.IsNotExist(statErr) {
 		return errs.New(errs.NotFound, "there is no database %q", where.Path).WithHint("name the folder that holds sealock.db with --data-dir")
 	}
-	st, err := sqlstore.OpenDatabase(ctx, where, sqlstore.Options{})
+	box, err := dataDir(cfg.DataDir).box()
+	if err != nil {
+		return err
+	}
+	st, err := sqlstore.OpenDatabase(ctx, where, sqlstore.Options{AuditKeys: auditKeys(box)})
 	if err != nil {
 		return err
 	}

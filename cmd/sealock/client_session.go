@@ -102,16 +102,20 @@ func newSession(env *environment, l login, authorization string) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(server), client.WithRequestEditorFn(
-		func(_ context.Context, req *http.Request) error {
-			req.Header.Set("Authorization", authorization)
-			req.Header.Set("User-Agent", clientID)
-			return nil
-		}))
+	introduce := client.WithRequestEditorFn(func(_ context.Context, req *http.Request) error {
+		req.Header.Set("Authorization", authorization)
+		req.Header.Set("User-Agent", clientID)
+		return nil
+	})
+	api, err := client.NewClientWithResponses(l.URL, client.WithHTTPClient(server), introduce)
 	if err != nil {
 		return nil, fmt.Errorf("building the client: %w", err)
 	}
-	return &session{env: env, api: api, login: l}, nil
+	stream, err := client.NewClient(l.URL, client.WithHTTPClient(server.Stream()), introduce)
+	if err != nil {
+		return nil, fmt.Errorf("building the client: %w", err)
+	}
+	return &session{env: env, api: api, stream: stream, login: l}, nil
 }
 
 // refreshAccess gets an access token for the saved login.

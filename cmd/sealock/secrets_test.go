@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
@@ -33,12 +35,37 @@ func (l *loggedText) String() string {
 	return l.text.String()
 }
 
+// syslogCopies reads what came to a syslog server until nothing comes any more.
+func syslogCopies(t *testing.T, conn net.PacketConn, exported string) string {
+	t.Helper()
+	var all strings.Builder
+	buffer := make([]byte, 65536)
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		n, _, err := conn.ReadFrom(buffer)
+		if err != nil {
+			break
+		}
+		all.Write(buffer[:n])
+		all.WriteByte('\n')
+	}
+	if !strings.Contains(all.String(), "personal_access_token.create") || !strings.Contains(exported, "personal_access_token.create") {
+		t.Errorf("the copies and the export tell nothing of what was done:\n%.500s", all.String())
+	}
+	return all.String()
+}
+
 // TestSecretsAreNotWrittenDown presents each kind of secret where it belongs, where it does not, and as a name, and looks
 // for it in the log and the audit trail.
 func TestSecretsAreNotWrittenDown(t *testing.T) {
 	log := new(loggedText)
+	syslog, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syslog.Close() }()
 	s := startLogged(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), settings.Sources{
-		Environ: []string{"SEALOCK_ADMIN_PASSWORD=" + testPassword}, Flags: map[string]string{"data_dir": t.TempDir(), "lockout.address_failures": "0"},
+		Environ: []string{"SEALOCK_ADMIN_PASSWORD=" + testPassword}, Flags: map[string]string{"data_dir": t.TempDir(), "lockout.address_failures": "0", "audit.syslog": "udp://" + syslog.LocalAddr().String()},
 	})
 	withAlice(t, s)
 	_, personal := makePAT(t, s, "alice", "wonderland-1", `{"name":"one"}`)
@@ -80,6 +107,25 @@ func TestSecretsAreNotWrittenDown(t *testing.T) {
 		s.call(t, "alice", personal, http.MethodDelete, "/api/v2.0/personal-access-tokens/"+key+"x", "")
 		s.call(t, "", "", http.MethodPost, "/service/device_authorization", url.Values{"client_id": {key}, "service": {"sealock"}}.Encode())
 	}
+	for _, key := range secrets { // where the trail is read and checked, and at the door
+		q := url.QueryEscape(key)
+		for _, target := range []string{
+			"/api/v2.0/audit-logs?q=username%3D" + q, "/api/v2.0/auditlog-exts?q=resource%3D~" + q, "/api/v2.0/decisions?q=op_time%3D[" + q + "~]",
+			"/api/v2.0/projects/" + q + "/logs", "/api/v2.0/audit-logs/export?since=" + q, "/api/v2.0/audit-logs?sort=" + q,
+		} {
+			s.call(t, "alice", personal, http.MethodGet, target, "")
+			s.call(t, "admin", testPassword, http.MethodGet, target, "")
+		}
+		s.call(t, "admin", testPassword, http.MethodPost, "/api/v2.0/audit-logs/verification", fmt.Sprintf(`{"marks":[{"chain":1,"seq":1,"hash":%q}]}`, key))
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+			s.call(t, "bearer", access, method, "/v2/team/app/manifests/v1", `{"`+key+`":1}`)
+		}
+	}
+	exported := s.call(t, "admin", testPassword, http.MethodGet, "/api/v2.0/audit-logs/export", "").Body.String()
+	if strings.Count(exported, "\n") < 50 {
+		t.Errorf("the export has %d lines, want one of each attempt", strings.Count(exported, "\n"))
+	}
+	copies := syslogCopies(t, syslog, exported)
 	var trail strings.Builder
 	n := 0
 	for r, err := range s.store.ListAudit(t.Context(), store.Filter{}) {
@@ -97,7 +143,7 @@ func TestSecretsAreNotWrittenDown(t *testing.T) {
 			continue // as a name it is one
 		}
 		tail := key[len(key)-20:]
-		for where, text := range map[string]string{"the audit trail": trail.String(), "the log": log.String()} {
+		for where, text := range map[string]string{"the audit trail": trail.String(), "the log": log.String(), "the export": exported, "the syslog server's copy": copies} {
 			if i := strings.Index(text, tail); i >= 0 {
 				t.Errorf("%s holds the %s: %s", where, what, text[max(0, i-300):min(len(text), i+100)])
 			}

@@ -45,6 +45,8 @@ type system struct {
 
 	store     *sqlstore.Store
 	trail     *audit.Batcher
+	forwarder *audit.Forwarder // nil without a syslog server
+	pulls     pulls
 	ring      *auth.KeyRing
 	tokens    *auth.Tokens
 	hasher    *userdb.Hasher
@@ -122,14 +124,15 @@ func (s *system) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(unlock)
-	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{}); err != nil {
+	if s.box, err = s.dir.box(); err != nil {
+		return err
+	}
+	if s.store, err = sqlstore.OpenDatabase(ctx, databaseOf(s.cfg), sqlstore.Options{AuditKeys: auditKeys(s.box)}); err != nil {
 		return err
 	}
 	s.onClose(s.store.Close)
 	s.log.Info("opened the store", "database", databaseOf(s.cfg).String())
-	s.trail = audit.NewBatcher(s.store, auditQueue) //nolint:contextcheck // it lives until Close
-	s.onClose(func() error { s.trail.Close(); return nil })
-	return nil
+	return s.openTrail() //nolint:contextcheck // it lives until close
 }
 
 func (s *system) openKeys(ctx context.Context) error {
@@ -142,9 +145,6 @@ func (s *system) openKeys(ctx context.Context) error {
 	}
 	s.tokens = auth.NewTokens(s.ring, s.cfg.Token.Issuer, time.Now)
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
-		return err
-	}
-	if s.box, err = s.dir.box(); err != nil {
 		return err
 	}
 	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
@@ -267,7 +267,10 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 		return nil
 	}
 	s.registry = upstream
+	s.pulls.trail = s.trail
+	s.pulls.every, _ = s.cfg.Audit.PullsEvery() // the settings were checked
 	s.gate = proxy.New(proxy.Config{
+		Pulls:   s.pulls.note(),
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Observer: observer{s.indexer}, Errors: s.errors, Now: time.Now,
 		ReadOnly: s.runtime.ReadOnly,
@@ -343,6 +346,7 @@ const (
 	keyMaintenance  = time.Minute
 	revocationsSync = 5 * time.Second
 	tokenCleaning   = time.Hour
+	auditCleaning   = 10 * time.Minute
 	memoryLook      = 4 * time.Second
 )
 
@@ -370,6 +374,15 @@ func (s *system) run(ctx context.Context) {
 	if s.indexer != nil {
 		wg.Go(func() { s.indexer.Run(ctx) })
 		wg.Go(func() { s.reindexer.Run(ctx) })
+	}
+	wg.Go(func() {
+		repeat(ctx, auditCleaning, func() {
+			s.report("dropping old audit records", s.dropOldRecords(ctx, time.Now()))
+			s.pulls.tell(s.log)
+		})
+	})
+	if s.forwarder != nil {
+		wg.Go(func() { s.forwarder.Run(ctx) })
 	}
 	if s.keepSmall {
 		wg.Go(func() { repeat(ctx, memoryLook, keepSmall) })

@@ -20,6 +20,8 @@ type Record struct {
 	Outcome   Outcome
 	Reason    string // the rule or the error's public message
 	JTI       string // the id of the token that was issued, if one was
+	Project   string // whose trail it belongs to besides the server's; "" is what ProjectOf says
+	Link      Link   // its place in a chain; given by the store
 }
 
 // Outcome is how a decision ended.

@@ -68,6 +68,11 @@ func (b *Batcher) Record(ctx context.Context, r Record) error {
 	}
 }
 
+// Note keeps a record some time soon, and keeps nobody waiting: for what may be missed. It reports whether the record waits.
+func (b *Batcher) Note(r Record) bool {
+	return b.enqueue(&waiter{ctx: context.Background(), record: r, result: make(chan error, 1)}) == nil
+}
+
 func (b *Batcher) enqueue(w *waiter) error {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +27,7 @@ type Box struct{ keys []boxKey }
 type boxKey struct {
 	id   [idSize]byte
 	aead cipher.AEAD
+	raw  []byte
 }
 
 const (
@@ -53,7 +56,7 @@ func New(keys ...[]byte) (Box, error) {
 			return Box{}, err
 		}
 		sum := sha256.Sum256(append([]byte("key id"), key...))
-		b.keys = append(b.keys, boxKey{[idSize]byte(sum[:]), aead})
+		b.keys = append(b.keys, boxKey{[idSize]byte(sum[:]), aead, bytes.Clone(key)})
 	}
 	if len(b.keys) == 0 {
 		return Box{}, errors.New("there is no key")
@@ -115,4 +118,22 @@ func (b Box) Open(sealed []byte, purpose string) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("opening what was sealed for %s: by none of this server's keys", purpose)
+}
+
+// Derived is a key made from one of a box's.
+type Derived struct {
+	ID  string // tells those of a box apart
+	Key []byte
+}
+
+// Derive returns a key for another purpose from each of the box's, the newest last. Who knows one of them knows nothing
+// of what the box sealed.
+func (b Box) Derive(purpose string) []Derived {
+	all := make([]Derived, len(b.keys))
+	for i, key := range b.keys {
+		mac := hmac.New(sha256.New, key.raw)
+		mac.Write([]byte("derive " + purpose))
+		all[i] = Derived{ID: hex.EncodeToString(key.id[:]), Key: mac.Sum(nil)}
+	}
+	return all
 }

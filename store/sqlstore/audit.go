@@ -38,22 +38,44 @@ type auditRow struct {
 	Outcome   audit.Outcome `bun:"outcome"`
 	Reason    string        `bun:"reason"`
 	JTI       string        `bun:"jti"`
+	Project   string        `bun:"project"`
+	Chain     int64         `bun:"chain"`
+	Seq       int64         `bun:"seq"`
+	Hash      []byte        `bun:"hash"`
+}
+
+func (r auditRow) link() audit.Link {
+	return audit.Link{Chain: r.Chain, Seq: r.Seq, Hash: hashText(r.Hash)}
 }
 
 func (r auditRow) record() audit.Record {
 	return audit.Record{
 		ID: r.ID, Time: fromMicros(r.Time), RequestID: r.RequestID, Actor: r.Actor, Method: r.Method, Remote: r.Remote,
 		Operation: r.Operation, Resource: r.Resource, Outcome: r.Outcome, Reason: r.Reason, JTI: r.JTI,
+		Project: r.Project, Link: r.link(),
 	}
 }
 
-const auditColumns = "time, request_id, actor, method, remote, operation, resource, outcome, reason, jti"
+const auditColumns = "time, request_id, actor, method, remote, operation, resource, outcome, reason, jti, project, chain, seq, hash"
 
-// auditValues appends the values of a record in the order of auditColumns. Texts are made storable, not refused: a
-// hostile name must not keep its own refusal out of the trail.
+// asKept returns the record as it is read back. Texts are made storable, not refused: a hostile name must not keep its own
+// refusal out of the trail.
+func asKept(r audit.Record) audit.Record {
+	if r.Project == "" {
+		r.Project = audit.ProjectOf(r.Operation, r.Resource)
+	}
+	r.Time = fromMicros(toMicros(r.Time))
+	r.Actor, r.Project = legible(cut(legible(r.Actor), maxAuditActor)), legible(cut(legible(r.Project), maxAuditActor))
+	for _, text := range []*string{&r.RequestID, &r.Method, &r.Remote, &r.Operation, &r.Resource, (*string)(&r.Outcome), &r.Reason, &r.JTI} {
+		*text = legible(*text)
+	}
+	return r
+}
+
+// auditValues appends the values of a record, as it is kept, in the order of auditColumns.
 func auditValues(to []any, r audit.Record) []any {
-	return append(to, toMicros(r.Time), legible(r.RequestID), legible(cut(legible(r.Actor), maxAuditActor)), legible(r.Method), legible(r.Remote),
-		legible(r.Operation), legible(r.Resource), legible(string(r.Outcome)), legible(r.Reason), legible(r.JTI))
+	return append(to, toMicros(r.Time), r.RequestID, r.Actor, r.Method, r.Remote, r.Operation, r.Resource, string(r.Outcome), r.Reason, r.JTI,
+		r.Project, r.Link.Chain, r.Link.Seq, hashBytes(r.Link.Hash))
 }
 
 func legible(s string) string {
@@ -85,33 +107,8 @@ func (h *hotQueries) prepareAudit(ctx context.Context, p pools, d dialect) error
 	return nil
 }
 
-// AppendAudit stores all records in one transaction, or none. Their IDs are given by the store.
-func (s *Store) AppendAudit(ctx context.Context, records []audit.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	if stmt := s.hot.appendAudit[len(records)]; stmt != nil { // one statement is a transaction by itself
-		return s.failed("appending to the audit trail", appendRecords(ctx, stmt, records))
-	}
-	tx, err := s.pools.write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.failed("appending to the audit trail", err)
-	}
-	for _, n := range auditRows() {
-		for len(records) >= n && err == nil {
-			err = appendRecords(ctx, tx.StmtContext(ctx, s.hot.appendAudit[n]), records[:n])
-			records = records[n:]
-		}
-	}
-	if err != nil {
-		_ = tx.Rollback() // the first error says what happened
-		return s.failed("appending to the audit trail", err)
-	}
-	return s.failed("appending to the audit trail", tx.Commit())
-}
-
 func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) error {
-	values := make([]any, 0, 10*len(records))
+	values := make([]any, 0, 14*len(records))
 	for _, r := range records {
 		values = auditValues(values, r)
 	}
@@ -122,12 +119,58 @@ func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) 
 // ListAudit lists records, the newest first; After is the id of the last record of the page before. They can be
 // sorted by time ("-time" is the newest first).
 func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error] {
-	return auditListing().all(ctx, s, f)
+	return func(yield func(audit.Record, error) bool) {
+		f, err := s.betweenIDs(ctx, f)
+		if err != nil {
+			yield(audit.Record{}, s.failed("reading the audit trail", err))
+			return
+		}
+		auditListing().all(ctx, s, f)(yield)
+	}
 }
 
-// CountAudit counts the records that the filter lets through, whatever its page.
-func (s *Store) CountAudit(ctx context.Context, f store.Filter) (int, error) {
-	return auditListing().count(ctx, s, f)
+// betweenIDs turns the times of a filter into ids, so that only records around them are looked at. Clocks of replicas
+// differ: the filter looks at the times besides.
+func (s *Store) betweenIDs(ctx context.Context, f store.Filter) (store.Filter, error) {
+	if !f.Audit.Since.IsZero() {
+		from, err := s.auditAt(ctx, f.Audit.Since.Add(-aroundToken))
+		if err != nil {
+			return f, err
+		}
+		f.Audit.From = max(f.Audit.From, from)
+	}
+	if !f.Audit.Until.IsZero() {
+		to, err := s.auditAt(ctx, f.Audit.Until.Add(aroundToken))
+		if err != nil {
+			return f, err
+		}
+		if to--; f.Audit.To == 0 || to < f.Audit.To {
+			f.Audit.To = to
+		}
+		if f.Audit.To <= 0 {
+			f.Audit.From, f.Audit.To = 2, 1 // nothing
+		}
+	}
+	return f, nil
+}
+
+// CountAudit counts the records that the filter lets through, whatever its page: as [store.Audit] says, without a look at
+// each.
+func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err error) {
+	if !matchable(f) {
+		return 0, nil
+	}
+	if f.Subject == "" && f.Exact == "" && f.Audit == (store.AuditFilter{}) {
+		// Each by itself: SQLite reads the whole table for both in one query.
+		q := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MAX(id) FROM audit_log) - (SELECT MIN(id) FROM audit_log) + 1, 0)")
+		return n, s.failed("counting audit records", q.Scan(ctx, &n))
+	}
+	if f, err = s.betweenIDs(ctx, f); err != nil {
+		return 0, s.failed("counting audit records", err)
+	}
+	some := auditMatching(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), f).Limit(store.AuditCounted)
+	err = s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &n)
+	return n, s.failed("counting audit records", err)
 }
 
 // aroundToken is how far from the time in its id the record of a token may stand: the request took a while, and the clocks
@@ -163,7 +206,7 @@ func (s *Store) auditAt(ctx context.Context, at time.Time) (int64, error) {
 		First int64 `bun:"first"`
 		Last  int64 `bun:"last"`
 	}
-	err := s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("COALESCE(MIN(t.id), 0) AS first, COALESCE(MAX(t.id), -1) AS last").Scan(ctx, &ends)
+	err := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MIN(id) FROM audit_log), 0) AS first, COALESCE((SELECT MAX(id) FROM audit_log), -1) AS last").Scan(ctx, &ends)
 	if err != nil {
 		return 0, err
 	}
@@ -195,43 +238,75 @@ func auditListing() listing[auditRow, audit.Record] {
 			// one more page to write for each token.
 			"time": {"t.id", func(r auditRow) any { return r.ID }},
 		},
-		filter: func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
-			if f.Subject != "" {
-				q = q.Where("t.actor = ?", f.Subject)
-			}
-			if f.Exact != "" {
-				q = q.Where("t.resource = ?", f.Exact)
-			}
-			return q
-		},
+		filter: auditMatching,
 		record: auditRow.record,
 	}
 }
 
-// DropAudit forgets records older than before, in small transactions, so that nobody waits for it, and returns how
-// many. It reads from the oldest on and stops where the first younger one stands.
-func (s *Store) DropAudit(ctx context.Context, before time.Time) (int, error) {
-	total := 0
-	for {
-		var oldest []auditRow
-		if err := s.read.NewSelect().Model(&oldest).Column("id", "time").Order("id").Limit(1000).Scan(ctx); err != nil {
-			return total, s.failed("dropping audit records", err)
-		}
-		ids := make([]int64, 0, len(oldest))
-		for _, r := range oldest {
-			if r.Time < toMicros(before) {
-				ids = append(ids, r.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		n, err := s.deleted(s.write.NewDelete().Model((*auditRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx))
-		if err != nil {
-			return total, s.failed("dropping audit records", err)
-		}
-		if total += n; len(ids) < len(oldest) {
-			return total, nil
-		}
+// auditMatching adds the conditions of a filter.
+func auditMatching(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+	if f.Subject != "" {
+		q = q.Where("t.actor = ?", f.Subject)
 	}
+	if f.Exact != "" {
+		q = q.Where("t.resource = ?", f.Exact)
+	}
+	a := f.Audit
+	if a.Project != "" {
+		q = q.Where("t.project = ? AND t.project <> ''", a.Project) // the index has no others
+	}
+	if a.From != 0 {
+		q = q.Where("t.id >= ?", a.From)
+	}
+	if a.To != 0 {
+		q = q.Where("t.id <= ?", a.To)
+	}
+	if !a.Since.IsZero() {
+		q = q.Where("t.time >= ?", toMicros(a.Since))
+	}
+	if !a.Until.IsZero() {
+		q = q.Where("t.time <= ?", toMicros(a.Until))
+	}
+	if a.Resource != "" {
+		q = q.Where("t.resource IN (?)", bun.List(named(a.Resource, a.Kind)))
+	}
+	if a.Part != "" {
+		q = contains(q, "t.resource", a.Part)
+	}
+	return ofOperation(q, a.Kind, a.Operation)
+}
+
+// named returns what a thing may stand as in a record: by its name alone, or with its kind before it.
+func named(resource, kind string) []string {
+	all := []string{resource}
+	kinds := []string{kind}
+	if kind == "" {
+		kinds = audit.Kinds()
+	}
+	for _, k := range kinds {
+		all = append(all, k+":"+resource)
+	}
+	return all
+}
+
+// ofOperation narrows to operations of a kind, of a verb, or of both: "project.create" is the kind project and the verb
+// create, and a word alone is both.
+func ofOperation(q *bun.SelectQuery, kind, verb string) *bun.SelectQuery {
+	escape := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace
+	switch {
+	case kind != "" && verb != "" && kind != verb:
+		return q.Where("t.operation = ?", kind+"."+verb)
+	case kind != "" && verb != "":
+		return q.Where("t.operation IN (?)", bun.List([]string{kind, kind + "." + verb}))
+	case kind != "":
+		return q.Where("(t.operation = ? OR t.operation LIKE ? ESCAPE '!')", kind, escape(kind)+".%")
+	case verb != "":
+		return q.Where("(t.operation = ? OR (t.operation LIKE ? ESCAPE '!' AND t.operation NOT LIKE ? ESCAPE '!'))",
+			verb, "%."+escape(verb), "%.%."+escape(verb))
+	}
+	return q
+}
+
+func storableAudit(a store.AuditFilter) bool {
+	return storable(a.Project) && storable(a.Kind) && storable(a.Operation) && storable(a.Resource) && storable(a.Part)
 }

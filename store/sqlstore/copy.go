@@ -58,6 +58,9 @@ func copied() []tableKey {
 		{"labels", "id", true},
 		{"reindex", "id", false},
 		{"audit_log", "id", true},
+		{"audit_register", "id", false},
+		{"audit_chains", "id", false},
+		{"audit_anchors", "id", false},
 	}
 }
 

@@ -46,3 +46,6 @@ func pageQueries[R, T any](s *Store, l listing[R, T]) (queries []string) {
 	}
 	return queries
 }
+
+// Writer returns the connections that a store writes with.
+func (s *Store) Writer() *sql.DB { return s.pools.write }

@@ -16,6 +16,7 @@ type hotQueries struct {
 	touchToken    *sql.Stmt
 	personalToken *sql.Stmt
 	touchPersonal *sql.Stmt
+	moveHead      *sql.Stmt
 	appendAudit   map[int]*sql.Stmt // by the number of rows
 }
 
@@ -53,6 +54,7 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 		{p.write, &h.touchToken, "UPDATE refresh_tokens SET last_used_at = ? WHERE id = ? AND last_used_at < ?"},
 		{p.read, &h.personalToken, "SELECT " + personalColumns + " FROM personal_access_tokens AS t JOIN users AS u ON u.id = t.user_id WHERE t.id = ?"},
 		{p.write, &h.touchPersonal, "UPDATE personal_access_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ? AND last_used_at < ?"},
+		{p.write, &h.moveHead, moveHead},
 	}
 }
 
@@ -69,7 +71,7 @@ func (h *hotQueries) prepare(ctx context.Context, p pools, d dialect) error {
 
 func (h *hotQueries) close() error {
 	all := []*sql.Stmt{
-		h.userByName, h.projectByName, h.memberRole, h.groupsOf, h.robotByName, h.refreshToken, h.touchToken, h.personalToken, h.touchPersonal,
+		h.userByName, h.projectByName, h.memberRole, h.groupsOf, h.robotByName, h.refreshToken, h.touchToken, h.personalToken, h.touchPersonal, h.moveHead,
 	}
 	for _, stmt := range h.appendAudit {
 		all = append(all, stmt)

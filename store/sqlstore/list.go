@@ -168,7 +168,7 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 
 // matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.
 func matchable(f store.Filter) bool {
-	return storable(f.Name) && storable(f.Exact) && storable(f.Subject) && storable(f.Key)
+	return storable(f.Name) && storable(f.Exact) && storable(f.Subject) && storable(f.Key) && storableAudit(f.Audit)
 }
 
 // contains returns a condition that the column holds the text, in which LIKE's own characters mean themselves.

@@ -10,12 +10,14 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/store"
 )
 
 // Options are the settings of a Store. The zero value is right.
 type Options struct {
-	Now func() time.Time // the clock; nil is time.Now
+	Now       func() time.Time // the clock; nil is time.Now
+	AuditKeys audit.Keys       // what the chains of audit records are made with; none is a key that everybody knows
 }
 
 // Store keeps records in an SQL database. It is safe for concurrent use.
@@ -28,6 +30,7 @@ type Store struct {
 	hot     hotQueries
 	changes changes
 	counts  *counts
+	chain   chain
 }
 
 var _ store.Store = (*Store)(nil)
@@ -62,7 +65,7 @@ func newStore(ctx context.Context, p pools, d dialect, opts Options) (*Store, er
 	if now == nil {
 		now = time.Now
 	}
-	s := &Store{dialect: d, pools: p, write: bun.NewDB(p.write, d.bun()), read: bun.NewDB(p.read, d.bun()), now: now}
+	s := &Store{dialect: d, pools: p, write: bun.NewDB(p.write, d.bun()), read: bun.NewDB(p.read, d.bun()), now: now, chain: chain{keys: opts.AuditKeys}}
 	if err := s.hot.prepare(ctx, p, d); err != nil {
 		return nil, fmt.Errorf("preparing queries: %w", err)
 	}

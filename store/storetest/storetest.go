@@ -90,6 +90,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"audit", auditTrail},
 		{"audit records of tokens", auditByTime},
 		{"hostile audit records", hostileAudit},
+		{"audit filters", auditFilters},
 		{"paging users", pagingUsers},
 		{"paging projects", pagingProjects},
 		{"paging audit", pagingAudit},

@@ -86,6 +86,13 @@ func (s Server) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Stream returns the server for answers that may take longer than a request may: they are read while they come.
+func (s Server) Stream() Server {
+	patient := *s.HTTP
+	patient.Timeout = 0
+	return Server{URL: s.URL, HTTP: &patient}
+}
+
 // unreachable says why a request got no answer, and what to do about it.
 func (s Server) unreachable(err error) error {
 	var authority x509.UnknownAuthorityError
@@ -114,7 +121,7 @@ func (s Server) stranger(resp *http.Response) error {
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400 && to != "":
 		return fmt.Errorf("%s sends to %s: log in there", s.URL, to)
-	case media != "application/json" && resp.ContentLength != 0:
+	case media != "application/json" && media != "application/jsonl" && resp.ContentLength != 0:
 		return fmt.Errorf("%s answers %s, not like sealock: check the URL", s.URL, resp.Status)
 	}
 	return nil

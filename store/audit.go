@@ -1,0 +1,20 @@
+package store
+
+import (
+	"time"
+)
+
+// AuditFilter narrows a list of audit records. The zero value is everything.
+type AuditFilter struct {
+	Project   string    // of the trail of this project
+	Kind      string    // what it was done to: "project" of "project.create"
+	Operation string    // what was done: "create" of "project.create"; "token" is both of itself
+	Resource  string    // to which thing, with its kind before it or without
+	Part      string    // to things whose names contain this
+	Since     time.Time // at this time or later
+	Until     time.Time // at this time or earlier
+	From, To  int64     // with these ids or such in between; 0 is no bound
+}
+
+// AuditCounted is how many audit records are counted at most where a filter is set: a trail may have millions.
+const AuditCounted = 1000

@@ -1,0 +1,77 @@
+package sqlstore_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sealock/sealock/store"
+	"github.com/sealock/sealock/store/sqlstore"
+)
+
+// fillTrail makes n records: one in ten is bob's, and one in ten belongs to the project team.
+func fillTrail(tb testing.TB, s *sqlstore.Store, n int) {
+	tb.Helper()
+	_, err := s.Writer().ExecContext(tb.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		INSERT INTO audit_log (time, request_id, actor, method, remote, operation, resource, outcome, reason, jti, project)
+		SELECT i * 1000000, '', CASE i % 10 WHEN 3 THEN 'bob' ELSE 'alice' END, 'password', '192.0.2.1', 'token', 'repository:team/app:pull', 'allowed', 'why', i,
+		CASE i % 10 WHEN 7 THEN 'team' ELSE '' END FROM n`, n)
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// TestAuditCounts holds what X-Total-Count is made of.
+func TestAuditCounts(t *testing.T) {
+	s := open(t)
+	fillTrail(t, s, 20000)
+	for _, c := range []struct {
+		f    store.Filter
+		want int
+	}{
+		{store.Filter{}, 20000},
+		{store.Filter{Subject: "bob"}, store.AuditCounted},
+		{store.Filter{Audit: store.AuditFilter{Project: "team"}}, store.AuditCounted},
+		{store.Filter{Audit: store.AuditFilter{From: 101, To: 200}}, 100},
+		{store.Filter{Audit: store.AuditFilter{From: 101, To: 200, Project: "team"}}, 10},
+		{store.Filter{Audit: store.AuditFilter{Project: "other"}}, 0},
+	} {
+		if n, err := s.CountAudit(t.Context(), c.f); err != nil || n != c.want {
+			t.Errorf("CountAudit(%+v) = %d, %v, want %d", c.f, n, err, c.want)
+		}
+	}
+}
+
+// TestProjectTrailUsesItsIndex holds that a project's trail is found without a look at the records of others.
+func TestProjectTrailUsesItsIndex(t *testing.T) {
+	s := open(t)
+	query := "SELECT * FROM audit_log AS t WHERE (t.project = 'team' AND t.project <> '') ORDER BY t.id DESC LIMIT 11"
+	if steps := strings.Join(plan(t, s, query), "; "); !strings.Contains(steps, "audit_log_project") || strings.Contains(steps, "TEMP") {
+		t.Errorf("plan of a project's trail = %s, want its index and no sorting", steps)
+	}
+}
+
+// BenchmarkListAudit tells what a page costs, with its count, in a short and in a long trail.
+func BenchmarkListAudit(b *testing.B) {
+	for _, n := range []int{100, 1_000_000} {
+		s := open(b)
+		fillTrail(b, s, n)
+		for name, f := range map[string]store.Filter{
+			"all": {}, "actor": {Subject: "bob"}, "project": {Audit: store.AuditFilter{Project: "team"}}, "deep": {Sort: "id", After: int64(n / 2)},
+		} {
+			b.Run(fmt.Sprint(name, "/", n), func(b *testing.B) {
+				f.Limit = 11
+				for b.Loop() {
+					if _, err := s.CountAudit(b.Context(), f); err != nil {
+						b.Fatal(err)
+					}
+					for _, err := range s.ListAudit(b.Context(), f) {
+						if err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+	}
+}
