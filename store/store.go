@@ -467,13 +467,13 @@ type Store interface {
 	Lockouts
 	Identities
 	PolicyRevisions
+	Index
 	Registries
 	ReplicationPolicies
 	WebhookPolicies
 	RetentionPolicies
 	ImmutableRules
 	Labels
-	Index
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.
