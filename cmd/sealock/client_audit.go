@@ -12,7 +12,10 @@ import (
 )
 
 func newAuditCommand(env *environment) *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Read the audit trail", Long: "Read the audit trail: who did what, and why a token says what it says."}
+	cmd := &cobra.Command{
+		Use: "audit", Short: "Read the audit trail", Long: "Read the audit trail: who did what, and why a token says what it says.",
+		Example: "  sealock audit list --user alice",
+	}
 	cmd.AddCommand(newAuditListCommand(env), newAuditExplainCommand(env), newAuditVerifyCommand(env), newAuditExportCommand(env))
 	return cmd
 }
