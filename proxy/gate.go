@@ -17,7 +17,7 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted.
+// Config is what a [Gate] is made of. All fields are required except Trusted and Observer.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -29,6 +29,7 @@ type Config struct {
 	Projects   Projects
 	Recorder   audit.Recorder
 	Upstream   Upstream
+	Observer   Observer // of what comes, goes and is pulled; nil for none
 	Errors     httpx.Errors
 	Now        func() time.Time
 }
@@ -112,16 +113,16 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		return err
 	}
 	out := g.outbound(v)
+	var sent manifestSent
 	if v.Kind == KindManifest && v.Method == http.MethodPut {
-		digest, err := inspect(out)
-		if err != nil {
+		if sent, err = inspect(out); err != nil {
 			return err
 		}
-		if err := g.admitOverwrite(ctx, v, sub, digest); err != nil {
+		if err := g.admitOverwrite(ctx, v, sub, sent.digest); err != nil {
 			return err
 		}
 	}
-	g.Upstream.ServeHTTP(v.w, out)
+	g.pass(ctx, v, out, sent)
 	return nil
 }
 

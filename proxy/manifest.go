@@ -99,24 +99,32 @@ func knownManifest(mediaType string) bool {
 	return false
 }
 
+// manifestSent is the manifest of a push.
+type manifestSent struct {
+	mediaType string
+	digest    string // "" where it was not read
+	body      []byte
+}
+
 // inspect reads the manifest of a PUT, so that a fault in it is told in words before the registry shrugs, and puts the
-// same bytes back for the registry. It returns the manifest's digest, or "" where it leaves the manifest to the registry.
-func inspect(r *http.Request) (string, error) {
+// same bytes back for the registry. It returns what was sent, without a body and a digest where it leaves the manifest to
+// the registry.
+func inspect(r *http.Request) (manifestSent, error) {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !knownManifest(strings.ToLower(mediaType)) {
-		return "", nil //nolint:nilerr // what is no media type is the registry's to judge
+		return manifestSent{mediaType: mediaType}, nil //nolint:nilerr // what is no media type is the registry's to judge
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxManifest+1))
 	if err != nil {
-		return "", errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("MANIFEST_INVALID").Because(err)
+		return manifestSent{}, errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("MANIFEST_INVALID").Because(err)
 	}
 	if len(body) > maxManifest {
-		return "", errs.New(errs.Invalid, "the manifest is longer than %d bytes", maxManifest).WithHint("split it, or push what it holds as a blob").WithCode("MANIFEST_INVALID")
+		return manifestSent{}, errs.New(errs.Invalid, "the manifest is longer than %d bytes", maxManifest).WithHint("split it, or push what it holds as a blob").WithCode("MANIFEST_INVALID")
 	}
 	if _, err := ReadManifest(mediaType, body); err != nil {
-		return "", err
+		return manifestSent{}, err
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.TransferEncoding = nil
-	return digest.FromBytes(body).String(), nil
+	return manifestSent{mediaType: mediaType, digest: digest.FromBytes(body).String(), body: body}, nil
 }

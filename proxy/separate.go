@@ -28,6 +28,7 @@ type SeparateConfig struct {
 type Separate struct {
 	base      *url.URL
 	transport *http.Transport
+	storage   *http.Transport // to where the registry keeps blobs: the system's certificates count there
 	proxy     *httputil.ReverseProxy
 	minter    auth.Minter
 	errors    httpx.Errors
@@ -46,7 +47,7 @@ func NewSeparate(c SeparateConfig) (*Separate, error) {
 		return nil, bad
 	}
 	base.Path = ""
-	s := &Separate{base: base, minter: c.Minter, errors: httpx.Errors{Log: c.Log}, log: c.Log, transport: newTransport(c.TLS)}
+	s := &Separate{base: base, minter: c.Minter, errors: httpx.Errors{Log: c.Log}, log: c.Log, transport: newTransport(c.TLS), storage: newTransport(nil)}
 	s.proxy = &httputil.ReverseProxy{
 		Rewrite:        s.rewrite,
 		Transport:      s.transport,
@@ -88,7 +89,10 @@ func (s *Separate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Close ends idle connections.
-func (s *Separate) Close() { s.transport.CloseIdleConnections() }
+func (s *Separate) Close() {
+	s.transport.CloseIdleConnections()
+	s.storage.CloseIdleConnections()
+}
 
 // rewrite addresses the request. ReverseProxy has removed the X-Forwarded headers; the gate's own go back in.
 func (s *Separate) rewrite(p *httputil.ProxyRequest) {

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"path"
 	"strings"
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
@@ -86,12 +87,43 @@ func (r *Registry) DropRepositories(ctx context.Context, project string) error {
 	return nil
 }
 
+// Digests returns the digests of all manifests of a repository, whether a tag leads to them or not. NotFound: there is no
+// such repository.
+func (r *Registry) Digests(ctx context.Context, repository string) ([]string, error) {
+	if !auth.ValidRepository(repository) { // it becomes a path
+		return nil, errs.New(errs.NotFound, "no repository can be named like that").WithHint("check the name")
+	}
+	root := repositoriesRoot + "/" + repository + "/" + manifestsFolder + "/revisions"
+	algorithms, err := r.disk.List(ctx, root)
+	if err != nil {
+		return nil, unread(repository, err)
+	}
+	var digests []string
+	for _, algorithm := range algorithms {
+		links, err := r.disk.List(ctx, algorithm)
+		if err != nil {
+			return nil, unread(repository, err)
+		}
+		for _, link := range links {
+			digests = append(digests, path.Base(algorithm)+":"+path.Base(link))
+		}
+	}
+	return digests, nil
+}
+
+func unread(repository string, err error) error {
+	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
+		return errs.New(errs.NotFound, "the registry has no repository %s", repository).WithHint("push to it first").Because(err)
+	}
+	return errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+}
+
 // repository returns the name of the repository whose manifests folder this is, and whether to walk past a folder that
 // holds no repositories: names never start with '_', the library's own folders do.
-func repository(path string) (name string, isRepository, skip bool) {
-	rest := strings.TrimPrefix(path, repositoriesRoot+"/")
-	name, folder, own := strings.Cut(rest, "/_")
-	return name, own && "_"+folder == manifestsFolder, own || strings.HasPrefix(rest, "_")
+func repository(folder string) (name string, isRepository, skip bool) {
+	rest := strings.TrimPrefix(folder, repositoriesRoot+"/")
+	name, below, own := strings.Cut(rest, "/_")
+	return name, own && "_"+below == manifestsFolder, own || strings.HasPrefix(rest, "_")
 }
 
 // RenameRepositories implements proxy.Catalog. It is one step on the disk. What is being pushed has to be pushed again.
