@@ -23,6 +23,10 @@ func allowed(who string) []string {
 		return append(members, lily)
 	case "member":
 		return members
+	case "developer":
+		return members[1:]
+	case "maintainer":
+		return members[2:]
 	case "project-admin":
 		return []string{alice, admin}
 	default:
@@ -57,7 +61,7 @@ func (w *world) wantRefused(op operation, name string) {
 	want := http.StatusForbidden
 	if name == nobody {
 		want = http.StatusUnauthorized
-	} else if name == bob && strings.Contains(op.path, "{project_name_or_id}") {
+	} else if name == bob && strings.Contains(op.path, "{project_name") {
 		want = http.StatusNotFound
 	}
 	got := w.try(op, name)
@@ -71,8 +75,8 @@ func (w *world) wantRefused(op operation, name string) {
 func (w *world) wantServed(op operation, name string) {
 	w.t.Helper()
 	got := w.try(op, name)
-	absent := got.status == http.StatusNotFound && !slices.Contains([]string{"revokeRefreshToken", "revokePersonalAccessToken"}, op.OperationID) // others' are not there
-	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)                                                                // asks for a private one
+	absent := got.status == http.StatusNotFound && op.OperationID != "getVulnerabilities" && !slices.Contains([]string{"revokeRefreshToken", "revokePersonalAccessToken"}, op.OperationID) // others' are not there
+	notMine := op.OperationID == "headProject" && (name == nobody || name == bob)                                                                                                          // asks for a private one
 	if !notMine && (got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || absent) {
 		w.t.Errorf("%s as %q = %d %s, want it to be served", op, name, got.status, got.body)
 	}
@@ -99,10 +103,15 @@ func (w *world) path(op operation) string {
 	if strings.Contains(op.path, "{project_name_or_id}") {
 		robot = w.teamRobotID
 	}
+	repository, reference := "app", "v1"
+	if op.OperationID == "copyArtifact" {
+		repository = "copy"
+	}
 	path := strings.NewReplacer(
 		"{robot_id}", strconv.FormatInt(robot, 10),
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
-		"{project_name_or_id}", "team",
+		"{project_name_or_id}", "team", "{project_name}", "team",
+		"{repository_name}", repository, "{reference}", reference, "{tag_name}", reference, "{addition}", "build_history",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
@@ -113,7 +122,7 @@ func (w *world) path(op operation) string {
 	var query []string
 	for _, p := range op.Parameters {
 		if p.Value.In == "query" && p.Value.Required {
-			query = append(query, p.Value.Name+"=team")
+			query = append(query, p.Value.Name+"="+map[bool]string{true: "team/app:v1", false: "team"}[p.Value.Name == "from"])
 		}
 	}
 	if len(query) > 0 {
@@ -129,15 +138,15 @@ func TestUnknownAndForbiddenLookAlike(t *testing.T) {
 	unknown := strconv.FormatInt(w.team.ID+900, 10)
 	pairs := [][2]string{{"team", "nope"}, {strconv.FormatInt(w.team.ID, 10), unknown}}
 	for _, op := range operations(t, loadDocument(t)) {
-		if !strings.Contains(op.path, "{project_name_or_id}") && op.OperationID != "headProject" {
+		if !strings.Contains(op.path, "{project_name") && op.OperationID != "headProject" {
 			continue
 		}
 		for _, name := range []string{nobody, bob} {
 			for _, pair := range pairs {
 				one := op
-				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[0])
+				one.path = inProject(op.path, pair[0])
 				forbidden := w.try(one, name)
-				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[1])
+				one.path = inProject(op.path, pair[1])
 				missing := w.try(one, name)
 				body := strings.ReplaceAll(missing.body, pair[1], pair[0])
 				if forbidden.status != missing.status || forbidden.body != body {
@@ -146,6 +155,10 @@ func TestUnknownAndForbiddenLookAlike(t *testing.T) {
 			}
 		}
 	}
+}
+
+func inProject(path, ref string) string {
+	return strings.NewReplacer("{project_name_or_id}", ref, "{project_name}", ref).Replace(path)
 }
 
 // TestUsersAreNotEnumerable asks about users that exist and such that do not.

@@ -29,6 +29,10 @@ type Service struct {
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
 	lockout  Lockout // nil: nobody counts
+
+	registry  Registry // nil: there is none
+	follower  Follower
+	immutable ImmutableTags // nil: no tag is
 }
 
 // Contents tells what a registry holds of a project.
