@@ -1388,12 +1388,6 @@ type CopyArtifactParams struct {
 
 // GetArtifactParams defines parameters for GetArtifact.
 type GetArtifactParams struct {
-	// Page Which page, from 1.
-	Page *Page `form:"page,omitempty" json:"page,omitempty"`
-
-	// PageSize How many on a page.
-	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
-
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
@@ -8031,30 +8025,6 @@ func NewGetArtifactRequest(server string, projectName NamedProject, repositoryNa
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
-
-		if params.Page != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.PageSize != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
 
 		if params.WithTag != nil {
 
