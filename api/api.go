@@ -16,6 +16,7 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/settings"
 )
 
 // Deps is what the API is made of. All fields are required.
@@ -30,13 +31,18 @@ type Deps struct {
 	Info         Info
 	Decider      auth.Decider
 	Recorder     audit.Recorder
-	Authn        auth.Authenticator
-	Verifier     auth.Verifier
-	Holders      auth.Holders
-	Errors       httpx.Errors
-	Origins      httpx.Origins
-	Proxies      httpx.TrustedProxies
-	Now          func() time.Time
+	Words        []Word // that the policy has
+
+	Configuration *settings.Runtime
+	Volumes       func() (Volume, error) // of the data folder
+
+	Authn    auth.Authenticator
+	Verifier auth.Verifier
+	Holders  auth.Holders
+	Errors   httpx.Errors
+	Origins  httpx.Origins
+	Proxies  httpx.TrustedProxies
+	Now      func() time.Time
 }
 
 // Prefix is where the API is mounted.
@@ -51,7 +57,7 @@ func New(d Deps) http.Handler {
 	// echo v4 would otherwise believe any client's X-Forwarded-For.
 	e.IPExtractor = d.Proxies.ClientIP
 	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
-	e.Use(answerHeaders, ownSite(d), authenticate(d), wholePath)
+	e.Use(answerHeaders, ownSite(d), authenticate(d), wholePath, whileReadOnly(d))
 	r := &router{EchoRouter: e, gets: map[string]echo.HandlerFunc{}}
 	gen.RegisterHandlers(r, &handlers{Deps: d, document: sync.OnceValues(documentJSON)})
 	r.addHeads(e)

@@ -153,4 +153,9 @@ type ProviderPing func(ctx context.Context, issuer string, verifyCertificate boo
 type Info struct {
 	Version string // of this program
 	HasCA   bool
+	CA      []byte // its certificate, in PEM form
+	Storage string // what the registry keeps blobs in; "" where that is not known
 }
+
+// Volume is the size of a file system, in bytes.
+type Volume struct{ Total, Free uint64 }

@@ -57,7 +57,7 @@ func TestDocumentIsValid(t *testing.T) {
 
 // Every operation says what it is for, who may call it, how a good answer looks and which errors there are.
 func TestDocumentIsComplete(t *testing.T) {
-	whos := []string{"anyone", "user", "self", "reader", "member", "developer", "maintainer", "project-admin", "admin"}
+	whos := []string{"anyone", "user", "self", "own", "reader", "member", "developer", "maintainer", "project-admin", "admin"}
 	for _, op := range operations(t, loadDocument(t)) {
 		t.Run(op.String(), func(t *testing.T) {
 			if op.Summary == "" || strings.HasSuffix(op.Summary, ".") {

@@ -44,7 +44,7 @@ func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l
 			return l, err
 		}
 	}
-	return l, nil
+	return l, h.addRetention(ctx, l.Items)
 }
 
 func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
@@ -97,7 +97,16 @@ func (h *handlers) CreateProject(c echo.Context, params gen.CreateProjectParams)
 		if err != nil {
 			return "", err
 		}
-		p, err := h.Service.CreateProject(ctx, who, project.NewProject{Name: value(req.ProjectName), Public: value(public)})
+		words, err := wantedMetadata(req.Metadata)
+		if err != nil {
+			return "", err
+		}
+		if value(req.RegistryID) != 0 {
+			return "", errs.New(errs.Unsupported, "a project can't be a proxy cache here").WithHint("leave registry_id away; a replication policy can fetch what is needed")
+		}
+		p, err := h.Service.CreateProject(ctx, who, project.NewProject{
+			Name: value(req.ProjectName), Public: value(public), Metadata: words, Storage: req.StorageLimit,
+		})
 		if value(params.XResourceNameInLocation) {
 			return "/api/v2.0/projects/" + p.Name, err
 		}
@@ -119,7 +128,13 @@ func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.Get
 		if err != nil {
 			return gen.Project{}, err
 		}
-		return h.projectOf(ctx, who, p)
+		shown, err := h.projectOf(ctx, who, p)
+		if err != nil {
+			return shown, err
+		}
+		one := []gen.Project{shown}
+		err = h.addRetention(ctx, one)
+		return one[0], err
 	})
 }
 
@@ -129,7 +144,12 @@ func (h *handlers) UpdateProject(c echo.Context, ref gen.ProjectRef, params gen.
 		if err != nil {
 			return err
 		}
-		return h.Service.UpdateProject(ctx, who, projectRef(ref, params.XIsResourceName), project.Change{Public: public})
+		words, err := wantedMetadata(req.Metadata)
+		if err != nil {
+			return err
+		}
+		change := project.Change{Public: public, Metadata: words, Storage: req.StorageLimit}
+		return h.Service.UpdateProject(ctx, who, projectRef(ref, params.XIsResourceName), change)
 	})
 }
 
@@ -169,11 +189,15 @@ func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (
 	if err != nil {
 		return gen.Project{}, err
 	}
+	words, err := metadataOf(p)
+	if err != nil {
+		return gen.Project{}, err
+	}
 	out := gen.Project{
 		ProjectID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OwnerName: p.OwnerName,
 		Togglable:          who.SysAdmin || slices.Contains(roles, store.RoleProjectAdmin),
 		CurrentUserRoleIds: make([]int64, 0, len(roles)),
-		Metadata:           gen.ProjectMetadata{Public: pointer(strconv.FormatBool(p.Public))},
+		Metadata:           words,
 		CreationTime:       p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
 	for _, role := range roles {

@@ -32,15 +32,15 @@ const (
 	layerType   = "application/vnd.oci.image.layer.v1.tar+gzip"
 )
 
-// registry is the embedded registry, opened when it is first asked: few tests do.
-type registry struct {
+// localRegistry is the embedded registry, opened when it is first asked: few tests do.
+type localRegistry struct {
 	*proxy.Inside
 	w    *world
 	once sync.Once
 	http http.Handler
 }
 
-func (r *registry) open() *proxy.Inside {
+func (r *localRegistry) open() *proxy.Inside {
 	r.once.Do(func() {
 		t := r.w.t
 		ctx, cancel := context.WithCancel(context.Background())
@@ -56,7 +56,7 @@ func (r *registry) open() *proxy.Inside {
 }
 
 // push is what a client would do.
-func (r *registry) push(p pushed) {
+func (r *localRegistry) push(p pushed) {
 	for _, b := range p.blobs {
 		r.send("POST", "/v2/"+p.repository+"/blobs/uploads/", func(location string) {
 			sep := "?"
@@ -73,7 +73,7 @@ func (r *registry) push(p pushed) {
 	r.send("PUT", "/v2/"+p.repository+"/manifests/"+reference, nil, p.manifest, p.mediaType)
 }
 
-func (r *registry) send(method, path string, then func(location string), body []byte, contentType string) {
+func (r *localRegistry) send(method, path string, then func(location string), body []byte, contentType string) {
 	r.w.t.Helper()
 	req := httptest.NewRequest(method, path, bytes.NewReader(body))
 	if contentType != "" {
@@ -91,31 +91,31 @@ func (r *registry) send(method, path string, then func(location string), body []
 	}
 }
 
-func (r *registry) Manifest(ctx context.Context, repository, reference string) (string, []byte, error) {
+func (r *localRegistry) Manifest(ctx context.Context, repository, reference string) (string, []byte, error) {
 	return r.open().Manifest(ctx, repository, reference)
 }
 
-func (r *registry) PutManifest(ctx context.Context, repository, reference, mediaType string, body []byte) error {
+func (r *localRegistry) PutManifest(ctx context.Context, repository, reference, mediaType string, body []byte) error {
 	return r.open().PutManifest(ctx, repository, reference, mediaType, body)
 }
 
-func (r *registry) DeleteManifest(ctx context.Context, repository, digest string) error {
+func (r *localRegistry) DeleteManifest(ctx context.Context, repository, digest string) error {
 	return r.open().DeleteManifest(ctx, repository, digest)
 }
 
-func (r *registry) DeleteTag(ctx context.Context, repository, tag string) error {
+func (r *localRegistry) DeleteTag(ctx context.Context, repository, tag string) error {
 	return r.open().DeleteTag(ctx, repository, tag)
 }
 
-func (r *registry) Tags(ctx context.Context, repository, last string, n int) ([]string, bool, error) {
+func (r *localRegistry) Tags(ctx context.Context, repository, last string, n int) ([]string, bool, error) {
 	return r.open().Tags(ctx, repository, last, n)
 }
 
-func (r *registry) Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error) {
+func (r *localRegistry) Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error) {
 	return r.open().Blob(ctx, repository, digest, limit)
 }
 
-func (r *registry) Mount(ctx context.Context, from, to, digest string) error {
+func (r *localRegistry) Mount(ctx context.Context, from, to, digest string) error {
 	return r.open().Mount(ctx, from, to, digest)
 }
 
@@ -271,7 +271,7 @@ func immutable(context.Context, store.Project, string) (func(string) bool, error
 	return func(tag string) bool { return strings.HasPrefix(tag, "keep") }, nil
 }
 
-var _ project.Registry = (*registry)(nil)
+var _ project.Registry = (*localRegistry)(nil)
 
 // inRegistry reports whether the registry has a manifest.
 func (w *world) inRegistry(repository, reference string) bool {

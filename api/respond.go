@@ -105,3 +105,16 @@ func list[R, T any](
 	}
 	return c.JSON(http.StatusOK, items)
 }
+
+// text is reply with plain text, as logs are.
+func text(c echo.Context, fn func(ctx context.Context, who Caller) (string, error)) error {
+	r, err := asked(c)
+	if err != nil {
+		return err
+	}
+	s, err := fn(r.ctx(), r.caller())
+	if err != nil {
+		return err
+	}
+	return c.String(http.StatusOK, s)
+}

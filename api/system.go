@@ -8,6 +8,7 @@ import (
 
 	"github.com/sealock/sealock/api/gen"
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/errs"
 )
 
 // spoken is the version of Harbor's API that is spoken here: clients read features from it.
@@ -63,19 +64,43 @@ func (h *handlers) GetSystemInfo(c echo.Context) error {
 		}
 		origin := h.Origins.Of(c.Request())
 		info := gen.GeneralInfo{
-			AuthMode: "db_auth", ExternalURL: origin.String(), RegistryURL: origin.Host,
-			ProjectCreationRestriction: creation, HasCaRoot: h.Info.HasCA, CurrentTime: h.Now().UTC(),
+			AuthMode: h.Configuration.AuthMode(), ExternalURL: origin.String(), RegistryURL: origin.Host,
+			ProjectCreationRestriction: creation, HasCaRoot: h.Info.HasCA, CurrentTime: h.Now().UTC(), ReadOnly: h.Configuration.ReadOnly(),
+			PrimaryAuthMode: pointer(false), NotificationEnable: pointer(h.Configuration.Notifies()),
+			BannerMessage: optional(h.Configuration.Banner()), OidcProviderName: optional(h.Configuration.ProviderName()),
 		}
 		if !who.Anonymous() {
+			info.RegistryStorageProviderName = optional(h.Info.Storage)
 			info.HarborVersion = pointer(spoken + "-sealock-" + h.Info.Version)
 		}
 		return info, nil
 	})
 }
 
+func (h *handlers) GetVolumes(c echo.Context) error {
+	return reply(c, func(ctx context.Context, who Caller) (gen.SystemInfo, error) {
+		if err := h.allow(ctx, who, deed{resource: "system-volumes", action: "read"}); err != nil {
+			return gen.SystemInfo{}, err
+		}
+		v, err := h.Volumes()
+		return gen.SystemInfo{Storage: []gen.Volume{{Total: v.Total, Free: v.Free}}}, err
+	})
+}
+
+func (h *handlers) GetCert(c echo.Context) error {
+	if len(h.Info.CA) == 0 {
+		return errs.New(errs.NotFound, "this server has no certificate authority of its own").WithHint("its certificate is of another one, which has it")
+	}
+	c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="ca.crt"`)
+	return c.Blob(http.StatusOK, echo.MIMEOctetStream, h.Info.CA)
+}
+
 // projectCreation says in Harbor's words what the policy says of somebody who is signed in and nothing besides. No user
 // can have that name.
 func (h *handlers) projectCreation(ctx context.Context) (string, error) {
+	if h.Configuration.AdminsCreateProjects() {
+		return "adminonly", nil
+	}
 	ruling, err := h.Decider.Decide(ctx, auth.Subject{Name: "@anybody"}, auth.Access{Resource: "project", Action: "create"})
 	if err != nil {
 		return "", err

@@ -31,9 +31,12 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/seal"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
+	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
@@ -66,6 +69,7 @@ type world struct {
 	echo    *echo.Echo
 	store   *sqlstore.Store
 	tokens  *auth.Tokens
+	runtime *settings.Runtime
 	router  routers.Router
 	users   map[string]store.User
 	team    store.Project
@@ -80,14 +84,14 @@ type world struct {
 
 	log *bytes.Buffer
 
-	registry *registry
+	registry *localRegistry
 	pushed   []pushed // what is in it from the start
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, users: map[string]store.User{}, log: &bytes.Buffer{}}
-	w.registry = &registry{w: w}
+	w.registry = &localRegistry{w: w}
 	handler := w.build()
 	w.echo = handler.(*echo.Echo) //nolint:errcheck // New's promise to its tests
 	srv := httptest.NewServer(httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), handler))
@@ -152,13 +156,16 @@ func (w *world) build() http.Handler {
 	})
 	must(t, ring, err)
 	w.tokens = auth.NewTokens(ring, "test", time.Now)
+	w.runtime, err = settings.NewRuntime(ctx, w.store, settings.Default(), nil, log)
+	must(t, w.runtime, err)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	return api.New(api.Deps{
-		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).
 			WithRegistry(w.registry, follower{w}).WithImmutableTags(immutable),
 		Audit: w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Health: health{}, ProviderPing: pinged,
-		Info: api.Info{Version: "1.0.0"}, Decider: w.asked, Recorder: trail,
+		Info: api.Info{Version: "1.0.0", CA: root.PEM()}, Decider: w.asked, Recorder: trail, Words: policyWords(),
+		Configuration: w.runtime, Volumes: func() (api.Volume, error) { return api.Volume{Total: 100, Free: 40}, nil },
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
 		Verifier: w.tokens, Holders: records{source}, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
@@ -204,7 +211,11 @@ func (w *world) settle() {
 		u, err := w.store.CreateUser(ctx, store.User{Name: name, PasswordHash: hashed, SysAdmin: name == admin, Email: name + "@example.com"})
 		w.users[name] = must(t, u, err)
 	}
-	w.team, err = w.store.CreateProject(ctx, store.Project{Name: "team", OwnerID: w.users[alice].ID})
+	w.team, err = w.store.CreateProject(ctx, store.Project{
+		Name: "old", OwnerID: w.users[alice].ID, Metadata: store.NewMetadata(map[string]string{"severity": "high"}),
+	})
+	must(t, w.team, err)
+	w.team, err = w.store.RenameProject(ctx, w.team.ID, "team")
 	must(t, w.team, err)
 	w.library, err = w.store.CreateProject(ctx, store.Project{Name: "library", Public: true})
 	must(t, w.library, err)
@@ -241,6 +252,41 @@ func (w *world) settle() {
 	}, 1)
 	must(t, w, err)
 	w.lock(lousLockout())
+	w.settleJobs()
+}
+
+// settleJobs makes one of each thing that jobs and tags are told, all with the number 1: of team, where it is of a project.
+func (w *world) settleJobs() {
+	t, ctx := w.t, context.Background()
+	r, err := w.store.CreateRegistry(ctx, store.Registry{Name: "hub", URL: "https://registry.example.com", Type: "docker-registry", Status: "healthy"})
+	must(t, r, err)
+	p, err := w.store.CreateReplicationPolicy(ctx, store.ReplicationPolicy{Name: "from hub", SrcRegistryID: r.ID, TriggerType: "manual"})
+	must(t, p, err)
+	h, err := w.store.CreateWebhookPolicy(ctx, store.WebhookPolicy{ProjectID: w.team.ID, Name: "hook", EventTypes: []string{"PUSH_ARTIFACT"}})
+	must(t, h, err)
+	i, err := w.store.CreateImmutableRule(ctx, store.ImmutableRule{ProjectID: w.team.ID, Rule: store.TagRule{
+		Action: "immutable", Template: "immutable_template", TagSelectors: []store.Selector{{Kind: "doublestar", Decoration: "matches", Pattern: "v*"}},
+		ScopeSelectors: map[string][]store.Selector{"repository": {{Kind: "doublestar", Decoration: "repoMatches", Pattern: "**"}}},
+	}}, 15)
+	must(t, i, err)
+	k, err := w.store.CreateRetentionPolicy(ctx, store.RetentionPolicy{ProjectID: w.team.ID, Algorithm: "or", TriggerKind: "Schedule"})
+	must(t, k, err)
+	l, err := w.store.CreateLabel(ctx, store.Label{Name: "everybody's"})
+	must(t, l, err)
+}
+
+// box seals with a key of zeros.
+func (w *world) box() seal.Box {
+	b, err := seal.New(make([]byte, 32))
+	return must(w.t, b, err)
+}
+
+// askRegistry asks registries as sealock serve does, but for one that is somewhere else and always well.
+func askRegistry(ctx context.Context, r store.Registry, password secret.Text) error {
+	if r.URL == "https://registry.example.com" {
+		return nil
+	}
+	return job.Ping(ctx, r, password)
 }
 
 // lou has no account, and is locked out all the same.
@@ -365,6 +411,13 @@ type noKeys struct{}
 
 func (noKeys) LoadKeys() ([]*auth.Key, error) { return nil, nil }
 func (noKeys) SaveKeys([]*auth.Key) error     { return nil }
+
+func policyWords() (list []api.Word) {
+	for _, w := range policy.Words() {
+		list = append(list, api.Word(w))
+	}
+	return list
+}
 
 type membership struct{ directory *project.Directory }
 

@@ -84,6 +84,24 @@ func vocabulary() map[string]resourceWord {
 	}
 }
 
+// Word is a resource that a rule can name.
+type Word struct {
+	Resource        string
+	Actions         []string
+	System, Project bool // where it is asked about
+}
+
+// Words lists the resources that a rule can name, in the order of names.
+func Words() []Word {
+	known := vocabulary()
+	list := make([]Word, 0, len(known))
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		w := known[name]
+		list = append(list, Word{Resource: name, Actions: strings.Split(w.actions, "|"), System: w.system, Project: w.project})
+	}
+	return list
+}
+
 // CheckPermission returns what is wrong with the words of a permission: a resource or an action that there is not, or not
 // there. The error is of the kind Invalid.
 func CheckPermission(p auth.Permission) error {

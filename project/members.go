@@ -53,6 +53,12 @@ func (s *Service) inProject(ctx context.Context, c Caller, ref Ref, resource, ac
 	return p, s.require(ctx, c, auth.Access{Resource: resource, Project: p.Name, Action: action}, what, askProjectAdmin)
 }
 
+// MayIn returns an error unless the caller may do something in a project. The errors are those of Project, and Denied.
+func (s *Service) MayIn(ctx context.Context, c Caller, ref Ref, resource, action string) error {
+	_, err := s.inProject(ctx, c, ref, resource, action, "do this in the project")
+	return err
+}
+
 // RolesIn returns the caller's own roles in a project, those of its groups among them, the strongest first.
 func (s *Service) RolesIn(ctx context.Context, c Caller, projectID int64) ([]store.Role, error) {
 	if c.ID == 0 && len(c.GroupIDs) == 0 {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/store"
@@ -54,7 +55,12 @@ type MadePersonalToken struct {
 // CreatePersonalToken makes a personal access token of the caller's. Invalid: the name, the scope or the end breaks a
 // rule. Denied: it would exceed or outlive what the caller presented. Conflict: the name is taken. Precondition: there are
 // too many, or the caller's account is not kept here.
-func (s *Service) CreatePersonalToken(ctx context.Context, c Caller, n NewPersonalToken) (made MadePersonalToken, err error) {
+func (s *Service) CreatePersonalToken(ctx context.Context, c Caller, n NewPersonalToken) (MadePersonalToken, error) {
+	return s.createPersonalToken(ctx, c, n, func(context.Context) error { return nil })
+}
+
+// createPersonalToken makes a token after first, which runs when the token may be made.
+func (s *Service) createPersonalToken(ctx context.Context, c Caller, n NewPersonalToken, first func(context.Context) error) (made MadePersonalToken, err error) {
 	if c.Anonymous() {
 		return MadePersonalToken{}, signIn("make personal access tokens")
 	}
@@ -76,6 +82,9 @@ func (s *Service) CreatePersonalToken(ctx context.Context, c Caller, n NewPerson
 			return mayMake(c, t)
 		},
 		do: func(ctx context.Context) (err error) {
+			if err := first(ctx); err != nil {
+				return err
+			}
 			t, err = s.store.CreatePersonalAccessToken(ctx, t, MaxPersonalTokens)
 			return err
 		},
@@ -271,4 +280,36 @@ func (s *Service) RevokePersonalToken(ctx context.Context, c Caller, id string) 
 func withoutPersonalSecret(t store.PersonalAccessToken) store.PersonalAccessToken {
 	t.SecretHash = nil
 	return t
+}
+
+// CLIToken is what the personal access token is called that stands for Harbor's CLI secret.
+const CLIToken = "cli"
+
+// ReplaceCLIToken makes the caller's personal access token for the command line, in place of the last one. check says
+// what else is wrong with the request. The errors are those of CreatePersonalToken, and Denied: the user is another one.
+func (s *Service) ReplaceCLIToken(ctx context.Context, c Caller, userID int64, check func() error) (MadePersonalToken, error) {
+	if c.Anonymous() {
+		return MadePersonalToken{}, signIn("make personal access tokens")
+	}
+	if !keepsTokens(c) || c.ID != userID {
+		d := deed{operation: "personal_access_token.create", resource: "user:#" + itoa(userID), what: "make a secret for another user"}
+		if err := s.record(ctx, c, d, audit.Refused, "not the caller's own account"); err != nil {
+			return MadePersonalToken{}, err
+		}
+		return MadePersonalToken{}, refusal(c, d.what, "they can, with their password")
+	}
+	if err := check(); err != nil {
+		return MadePersonalToken{}, err
+	}
+	return s.createPersonalToken(ctx, c, NewPersonalToken{Name: CLIToken}, func(ctx context.Context) error {
+		for t, err := range s.store.ListPersonalAccessTokens(ctx, store.Filter{MemberID: c.ID}) {
+			if err != nil {
+				return err
+			}
+			if t.Name == CLIToken {
+				return s.store.DeletePersonalAccessToken(ctx, t.ID)
+			}
+		}
+		return nil
+	})
 }

@@ -27,13 +27,17 @@ func (r Ref) String() string {
 
 // NewProject is what a project is made of.
 type NewProject struct {
-	Name   string
-	Public bool
+	Name     string
+	Public   bool
+	Metadata map[string]string // in Harbor's words; public among them counts more than Public
+	Storage  *int64            // how many bytes it may hold, -1 being any number, for whoever may change quotas; nil: as the rules say
 }
 
 // Change is what can be changed about a project; what is nil stays.
 type Change struct {
-	Public *bool
+	Public   *bool
+	Metadata map[string]string // these are set, the others stay
+	Storage  *int64            // for whoever may change quotas
 }
 
 // Query narrows a list of projects.
@@ -58,10 +62,14 @@ func CheckName(name string) error {
 // name is taken. Precondition: the caller's account is not kept here, so that it can't be a member.
 func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p store.Project, err error) {
 	var members []store.Member
+	made := store.Project{Name: n.Name, Public: n.Public, OwnerID: c.ID}
 	err = s.perform(ctx, c, deed{
 		operation: "project.create", resource: "project:" + n.Name, what: "create projects", remedy: askSystemAdmin,
 		access: auth.Access{Resource: "project", Action: "create"},
-		check: func(ctx context.Context) error {
+		check: func(ctx context.Context) (err error) {
+			if err := s.mayCreate(c); err != nil {
+				return err
+			}
 			if c.ID != 0 {
 				members = []store.Member{{UserID: c.ID, Role: store.RoleProjectAdmin}}
 			} else if !c.SysAdmin && c.Kind != auth.KindRobot { // a robot's projects are the administrators'
@@ -70,10 +78,17 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 			if err := CheckName(n.Name); err != nil {
 				return err
 			}
+			if err := CheckMetadata(n.Metadata); err != nil {
+				return err
+			}
+			tell(&made, n.Metadata)
+			if made.StorageLimit, err = s.newLimit(ctx, c, n.Storage); err != nil {
+				return err
+			}
 			return s.unclaimed(ctx, c, n.Name)
 		},
 		do: func(ctx context.Context) (err error) {
-			p, err = s.store.CreateProject(ctx, store.Project{Name: n.Name, Public: n.Public, OwnerID: c.ID}, members...)
+			p, err = s.store.CreateProject(ctx, made, members...)
 			return err
 		},
 	})
@@ -151,17 +166,30 @@ func unseen(c Caller, ref Ref) error {
 		WithHint("check the name, or ask for a membership")
 }
 
-// UpdateProject changes a project.
+// UpdateProject changes a project. Invalid: there is no such metadata, or it can't have the value.
 func (s *Service) UpdateProject(ctx context.Context, c Caller, ref Ref, change Change) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
+		limit := p.StorageLimit
 		return deed{
 			operation: "project.update", what: "change project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "project", Project: p.Name, Action: "update"},
+			check: func(ctx context.Context) (err error) {
+				if change.Storage != nil {
+					if limit, err = s.changedLimit(ctx, c, p, *change.Storage); err != nil {
+						return err
+					}
+				}
+				return CheckMetadata(change.Metadata)
+			},
 			do: func(ctx context.Context) error {
 				_, err := s.store.UpdateProject(ctx, p.ID, func(p *store.Project) error {
 					if change.Public != nil {
 						p.Public = *change.Public
 					}
+					if change.Storage != nil {
+						p.StorageLimit = limit
+					}
+					tell(p, change.Metadata)
 					return nil
 				})
 				return err

@@ -126,6 +126,14 @@ func inProjectNamed(project string) string {
 	return " in project " + strconv.Quote(project)
 }
 
+// robotDays is for how long robots live when nobody says.
+func (s *Service) robotDays() int {
+	if s.rules != nil {
+		return s.rules.RobotDays()
+	}
+	return s.robots.Days
+}
+
 // newRobot checks what a robot is to be made of, and makes its secret.
 func (s *Service) newRobot(ctx context.Context, c Caller, p store.Project, n NewRobot) (r store.Robot, key secret.Text, err error) {
 	if !isName(n.Name) {
@@ -136,7 +144,7 @@ func (s *Service) newRobot(ctx context.Context, c Caller, p store.Project, n New
 	if p.Name != "" {
 		r.Name = p.Name + "+" + n.Name
 	}
-	r.Days = cmp.Or(n.Days, s.robots.Days)
+	r.Days = cmp.Or(n.Days, s.robotDays())
 	if r.ExpiresAt, err = s.robotEnd(c, s.clock.Now(), r.Days); err != nil {
 		return r, key, err
 	}

@@ -29,6 +29,9 @@ type Service struct {
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
 	lockout  Lockout // nil: nobody counts
+	box      Box     // for secrets that jobs need; nil: none can be kept
+	ping     Ping    // nil: registries are not asked
+	rules    Rules   // nil: nobody decides
 
 	registry  Registry // nil: there is none
 	follower  Follower

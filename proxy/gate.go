@@ -17,7 +17,7 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted and Observer.
+// Config is what a [Gate] is made of. All fields are required except Trusted, Observer and ReadOnly.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -32,6 +32,7 @@ type Config struct {
 	Observer   Observer // of what comes, goes and is pulled; nil for none
 	Errors     httpx.Errors
 	Now        func() time.Time
+	ReadOnly   func() bool // whether nothing may be changed at the moment; nil: never
 }
 
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
@@ -105,6 +106,9 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	sub, err := g.admit(ctx, v)
 	if err != nil {
 		return err
+	}
+	if g.ReadOnly != nil && v.Method != http.MethodGet && v.Method != http.MethodHead && g.ReadOnly() {
+		return errReadOnly()
 	}
 	if err := g.admitTag(ctx, v, sub); err != nil {
 		return err
@@ -238,6 +242,10 @@ func (g *Gate) subject(ctx context.Context, v *visit) (auth.Subject, error) {
 func (g *Gate) grants(ctx context.Context, sub auth.Subject, scope auth.Scope) (bool, error) {
 	d, err := g.Authorizer.Authorize(ctx, sub, scope)
 	return err == nil && d.Granted.Covers(scope), err
+}
+
+func errReadOnly() error {
+	return errs.New(errs.Denied, "the registry is read-only at the moment").WithHint("pulling works; ask an administrator of this server when it ends")
 }
 
 func errV1() error {

@@ -82,8 +82,11 @@ type Project struct {
 	OwnerID   int64  // who created it; 0 when that user is gone
 	OwnerName string // read only
 	Public    bool
+	Metadata  Metadata
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	StorageLimit int64 // in bytes; 0 is none
 }
 
 // Role is a role of a project member, numbered as in Harbor.
@@ -242,7 +245,7 @@ type Filter struct {
 	GroupIDs []int64 // with MemberID: projects that have one of these groups as a member, too
 	Key      string  // groups that their source calls so
 	Role     Role    // members with this role; 0 is any
-	Project  int64   // robots of the project with this id
+	Project  int64   // robots and labels of the project with this id
 	System   bool    // robots at system level
 	Public   *bool   // projects that are public, or are not
 	After    int64   // what comes after the record with this id in the list's order (paging by key)
@@ -468,6 +471,14 @@ type Store interface {
 	Identities
 	PolicyRevisions
 	Index
+	Registries
+	ReplicationPolicies
+	WebhookPolicies
+	RetentionPolicies
+	ImmutableRules
+	Labels
+	Schedules
+	Configurations
 	Audit
 
 	// Subscribe calls fn after each change until cancel is called. fn must return at once and not call the store.

@@ -194,7 +194,7 @@ func (v *Visit) replaceSession(ctx context.Context, sub auth.Subject, method, pe
 	s := store.Session{
 		ID: sessionID(key), UserID: sub.ID, Subject: sub.Name, Source: sub.Source, Method: method, Pending: pending,
 		Remote: v.Remote, UserAgent: agent(v.Request), CreatedAt: now, LastSeenAt: now,
-		IdleExpiry: p.SessionIdle, ExpiresAt: now.Add(life), UserAsOf: sub.AsOf,
+		IdleExpiry: p.SessionIdle(), ExpiresAt: now.Add(life), UserAsOf: sub.AsOf,
 	}
 	if err := p.Sessions.CreateSession(ctx, s); err != nil {
 		if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {

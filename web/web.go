@@ -25,7 +25,7 @@ type Deps struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	SessionIdle     time.Duration
+	SessionIdle     func() time.Duration
 	SessionAbsolute time.Duration
 
 	HasCA   bool     // there is a certificate at /ca.crt to trust

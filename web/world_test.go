@@ -85,7 +85,7 @@ func newWorld(t *testing.T, tls bool, change func(*web.Deps)) *world {
 	deps := web.Deps{
 		Authn: auth.Chain{{Name: "database", Authenticator: source}}, Holders: holders{source}, Sessions: w.store, Trail: trail,
 		Tokens:  project.New(w.store, nil, trail, userdb.NewHasher(1), clock.System{}),
-		Origins: origins, Log: slog.New(slog.DiscardHandler), Now: w.now, SessionIdle: time.Hour, SessionAbsolute: 3 * time.Hour,
+		Origins: origins, Log: slog.New(slog.DiscardHandler), Now: w.now, SessionIdle: func() time.Duration { return time.Hour }, SessionAbsolute: 3 * time.Hour,
 	}
 	if change != nil {
 		change(&deps)

@@ -12,6 +12,42 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ActionRequestAction.
+const (
+	Pause  ActionRequestAction = "pause"
+	Resume ActionRequestAction = "resume"
+	Stop   ActionRequestAction = "stop"
+)
+
+// Valid indicates whether the value is a known member of the ActionRequestAction enum.
+func (e ActionRequestAction) Valid() bool {
+	switch e {
+	case Pause:
+		return true
+	case Resume:
+		return true
+	case Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuotasParamsReference.
+const (
+	ListQuotasParamsReferenceProject ListQuotasParamsReference = "project"
+)
+
+// Valid indicates whether the value is a known member of the ListQuotasParamsReference enum.
+func (e ListQuotasParamsReference) Valid() bool {
+	switch e {
+	case ListQuotasParamsReferenceProject:
+		return true
+	default:
+		return false
+	}
+}
+
 // APIVersion defines model for APIVersion.
 type APIVersion struct {
 	Version string `json:"version"`
@@ -43,6 +79,14 @@ type Accessory struct {
 	// Type signature.cosign, signature.notation, sbom.harbor or subject.accessory
 	Type string `json:"type"`
 }
+
+// ActionRequest defines model for ActionRequest.
+type ActionRequest struct {
+	Action ActionRequestAction `json:"action"`
+}
+
+// ActionRequestAction defines model for ActionRequest.Action.
+type ActionRequestAction string
 
 // AdditionLink defines model for AdditionLink.
 type AdditionLink struct {
@@ -110,6 +154,19 @@ type AuditLog struct {
 	Username string `json:"username"`
 }
 
+// CliSecret defines model for CliSecret.
+type CliSecret struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Name      string     `json:"name"`
+	Secret    string     `json:"secret"`
+}
+
+// CliSecretReq defines model for CliSecretReq.
+type CliSecretReq struct {
+	// Secret Harbor's way to choose it. It is refused: leave it away.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // ComponentHealthStatus defines model for ComponentHealthStatus.
 type ComponentHealthStatus struct {
 	Error *string `json:"error,omitempty"`
@@ -118,6 +175,20 @@ type ComponentHealthStatus struct {
 	// Status healthy or unhealthy.
 	Status string `json:"status"`
 }
+
+// ConfigItem defines model for ConfigItem.
+type ConfigItem struct {
+	Editable bool `json:"editable"`
+
+	// Value A truth value, a number, a text or an object.
+	Value interface{} `json:"value"`
+}
+
+// Configurations Settings by name. Those of Harbor are known; what is not named stays.
+type Configurations map[string]interface{}
+
+// ConfigurationsResponse defines model for ConfigurationsResponse.
+type ConfigurationsResponse map[string]ConfigItem
 
 // Decision defines model for Decision.
 type Decision struct {
@@ -182,11 +253,33 @@ type Errors struct {
 	Errors []Error `json:"errors"`
 }
 
+// Execution defines model for Execution.
+type Execution struct {
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	Metrics       map[string]interface{} `json:"metrics,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	Trigger       *string                `json:"trigger,omitempty"`
+	VendorID      *int64                 `json:"vendor_id,omitempty"`
+	VendorType    *string                `json:"vendor_type,omitempty"`
+}
+
+// FilterStyle defines model for FilterStyle.
+type FilterStyle struct {
+	Style  string   `json:"style"`
+	Type   string   `json:"type"`
+	Values []string `json:"values,omitempty"`
+}
+
 // GeneralInfo defines model for GeneralInfo.
 type GeneralInfo struct {
 	// AuthMode db_auth where users are kept here.
-	AuthMode    string    `json:"auth_mode"`
-	CurrentTime time.Time `json:"current_time"`
+	AuthMode      string    `json:"auth_mode"`
+	BannerMessage *string   `json:"banner_message,omitempty"`
+	CurrentTime   time.Time `json:"current_time"`
 
 	// ExternalURL The address that people use.
 	ExternalURL string `json:"external_url"`
@@ -197,13 +290,70 @@ type GeneralInfo struct {
 	// HasCaRoot Whether there is a certificate authority to download.
 	HasCaRoot bool `json:"has_ca_root"`
 
+	// NotificationEnable Whether webhooks are sent.
+	NotificationEnable *bool   `json:"notification_enable,omitempty"`
+	OidcProviderName   *string `json:"oidc_provider_name,omitempty"`
+
+	// PrimaryAuthMode Whether pages should go to the provider at once.
+	PrimaryAuthMode *bool `json:"primary_auth_mode,omitempty"`
+
 	// ProjectCreationRestriction everyone or adminonly.
 	ProjectCreationRestriction string `json:"project_creation_restriction"`
 	ReadOnly                   bool   `json:"read_only"`
 
+	// RegistryStorageProviderName Where the registry keeps blobs. Signed-in users only.
+	RegistryStorageProviderName *string `json:"registry_storage_provider_name,omitempty"`
+
 	// RegistryURL The host and port that clients name images with.
 	RegistryURL      string `json:"registry_url"`
 	SelfRegistration bool   `json:"self_registration"`
+}
+
+// ImmutableRule defines model for ImmutableRule.
+type ImmutableRule struct {
+	// Action immutable
+	Action   *string                `json:"action,omitempty"`
+	Disabled *bool                  `json:"disabled,omitempty"`
+	ID       *int64                 `json:"id,omitempty"`
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template immutable_template
+	Template *string `json:"template,omitempty"`
+}
+
+// JobHistory defines model for JobHistory.
+type JobHistory struct {
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	Deleted      *bool      `json:"deleted,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobKind      *string    `json:"job_kind,omitempty"`
+	JobName      *string    `json:"job_name,omitempty"`
+
+	// JobParameters A JSON object.
+	JobParameters *string      `json:"job_parameters,omitempty"`
+	JobStatus     *string      `json:"job_status,omitempty"`
+	Schedule      *ScheduleObj `json:"schedule,omitempty"`
+	UpdateTime    *time.Time   `json:"update_time,omitempty"`
+}
+
+// Label defines model for Label.
+type Label struct {
+	// Color #RRGGBB
+	Color        *string    `json:"color,omitempty"`
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	Description  *string    `json:"description,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	Name         *string    `json:"name,omitempty"`
+	ProjectID    *int64     `json:"project_id,omitempty"`
+
+	// Scope g is global, p is of a project.
+	Scope      *string    `json:"scope,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
 }
 
 // LdapConf defines model for LdapConf.
@@ -262,6 +412,9 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// Metadata What a project is told, by name. Values are strings.
+type Metadata map[string]string
+
 // NewTag defines model for NewTag.
 type NewTag struct {
 	Name string `json:"name"`
@@ -298,6 +451,12 @@ type Passkey struct {
 type PasswordReq struct {
 	NewPassword string  `json:"new_password"`
 	OldPassword *string `json:"old_password,omitempty"`
+}
+
+// PayloadFormat defines model for PayloadFormat.
+type PayloadFormat struct {
+	Formats    []string `json:"formats"`
+	NotifyType string   `json:"notify_type"`
 }
 
 // Permission defines model for Permission.
@@ -578,6 +737,14 @@ type Project struct {
 	UpdateTime time.Time `json:"update_time"`
 }
 
+// ProjectDeletable defines model for ProjectDeletable.
+type ProjectDeletable struct {
+	Deletable bool `json:"deletable"`
+
+	// Message Why it can't be.
+	Message *string `json:"message,omitempty"`
+}
+
 // ProjectMember defines model for ProjectMember.
 type ProjectMember struct {
 	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
@@ -608,8 +775,27 @@ type ProjectMemberEntity struct {
 
 // ProjectMetadata Values are strings, also where they say yes or no.
 type ProjectMetadata struct {
+	AutoSbomGeneration        *string `json:"auto_sbom_generation,omitempty"`
+	AutoScan                  *string `json:"auto_scan,omitempty"`
+	EnableContentTrust        *string `json:"enable_content_trust,omitempty"`
+	EnableContentTrustCosign  *string `json:"enable_content_trust_cosign,omitempty"`
+	MaxUpstreamConn           *string `json:"max_upstream_conn,omitempty"`
+	PreventVul                *string `json:"prevent_vul,omitempty"`
+	ProxyCacheFilterKind      *string `json:"proxy_cache_filter_kind,omitempty"`
+	ProxyCacheFilterPattern   *string `json:"proxy_cache_filter_pattern,omitempty"`
+	ProxyCacheLocalOnNotFound *string `json:"proxy_cache_local_on_not_found,omitempty"`
+	ProxyReferrerAPI          *string `json:"proxy_referrer_api,omitempty"`
+	ProxySpeedKb              *string `json:"proxy_speed_kb,omitempty"`
+
 	// Public "true" or "false": whether everybody may pull.
 	Public *string `json:"public,omitempty"`
+
+	// RetentionID The number of the project's retention policy; it is set with that.
+	RetentionID          *string `json:"retention_id,omitempty"`
+	ReuseSysCveAllowlist *string `json:"reuse_sys_cve_allowlist,omitempty"`
+
+	// Severity none, negligible, unknown, low, medium, high or critical.
+	Severity *string `json:"severity,omitempty"`
 }
 
 // ProjectName defines model for ProjectName.
@@ -627,6 +813,61 @@ type ProjectReq struct {
 
 	// Public An older way to say metadata.public, which counts if both are given.
 	Public *bool `json:"public,omitempty"`
+
+	// RegistryID The registry that a proxy cache is for. This server has none: leave it away.
+	RegistryID *int64 `json:"registry_id,omitempty"`
+
+	// StorageLimit How many bytes it may hold, -1 being any number. It counts for those who may change quotas; else storage_per_project does.
+	StorageLimit *int64 `json:"storage_limit,omitempty"`
+}
+
+// ProjectSummary defines model for ProjectSummary.
+type ProjectSummary struct {
+	DeveloperCount    *int64               `json:"developer_count,omitempty"`
+	GuestCount        *int64               `json:"guest_count,omitempty"`
+	LimitedGuestCount *int64               `json:"limited_guest_count,omitempty"`
+	MaintainerCount   *int64               `json:"maintainer_count,omitempty"`
+	ProjectAdminCount *int64               `json:"project_admin_count,omitempty"`
+	Quota             *ProjectSummaryQuota `json:"quota,omitempty"`
+	RepoCount         int64                `json:"repo_count"`
+}
+
+// ProjectSummaryQuota defines model for ProjectSummaryQuota.
+type ProjectSummaryQuota struct {
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
+
+	// Used Amounts by what they are of: storage, in bytes.
+	Used ResourceList `json:"used"`
+}
+
+// Quota defines model for Quota.
+type Quota struct {
+	CreationTime time.Time `json:"creation_time"`
+
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
+	ID   int64        `json:"id"`
+
+	// Ref The project that it is of.
+	Ref        QuotaRef  `json:"ref"`
+	UpdateTime time.Time `json:"update_time"`
+
+	// Used Amounts by what they are of: storage, in bytes.
+	Used ResourceList `json:"used"`
+}
+
+// QuotaRef The project that it is of.
+type QuotaRef struct {
+	ID        int64  `json:"id"`
+	Name      string `json:"name"`
+	OwnerName string `json:"owner_name"`
+}
+
+// QuotaUpdateReq defines model for QuotaUpdateReq.
+type QuotaUpdateReq struct {
+	// Hard Amounts by what they are of: storage, in bytes.
+	Hard ResourceList `json:"hard"`
 }
 
 // Reference defines model for Reference.
@@ -660,6 +901,199 @@ type RefreshToken struct {
 	Username string `json:"username"`
 }
 
+// Registry defines model for Registry.
+type Registry struct {
+	// CaCertificate In PEM.
+	CaCertificate *string             `json:"ca_certificate,omitempty"`
+	CreationTime  *time.Time          `json:"creation_time,omitempty"`
+	Credential    *RegistryCredential `json:"credential,omitempty"`
+	Description   *string             `json:"description,omitempty"`
+	ID            *int64              `json:"id,omitempty"`
+
+	// Insecure Its certificate is not checked.
+	Insecure *bool   `json:"insecure,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// Status healthy or unhealthy.
+	Status *string `json:"status,omitempty"`
+
+	// Type As GET /replication/adapters names it.
+	Type       *string    `json:"type,omitempty"`
+	UpdateTime *time.Time `json:"update_time,omitempty"`
+	URL        *string    `json:"url,omitempty"`
+}
+
+// RegistryCredential defines model for RegistryCredential.
+type RegistryCredential struct {
+	// AccessKey The user.
+	AccessKey *string `json:"access_key,omitempty"`
+
+	// AccessSecret The password; told as *****.
+	AccessSecret *string `json:"access_secret,omitempty"`
+
+	// Type basic
+	Type *string `json:"type,omitempty"`
+}
+
+// RegistryEndpoint defines model for RegistryEndpoint.
+type RegistryEndpoint struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// RegistryInfo defines model for RegistryInfo.
+type RegistryInfo struct {
+	Description              string        `json:"description"`
+	SupportedCopyByChunk     bool          `json:"supported_copy_by_chunk"`
+	SupportedResourceFilters []FilterStyle `json:"supported_resource_filters"`
+	SupportedTriggers        []string      `json:"supported_triggers"`
+	Type                     string        `json:"type"`
+}
+
+// RegistryPing defines model for RegistryPing.
+type RegistryPing struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Type           *string `json:"type,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// RegistryProviderEndpointPattern defines model for RegistryProviderEndpointPattern.
+type RegistryProviderEndpointPattern struct {
+	EndpointType string             `json:"endpoint_type"`
+	Endpoints    []RegistryEndpoint `json:"endpoints"`
+}
+
+// RegistryProviderInfo defines model for RegistryProviderInfo.
+type RegistryProviderInfo struct {
+	EndpointPattern RegistryProviderEndpointPattern `json:"endpoint_pattern"`
+}
+
+// RegistryUpdate What is left out stays.
+type RegistryUpdate struct {
+	AccessKey      *string `json:"access_key,omitempty"`
+	AccessSecret   *string `json:"access_secret,omitempty"`
+	CaCertificate  *string `json:"ca_certificate,omitempty"`
+	CredentialType *string `json:"credential_type,omitempty"`
+	Description    *string `json:"description,omitempty"`
+	Insecure       *bool   `json:"insecure,omitempty"`
+	Name           *string `json:"name,omitempty"`
+	URL            *string `json:"url,omitempty"`
+}
+
+// ReplicationExecution defines model for ReplicationExecution.
+type ReplicationExecution struct {
+	EndTime    *time.Time `json:"end_time,omitempty"`
+	Failed     *int64     `json:"failed,omitempty"`
+	ID         *int64     `json:"id,omitempty"`
+	InProgress *int64     `json:"in_progress,omitempty"`
+	PolicyID   *int64     `json:"policy_id,omitempty"`
+	StartTime  *time.Time `json:"start_time,omitempty"`
+	Status     *string    `json:"status,omitempty"`
+	StatusText *string    `json:"status_text,omitempty"`
+	Stopped    *int64     `json:"stopped,omitempty"`
+	Succeed    *int64     `json:"succeed,omitempty"`
+	Total      *int64     `json:"total,omitempty"`
+	Trigger    *string    `json:"trigger,omitempty"`
+}
+
+// ReplicationFilter defines model for ReplicationFilter.
+type ReplicationFilter struct {
+	// Decoration matches or excludes.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Type name, tag, label or resource.
+	Type *string `json:"type,omitempty"`
+
+	// Value A pattern; for label a list of names.
+	Value interface{} `json:"value,omitempty"`
+}
+
+// ReplicationPolicy defines model for ReplicationPolicy.
+type ReplicationPolicy struct {
+	CopyByChunk  bool      `json:"copy_by_chunk"`
+	CreationTime time.Time `json:"creation_time"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      bool   `json:"deletion"`
+	Description   string `json:"description"`
+	DestNamespace string `json:"dest_namespace"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount int64               `json:"dest_namespace_replace_count"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   bool                `json:"enabled"`
+	Filters                   []ReplicationFilter `json:"filters"`
+	ID                        int64               `json:"id"`
+	Name                      string              `json:"name"`
+	Override                  bool                `json:"override"`
+	ReplicateDeletion         bool                `json:"replicate_deletion"`
+	SingleActiveReplication   bool                `json:"single_active_replication"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       int64              `json:"speed"`
+	SrcRegistry *Registry          `json:"src_registry,omitempty"`
+	Trigger     ReplicationTrigger `json:"trigger"`
+	UpdateTime  time.Time          `json:"update_time"`
+}
+
+// ReplicationPolicyReq defines model for ReplicationPolicyReq.
+type ReplicationPolicyReq struct {
+	CopyByChunk *bool `json:"copy_by_chunk,omitempty"`
+
+	// Deletion An older name of replicate_deletion.
+	Deletion      *bool   `json:"deletion,omitempty"`
+	Description   *string `json:"description,omitempty"`
+	DestNamespace *string `json:"dest_namespace,omitempty"`
+
+	// DestNamespaceReplaceCount How many parts of the name the destination replaces; -1 is all.
+	DestNamespaceReplaceCount *int64              `json:"dest_namespace_replace_count,omitempty"`
+	DestRegistry              *Registry           `json:"dest_registry,omitempty"`
+	Enabled                   *bool               `json:"enabled,omitempty"`
+	Filters                   []ReplicationFilter `json:"filters,omitempty"`
+	Name                      *string             `json:"name,omitempty"`
+	Override                  *bool               `json:"override,omitempty"`
+	ReplicateDeletion         *bool               `json:"replicate_deletion,omitempty"`
+	SingleActiveReplication   *bool               `json:"single_active_replication,omitempty"`
+
+	// Speed In KB/s; -1 is as fast as it goes.
+	Speed       *int64              `json:"speed,omitempty"`
+	SrcRegistry *Registry           `json:"src_registry,omitempty"`
+	Trigger     *ReplicationTrigger `json:"trigger,omitempty"`
+}
+
+// ReplicationTask defines model for ReplicationTask.
+type ReplicationTask struct {
+	DstResource  *string    `json:"dst_resource,omitempty"`
+	EndTime      *time.Time `json:"end_time,omitempty"`
+	ExecutionID  *int64     `json:"execution_id,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobID        *string    `json:"job_id,omitempty"`
+	Operation    *string    `json:"operation,omitempty"`
+	ResourceType *string    `json:"resource_type,omitempty"`
+	SrcResource  *string    `json:"src_resource,omitempty"`
+	StartTime    *time.Time `json:"start_time,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+}
+
+// ReplicationTrigger defines model for ReplicationTrigger.
+type ReplicationTrigger struct {
+	TriggerSettings *ReplicationTriggerSettings `json:"trigger_settings,omitempty"`
+
+	// Type manual, scheduled or event_based.
+	Type *string `json:"type,omitempty"`
+}
+
+// ReplicationTriggerSettings defines model for ReplicationTriggerSettings.
+type ReplicationTriggerSettings struct {
+	// Cron Six fields: second (0), minute, hour, day, month, weekday.
+	Cron *string `json:"cron,omitempty"`
+}
+
 // Repository defines model for Repository.
 type Repository struct {
 	ArtifactCount int64     `json:"artifact_count"`
@@ -677,6 +1111,123 @@ type Repository struct {
 // RepositoryUpdate defines model for RepositoryUpdate.
 type RepositoryUpdate struct {
 	Description *string `json:"description,omitempty"`
+}
+
+// ResourceList Amounts by what they are of: storage, in bytes.
+type ResourceList map[string]int64
+
+// RetentionExecution defines model for RetentionExecution.
+type RetentionExecution struct {
+	DryRun    *bool   `json:"dry_run,omitempty"`
+	EndTime   *string `json:"end_time,omitempty"`
+	ID        *int64  `json:"id,omitempty"`
+	PolicyID  *int64  `json:"policy_id,omitempty"`
+	StartTime *string `json:"start_time,omitempty"`
+	Status    *string `json:"status,omitempty"`
+	Trigger   *string `json:"trigger,omitempty"`
+}
+
+// RetentionExecutionTask defines model for RetentionExecutionTask.
+type RetentionExecutionTask struct {
+	EndTime        *string `json:"end_time,omitempty"`
+	ExecutionID    *int64  `json:"execution_id,omitempty"`
+	ID             *int64  `json:"id,omitempty"`
+	JobID          *string `json:"job_id,omitempty"`
+	Repository     *string `json:"repository,omitempty"`
+	Retained       *int64  `json:"retained,omitempty"`
+	StartTime      *string `json:"start_time,omitempty"`
+	Status         *string `json:"status,omitempty"`
+	StatusCode     *int64  `json:"status_code,omitempty"`
+	StatusRevision *int64  `json:"status_revision,omitempty"`
+	Total          *int64  `json:"total,omitempty"`
+}
+
+// RetentionMetadata defines model for RetentionMetadata.
+type RetentionMetadata struct {
+	ScopeSelectors []RetentionSelectorMetadata `json:"scope_selectors"`
+	TagSelectors   []RetentionSelectorMetadata `json:"tag_selectors"`
+	Templates      []RetentionRuleMetadata     `json:"templates"`
+}
+
+// RetentionPolicy defines model for RetentionPolicy.
+type RetentionPolicy struct {
+	// Algorithm or
+	Algorithm *string               `json:"algorithm,omitempty"`
+	ID        *int64                `json:"id,omitempty"`
+	Rules     []RetentionRule       `json:"rules,omitempty"`
+	Scope     *RetentionPolicyScope `json:"scope,omitempty"`
+	Trigger   *RetentionRuleTrigger `json:"trigger,omitempty"`
+}
+
+// RetentionPolicyScope defines model for RetentionPolicyScope.
+type RetentionPolicyScope struct {
+	// Level project
+	Level *string `json:"level,omitempty"`
+
+	// Ref The number of the project.
+	Ref *int64 `json:"ref,omitempty"`
+}
+
+// RetentionRule defines model for RetentionRule.
+type RetentionRule struct {
+	// Action retain
+	Action   *string `json:"action,omitempty"`
+	Disabled *bool   `json:"disabled,omitempty"`
+	ID       *int64  `json:"id,omitempty"`
+
+	// Params The number of the template by its name.
+	Params   map[string]interface{} `json:"params,omitempty"`
+	Priority *int64                 `json:"priority,omitempty"`
+
+	// ScopeSelectors By their scope, which is repository.
+	ScopeSelectors map[string][]TagSelector `json:"scope_selectors,omitempty"`
+	TagSelectors   []TagSelector            `json:"tag_selectors,omitempty"`
+
+	// Template As GET /retentions/metadatas names it.
+	Template *string `json:"template,omitempty"`
+}
+
+// RetentionRuleMetadata defines model for RetentionRuleMetadata.
+type RetentionRuleMetadata struct {
+	Action       string                       `json:"action"`
+	DisplayText  string                       `json:"display_text"`
+	Params       []RetentionRuleParamMetadata `json:"params"`
+	RuleTemplate string                       `json:"rule_template"`
+}
+
+// RetentionRuleParamMetadata defines model for RetentionRuleParamMetadata.
+type RetentionRuleParamMetadata struct {
+	Required bool   `json:"required"`
+	Type     string `json:"type"`
+	Unit     string `json:"unit"`
+}
+
+// RetentionRuleTrigger defines model for RetentionRuleTrigger.
+type RetentionRuleTrigger struct {
+	// Kind Schedule
+	Kind       *string                `json:"kind,omitempty"`
+	References map[string]interface{} `json:"references,omitempty"`
+
+	// Settings cron is a schedule of six fields or empty.
+	Settings map[string]interface{} `json:"settings,omitempty"`
+}
+
+// RetentionSelectorMetadata defines model for RetentionSelectorMetadata.
+type RetentionSelectorMetadata struct {
+	Decorations []string `json:"decorations"`
+	DisplayText string   `json:"display_text"`
+	Kind        string   `json:"kind"`
+}
+
+// RetentionStart defines model for RetentionStart.
+type RetentionStart struct {
+	DryRun *bool `json:"dry_run,omitempty"`
+}
+
+// RetentionStop defines model for RetentionStop.
+type RetentionStop struct {
+	// Action stop
+	Action *string `json:"action,omitempty"`
 }
 
 // Robot defines model for Robot.
@@ -789,6 +1340,37 @@ type RoleRequest struct {
 	RoleID RoleID `json:"role_id"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	ID         *int64                 `json:"id,omitempty"`
+	Parameters map[string]interface{} `json:"parameters,omitempty"`
+	Schedule   ScheduleObj            `json:"schedule"`
+}
+
+// ScheduleObj defines model for ScheduleObj.
+type ScheduleObj struct {
+	// Cron Six fields, seconds first. Custom needs it.
+	Cron              *string    `json:"cron,omitempty"`
+	NextScheduledTime *time.Time `json:"next_scheduled_time,omitempty"`
+
+	// Type Hourly, Daily, Weekly, Custom, Manual or None.
+	Type *string `json:"type,omitempty"`
+}
+
+// ScheduleTask defines model for ScheduleTask.
+type ScheduleTask struct {
+	Cron       string    `json:"cron"`
+	ID         int64     `json:"id"`
+	UpdateTime time.Time `json:"update_time"`
+	VendorID   *int64    `json:"vendor_id,omitempty"`
+	VendorType string    `json:"vendor_type"`
+}
+
+// SchedulerStatus defines model for SchedulerStatus.
+type SchedulerStatus struct {
+	Paused bool `json:"paused"`
+}
+
 // Search defines model for Search.
 type Search struct {
 	Project    []Project          `json:"project"`
@@ -842,6 +1424,34 @@ type SigningKey struct {
 	State string `json:"state"`
 }
 
+// StartReplicationExecution defines model for StartReplicationExecution.
+type StartReplicationExecution struct {
+	PolicyID *int64 `json:"policy_id,omitempty"`
+}
+
+// Statistic defines model for Statistic.
+type Statistic struct {
+	PrivateProjectCount     int64  `json:"private_project_count"`
+	PrivateRepoCount        int64  `json:"private_repo_count"`
+	PublicProjectCount      int64  `json:"public_project_count"`
+	PublicRepoCount         int64  `json:"public_repo_count"`
+	TotalProjectCount       *int64 `json:"total_project_count,omitempty"`
+	TotalRepoCount          *int64 `json:"total_repo_count,omitempty"`
+	TotalStorageConsumption *int64 `json:"total_storage_consumption,omitempty"`
+}
+
+// SupportedWebhookEventTypes defines model for SupportedWebhookEventTypes.
+type SupportedWebhookEventTypes struct {
+	EventType      []string        `json:"event_type"`
+	NotifyType     []string        `json:"notify_type"`
+	PayloadFormats []PayloadFormat `json:"payload_formats"`
+}
+
+// SystemInfo defines model for SystemInfo.
+type SystemInfo struct {
+	Storage []Volume `json:"storage"`
+}
+
 // Tag defines model for Tag.
 type Tag struct {
 	ArtifactID int64  `json:"artifact_id"`
@@ -853,6 +1463,35 @@ type Tag struct {
 	PullTime     time.Time `json:"pull_time"`
 	PushTime     time.Time `json:"push_time"`
 	RepositoryID int64     `json:"repository_id"`
+}
+
+// TagSelector defines model for TagSelector.
+type TagSelector struct {
+	// Decoration matches or excludes for tags, repoMatches or repoExcludes for repositories.
+	Decoration *string `json:"decoration,omitempty"`
+
+	// Extras JSON in a string.
+	Extras *string `json:"extras,omitempty"`
+
+	// Kind doublestar
+	Kind *string `json:"kind,omitempty"`
+
+	// Pattern Such as **, v*, {main,v*} or [0-9]*.
+	Pattern *string `json:"pattern,omitempty"`
+}
+
+// Task defines model for Task.
+type Task struct {
+	CreationTime  *string                `json:"creation_time,omitempty"`
+	EndTime       *string                `json:"end_time,omitempty"`
+	ExecutionID   *int64                 `json:"execution_id,omitempty"`
+	ExtraAttrs    map[string]interface{} `json:"extra_attrs,omitempty"`
+	ID            *int64                 `json:"id,omitempty"`
+	RunCount      *int64                 `json:"run_count,omitempty"`
+	StartTime     *string                `json:"start_time,omitempty"`
+	Status        *string                `json:"status,omitempty"`
+	StatusMessage *string                `json:"status_message,omitempty"`
+	UpdateTime    *string                `json:"update_time,omitempty"`
 }
 
 // UserCreationReq defines model for UserCreationReq.
@@ -897,6 +1536,12 @@ type UserGroupSearchItem struct {
 	ID        int64  `json:"id"`
 }
 
+// UserPermission defines model for UserPermission.
+type UserPermission struct {
+	Action   string `json:"action"`
+	Resource string `json:"resource"`
+}
+
 // UserProfile defines model for UserProfile.
 type UserProfile struct {
 	Comment  *string `json:"comment,omitempty"`
@@ -929,14 +1574,82 @@ type UserSysAdminFlag struct {
 	SysadminFlag bool `json:"sysadmin_flag"`
 }
 
+// Volume defines model for Volume.
+type Volume struct {
+	Free  uint64 `json:"free"`
+	Total uint64 `json:"total"`
+}
+
+// WebhookJob defines model for WebhookJob.
+type WebhookJob struct {
+	CreationTime *time.Time `json:"creation_time,omitempty"`
+	EventType    *string    `json:"event_type,omitempty"`
+	ID           *int64     `json:"id,omitempty"`
+	JobDetail    *string    `json:"job_detail,omitempty"`
+	NotifyType   *string    `json:"notify_type,omitempty"`
+	PolicyID     *int64     `json:"policy_id,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	UpdateTime   *time.Time `json:"update_time,omitempty"`
+}
+
+// WebhookLastTrigger defines model for WebhookLastTrigger.
+type WebhookLastTrigger struct {
+	CreationTime    time.Time  `json:"creation_time"`
+	Enabled         bool       `json:"enabled"`
+	EventType       string     `json:"event_type"`
+	LastTriggerTime *time.Time `json:"last_trigger_time,omitempty"`
+	PolicyName      string     `json:"policy_name"`
+}
+
+// WebhookPolicy defines model for WebhookPolicy.
+type WebhookPolicy struct {
+	CreationTime *time.Time            `json:"creation_time,omitempty"`
+	Creator      *string               `json:"creator,omitempty"`
+	Description  *string               `json:"description,omitempty"`
+	Enabled      *bool                 `json:"enabled,omitempty"`
+	EventTypes   []string              `json:"event_types,omitempty"`
+	ID           *int64                `json:"id,omitempty"`
+	Name         *string               `json:"name,omitempty"`
+	ProjectID    *int64                `json:"project_id,omitempty"`
+	Targets      []WebhookTargetObject `json:"targets,omitempty"`
+	UpdateTime   *time.Time            `json:"update_time,omitempty"`
+}
+
+// WebhookTargetObject defines model for WebhookTargetObject.
+type WebhookTargetObject struct {
+	Address *string `json:"address,omitempty"`
+
+	// AuthHeader The Authorization header to send; told as *****.
+	AuthHeader *string `json:"auth_header,omitempty"`
+
+	// PayloadFormat Default or CloudEvents.
+	PayloadFormat  *string `json:"payload_format,omitempty"`
+	SkipCertVerify *bool   `json:"skip_cert_verify,omitempty"`
+
+	// Type http or slack.
+	Type *string `json:"type,omitempty"`
+}
+
 // Addition defines model for Addition.
 type Addition = string
 
 // ArtifactRef defines model for ArtifactRef.
 type ArtifactRef = string
 
+// ExecutionID defines model for ExecutionID.
+type ExecutionID = int64
+
+// GCID defines model for GCID.
+type GCID = string
+
 // GroupID defines model for GroupID.
 type GroupID = int64
+
+// IconDigest defines model for IconDigest.
+type IconDigest = string
+
+// ImmutableRuleID defines model for ImmutableRuleID.
+type ImmutableRuleID = int64
 
 // IsResourceName defines model for IsResourceName.
 type IsResourceName = bool
@@ -944,8 +1657,20 @@ type IsResourceName = bool
 // JTI defines model for JTI.
 type JTI = string
 
+// JobID defines model for JobID.
+type JobID = string
+
+// JobType defines model for JobType.
+type JobType = string
+
+// LabelID defines model for LabelID.
+type LabelID = int64
+
 // MemberID defines model for MemberID.
 type MemberID = int64
+
+// MetaName defines model for MetaName.
+type MetaName = string
 
 // NamedProject defines model for NamedProject.
 type NamedProject = string
@@ -956,14 +1681,44 @@ type Page = int64
 // PageSize defines model for PageSize.
 type PageSize = int64
 
+// PolicyID defines model for PolicyID.
+type PolicyID = int64
+
+// PoolID defines model for PoolID.
+type PoolID = string
+
+// PreheatInstance defines model for PreheatInstance.
+type PreheatInstance = string
+
+// PreheatPolicy defines model for PreheatPolicy.
+type PreheatPolicy = string
+
 // ProjectRef defines model for ProjectRef.
 type ProjectRef = string
+
+// PurgeID defines model for PurgeID.
+type PurgeID = string
 
 // Query defines model for Query.
 type Query = string
 
+// QuotaID defines model for QuotaID.
+type QuotaID = int64
+
+// RegistrationID defines model for RegistrationID.
+type RegistrationID = string
+
+// RegistryID defines model for RegistryID.
+type RegistryID = int64
+
+// RegistryInfoID defines model for RegistryInfoID.
+type RegistryInfoID = int64
+
 // RepositoryName defines model for RepositoryName.
 type RepositoryName = string
+
+// RetentionID defines model for RetentionID.
+type RetentionID = int64
 
 // RevisionID defines model for RevisionID.
 type RevisionID = int64
@@ -980,8 +1735,14 @@ type Source = string
 // TagName defines model for TagName.
 type TagName = string
 
+// TaskID defines model for TaskID.
+type TaskID = int64
+
 // UserID defines model for UserID.
 type UserID = int64
+
+// WebhookPolicyID defines model for WebhookPolicyID.
+type WebhookPolicyID = int64
 
 // WithAccessory defines model for WithAccessory.
 type WithAccessory = bool
@@ -1016,6 +1777,9 @@ type Forbidden = Errors
 // NotFound defines model for NotFound.
 type NotFound = Errors
 
+// NotImplemented defines model for NotImplemented.
+type NotImplemented = Errors
+
 // Precondition defines model for Precondition.
 type Precondition = Errors
 
@@ -1044,6 +1808,31 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ExportCVEJSONBody defines parameters for ExportCVE.
+type ExportCVEJSONBody = map[string]interface{}
+
+// ListLabelsParams defines parameters for ListLabels.
+type ListLabelsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Scope g or p.
+	Scope     *string `form:"scope,omitempty" json:"scope,omitempty"`
+	ProjectID *int64  `form:"project_id,omitempty" json:"project_id,omitempty"`
 }
 
 // SearchLdapGroupParams defines parameters for SearchLdapGroup.
@@ -1093,6 +1882,27 @@ type ListLockoutsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
+
+// ListPreheatInstancesParams defines parameters for ListPreheatInstances.
+type ListPreheatInstancesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// CreatePreheatInstanceJSONBody defines parameters for CreatePreheatInstance.
+type CreatePreheatInstanceJSONBody = map[string]interface{}
+
+// PingPreheatInstanceJSONBody defines parameters for PingPreheatInstance.
+type PingPreheatInstanceJSONBody = map[string]interface{}
 
 // ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
 type ListPersonalAccessTokensParams struct {
@@ -1183,6 +1993,12 @@ type UpdateProjectParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// GetProjectDeletableParams defines parameters for GetProjectDeletable.
+type GetProjectDeletableParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
 type ListProjectArtifactsParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1237,6 +2053,42 @@ type ForgetFormerNameParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
+type ListImmutableTagRulesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateImmutableTagRuleParams defines parameters for CreateImmutableTagRule.
+type CreateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteImmutableTagRuleParams defines parameters for DeleteImmutableTagRule.
+type DeleteImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateImmutableTagRuleParams defines parameters for UpdateImmutableTagRule.
+type UpdateImmutableTagRuleParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Page Which page, from 1.
@@ -1276,8 +2128,149 @@ type SetMemberRoleParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListProjectMetadatasParams defines parameters for ListProjectMetadatas.
+type ListProjectMetadatasParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// AddProjectMetadatasParams defines parameters for AddProjectMetadatas.
+type AddProjectMetadatasParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteProjectMetadataParams defines parameters for DeleteProjectMetadata.
+type DeleteProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectMetadataParams defines parameters for GetProjectMetadata.
+type GetProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateProjectMetadataParams defines parameters for UpdateProjectMetadata.
+type UpdateProjectMetadataParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
 // RenameProjectParams defines parameters for RenameProject.
 type RenameProjectParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
+type ListPreheatPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreatePreheatPolicyJSONBody defines parameters for CreatePreheatPolicy.
+type CreatePreheatPolicyJSONBody = map[string]interface{}
+
+// CreatePreheatPolicyParams defines parameters for CreatePreheatPolicy.
+type CreatePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeletePreheatPolicyParams defines parameters for DeletePreheatPolicy.
+type DeletePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatPolicyParams defines parameters for GetPreheatPolicy.
+type GetPreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// RunPreheatPolicyParams defines parameters for RunPreheatPolicy.
+type RunPreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdatePreheatPolicyParams defines parameters for UpdatePreheatPolicy.
+type UpdatePreheatPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatExecutionsParams defines parameters for ListPreheatExecutions.
+type ListPreheatExecutionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatExecutionParams defines parameters for GetPreheatExecution.
+type GetPreheatExecutionParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// StopPreheatExecutionParams defines parameters for StopPreheatExecution.
+type StopPreheatExecutionParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListPreheatTasksParams defines parameters for ListPreheatTasks.
+type ListPreheatTasksParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetPreheatLogParams defines parameters for GetPreheatLog.
+type GetPreheatLogParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListProjectPreheatProvidersParams defines parameters for ListProjectPreheatProviders.
+type ListProjectPreheatProvidersParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1320,6 +2313,161 @@ type GetProjectRobotParams struct {
 
 // UpdateProjectRobotParams defines parameters for UpdateProjectRobot.
 type UpdateProjectRobotParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectScannerParams defines parameters for GetProjectScanner.
+type GetProjectScannerParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// SetProjectScannerJSONBody defines parameters for SetProjectScanner.
+type SetProjectScannerJSONBody = map[string]interface{}
+
+// SetProjectScannerParams defines parameters for SetProjectScanner.
+type SetProjectScannerParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListScannerCandidatesParams defines parameters for ListScannerCandidates.
+type ListScannerCandidatesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetProjectSummaryParams defines parameters for GetProjectSummary.
+type GetProjectSummaryParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookEventsParams defines parameters for ListWebhookEvents.
+type ListWebhookEventsParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookJobsParams defines parameters for ListWebhookJobs.
+type ListWebhookJobsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   []string  `form:"status,omitempty" json:"status,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTriggersParams defines parameters for ListWebhookTriggers.
+type ListWebhookTriggersParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
+type ListWebhookPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// CreateWebhookPolicyParams defines parameters for CreateWebhookPolicy.
+type CreateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// DeleteWebhookPolicyParams defines parameters for DeleteWebhookPolicy.
+type DeleteWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookPolicyParams defines parameters for GetWebhookPolicy.
+type GetWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// UpdateWebhookPolicyParams defines parameters for UpdateWebhookPolicy.
+type UpdateWebhookPolicyParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
+type ListWebhookExecutionsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListWebhookTasksParams defines parameters for ListWebhookTasks.
+type ListWebhookTasksParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// GetWebhookLogParams defines parameters for GetWebhookLog.
+type GetWebhookLogParams struct {
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -1441,6 +2589,27 @@ type ListTagsParams struct {
 	WithImmutableStatus *WithImmutableStatus `form:"with_immutable_status,omitempty" json:"with_immutable_status,omitempty"`
 }
 
+// ListQuotasParams defines parameters for ListQuotas.
+type ListQuotasParams struct {
+	// Reference What the quotas are of: projects.
+	Reference *ListQuotasParamsReference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// ReferenceID The project's number.
+	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListQuotasParamsReference defines parameters for ListQuotas.
+type ListQuotasParamsReference string
+
 // ListRefreshTokensParams defines parameters for ListRefreshTokens.
 type ListRefreshTokensParams struct {
 	// Username Those of this user.
@@ -1456,6 +2625,71 @@ type ListRefreshTokensParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListRegistriesParams defines parameters for ListRegistries.
+type ListRegistriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
+type ListReplicationExecutionsParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PolicyID *int64    `form:"policy_id,omitempty" json:"policy_id,omitempty"`
+	Status   *string   `form:"status,omitempty" json:"status,omitempty"`
+	Trigger  *string   `form:"trigger,omitempty" json:"trigger,omitempty"`
+}
+
+// ListReplicationTasksParams defines parameters for ListReplicationTasks.
+type ListReplicationTasksParams struct {
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize     *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+	Status       *string   `form:"status,omitempty" json:"status,omitempty"`
+	ResourceType *string   `form:"resource_type,omitempty" json:"resource_type,omitempty"`
+}
+
+// ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
+type ListReplicationPoliciesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Name Names that contain this.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
 // ListAllRepositoriesParams defines parameters for ListAllRepositories.
 type ListAllRepositoriesParams struct {
 	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
@@ -1464,6 +2698,24 @@ type ListAllRepositoriesParams struct {
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
+type ListRetentionExecutionsParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListRetentionTasksParams defines parameters for ListRetentionTasks.
+type ListRetentionTasksParams struct {
 	// Page Which page, from 1.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
@@ -1486,10 +2738,85 @@ type ListRobotsParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// ListScannersParams defines parameters for ListScanners.
+type ListScannersParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// CreateScannerJSONBody defines parameters for CreateScanner.
+type CreateScannerJSONBody = map[string]interface{}
+
+// PingScannerJSONBody defines parameters for PingScanner.
+type PingScannerJSONBody = map[string]interface{}
+
+// ListSchedulesParams defines parameters for ListSchedules.
+type ListSchedulesParams struct {
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // SearchParams defines parameters for Search.
 type SearchParams struct {
 	// Q The part of a name to look for.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
+}
+
+// ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
+type ListVulnerabilitiesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// SetCVEAllowlistJSONBody defines parameters for SetCVEAllowlist.
+type SetCVEAllowlistJSONBody = map[string]interface{}
+
+// ListGCRunsParams defines parameters for ListGCRuns.
+type ListGCRunsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListPurgeRunsParams defines parameters for ListPurgeRuns.
+type ListPurgeRunsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ListUserGroupsParams defines parameters for ListUserGroups.
@@ -1543,6 +2870,15 @@ type ListUsersParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// GetCurrentUserPermissionsParams defines parameters for GetCurrentUserPermissions.
+type GetCurrentUserPermissionsParams struct {
+	// Scope `/project/3` or `/project/team`, or `/system`, which it is unless given.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// Relative Name resources without the scope before them.
+	Relative *bool `form:"relative,omitempty" json:"relative,omitempty"`
+}
+
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
 	// Username The name, or for those who may list users a part of it.
@@ -1561,11 +2897,32 @@ type SignOutUserParams struct {
 	RefreshTokens *bool `form:"refresh_tokens,omitempty" json:"refresh_tokens,omitempty"`
 }
 
+// UpdateConfigurationsJSONRequestBody defines body for UpdateConfigurations for application/json ContentType.
+type UpdateConfigurationsJSONRequestBody = Configurations
+
+// ExportCVEJSONRequestBody defines body for ExportCVE for application/json ContentType.
+type ExportCVEJSONRequestBody = ExportCVEJSONBody
+
+// ActOnJobQueueJSONRequestBody defines body for ActOnJobQueue for application/json ContentType.
+type ActOnJobQueueJSONRequestBody = ActionRequest
+
+// CreateLabelJSONRequestBody defines body for CreateLabel for application/json ContentType.
+type CreateLabelJSONRequestBody = Label
+
+// UpdateLabelJSONRequestBody defines body for UpdateLabel for application/json ContentType.
+type UpdateLabelJSONRequestBody = Label
+
 // PingLdapJSONRequestBody defines body for PingLdap for application/json ContentType.
 type PingLdapJSONRequestBody = LdapConf
 
 // ImportLdapUserJSONRequestBody defines body for ImportLdapUser for application/json ContentType.
 type ImportLdapUserJSONRequestBody = LdapImportUsers
+
+// CreatePreheatInstanceJSONRequestBody defines body for CreatePreheatInstance for application/json ContentType.
+type CreatePreheatInstanceJSONRequestBody = CreatePreheatInstanceJSONBody
+
+// PingPreheatInstanceJSONRequestBody defines body for PingPreheatInstance for application/json ContentType.
+type PingPreheatInstanceJSONRequestBody = PingPreheatInstanceJSONBody
 
 // CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
 type CreatePersonalAccessTokenJSONRequestBody = PersonalAccessTokenReq
@@ -1588,14 +2945,29 @@ type CreateProjectJSONRequestBody = ProjectReq
 // UpdateProjectJSONRequestBody defines body for UpdateProject for application/json ContentType.
 type UpdateProjectJSONRequestBody = ProjectReq
 
+// CreateImmutableTagRuleJSONRequestBody defines body for CreateImmutableTagRule for application/json ContentType.
+type CreateImmutableTagRuleJSONRequestBody = ImmutableRule
+
+// UpdateImmutableTagRuleJSONRequestBody defines body for UpdateImmutableTagRule for application/json ContentType.
+type UpdateImmutableTagRuleJSONRequestBody = ImmutableRule
+
 // AddMemberJSONRequestBody defines body for AddMember for application/json ContentType.
 type AddMemberJSONRequestBody = ProjectMember
 
 // SetMemberRoleJSONRequestBody defines body for SetMemberRole for application/json ContentType.
 type SetMemberRoleJSONRequestBody = RoleRequest
 
+// AddProjectMetadatasJSONRequestBody defines body for AddProjectMetadatas for application/json ContentType.
+type AddProjectMetadatasJSONRequestBody = Metadata
+
+// UpdateProjectMetadataJSONRequestBody defines body for UpdateProjectMetadata for application/json ContentType.
+type UpdateProjectMetadataJSONRequestBody = Metadata
+
 // RenameProjectJSONRequestBody defines body for RenameProject for application/json ContentType.
 type RenameProjectJSONRequestBody = ProjectName
+
+// CreatePreheatPolicyJSONRequestBody defines body for CreatePreheatPolicy for application/json ContentType.
+type CreatePreheatPolicyJSONRequestBody = CreatePreheatPolicyJSONBody
 
 // CreateProjectRobotJSONRequestBody defines body for CreateProjectRobot for application/json ContentType.
 type CreateProjectRobotJSONRequestBody = RobotCreate
@@ -1603,11 +2975,53 @@ type CreateProjectRobotJSONRequestBody = RobotCreate
 // UpdateProjectRobotJSONRequestBody defines body for UpdateProjectRobot for application/json ContentType.
 type UpdateProjectRobotJSONRequestBody = RobotCreate
 
+// SetProjectScannerJSONRequestBody defines body for SetProjectScanner for application/json ContentType.
+type SetProjectScannerJSONRequestBody = SetProjectScannerJSONBody
+
+// CreateWebhookPolicyJSONRequestBody defines body for CreateWebhookPolicy for application/json ContentType.
+type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// UpdateWebhookPolicyJSONRequestBody defines body for UpdateWebhookPolicy for application/json ContentType.
+type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
+
 // UpdateRepositoryJSONRequestBody defines body for UpdateRepository for application/json ContentType.
 type UpdateRepositoryJSONRequestBody = RepositoryUpdate
 
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
+
+// UpdateQuotaJSONRequestBody defines body for UpdateQuota for application/json ContentType.
+type UpdateQuotaJSONRequestBody = QuotaUpdateReq
+
+// CreateRegistryJSONRequestBody defines body for CreateRegistry for application/json ContentType.
+type CreateRegistryJSONRequestBody = Registry
+
+// PingRegistryJSONRequestBody defines body for PingRegistry for application/json ContentType.
+type PingRegistryJSONRequestBody = RegistryPing
+
+// UpdateRegistryJSONRequestBody defines body for UpdateRegistry for application/json ContentType.
+type UpdateRegistryJSONRequestBody = RegistryUpdate
+
+// StartReplicationJSONRequestBody defines body for StartReplication for application/json ContentType.
+type StartReplicationJSONRequestBody = StartReplicationExecution
+
+// CreateReplicationPolicyJSONRequestBody defines body for CreateReplicationPolicy for application/json ContentType.
+type CreateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// UpdateReplicationPolicyJSONRequestBody defines body for UpdateReplicationPolicy for application/json ContentType.
+type UpdateReplicationPolicyJSONRequestBody = ReplicationPolicyReq
+
+// CreateRetentionJSONRequestBody defines body for CreateRetention for application/json ContentType.
+type CreateRetentionJSONRequestBody = RetentionPolicy
+
+// UpdateRetentionJSONRequestBody defines body for UpdateRetention for application/json ContentType.
+type UpdateRetentionJSONRequestBody = RetentionPolicy
+
+// StartRetentionJSONRequestBody defines body for StartRetention for application/json ContentType.
+type StartRetentionJSONRequestBody = RetentionStart
+
+// StopRetentionJSONRequestBody defines body for StopRetention for application/json ContentType.
+type StopRetentionJSONRequestBody = RetentionStop
 
 // CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
 type CreateRobotJSONRequestBody = RobotCreate
@@ -1618,8 +3032,35 @@ type ReplaceRobotSecretJSONRequestBody = RobotSecRequest
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = RobotCreate
 
+// CreateScannerJSONRequestBody defines body for CreateScanner for application/json ContentType.
+type CreateScannerJSONRequestBody = CreateScannerJSONBody
+
+// PingScannerJSONRequestBody defines body for PingScanner for application/json ContentType.
+type PingScannerJSONRequestBody = PingScannerJSONBody
+
+// SetCVEAllowlistJSONRequestBody defines body for SetCVEAllowlist for application/json ContentType.
+type SetCVEAllowlistJSONRequestBody = SetCVEAllowlistJSONBody
+
+// CreateGCScheduleJSONRequestBody defines body for CreateGCSchedule for application/json ContentType.
+type CreateGCScheduleJSONRequestBody = Schedule
+
+// UpdateGCScheduleJSONRequestBody defines body for UpdateGCSchedule for application/json ContentType.
+type UpdateGCScheduleJSONRequestBody = Schedule
+
 // PingOIDCJSONRequestBody defines body for PingOIDC for application/json ContentType.
 type PingOIDCJSONRequestBody = OIDCPing
+
+// CreatePurgeScheduleJSONRequestBody defines body for CreatePurgeSchedule for application/json ContentType.
+type CreatePurgeScheduleJSONRequestBody = Schedule
+
+// UpdatePurgeScheduleJSONRequestBody defines body for UpdatePurgeSchedule for application/json ContentType.
+type UpdatePurgeScheduleJSONRequestBody = Schedule
+
+// CreateScanAllScheduleJSONRequestBody defines body for CreateScanAllSchedule for application/json ContentType.
+type CreateScanAllScheduleJSONRequestBody = Schedule
+
+// UpdateScanAllScheduleJSONRequestBody defines body for UpdateScanAllSchedule for application/json ContentType.
+type UpdateScanAllScheduleJSONRequestBody = Schedule
 
 // CreateUserGroupJSONRequestBody defines body for CreateUserGroup for application/json ContentType.
 type CreateUserGroupJSONRequestBody = UserGroup
@@ -1636,6 +3077,9 @@ type CreateUserJSONRequestBody = UserCreationReq
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UserProfile
 
+// SetCliSecretJSONRequestBody defines body for SetCliSecret for application/json ContentType.
+type SetCliSecretJSONRequestBody = CliSecretReq
+
 // SetPasswordJSONRequestBody defines body for SetPassword for application/json ContentType.
 type SetPasswordJSONRequestBody = PasswordReq
 
@@ -1647,18 +3091,72 @@ type ServerInterface interface {
 	// ListAuditLogs List audit records, the newest first
 	// (GET /api/v2.0/audit-logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
+	// GetConfigurations Show the settings by the names that Harbor gives them
+	// (GET /api/v2.0/configurations)
+	GetConfigurations(ctx echo.Context) error
+	// UpdateConfigurations Change settings
+	// (PUT /api/v2.0/configurations)
+	UpdateConfigurations(ctx echo.Context) error
 	// GetDecision Say why a token says what it says
 	// (GET /api/v2.0/decisions/{jti})
 	GetDecision(ctx echo.Context, jti JTI) error
+	// ExportCVE Export vulnerabilities
+	// (POST /api/v2.0/export/cve)
+	ExportCVE(ctx echo.Context) error
+	// DownloadCVEExport Download an export of vulnerabilities
+	// (GET /api/v2.0/export/cve/download/{execution_id})
+	DownloadCVEExport(ctx echo.Context, executionID ExecutionID) error
+	// GetCVEExport Show an export of vulnerabilities
+	// (GET /api/v2.0/export/cve/execution/{execution_id})
+	GetCVEExport(ctx echo.Context, executionID ExecutionID) error
+	// ListCVEExports List exports of vulnerabilities
+	// (GET /api/v2.0/export/cve/executions)
+	ListCVEExports(ctx echo.Context) error
 	// GetHealth Ask whether the server and what it needs are well
 	// (GET /api/v2.0/health)
 	GetHealth(ctx echo.Context) error
+	// GetIcon Show the icon of a kind of artifact
+	// (GET /api/v2.0/icons/{digest})
+	GetIcon(ctx echo.Context, digest IconDigest) error
+	// StopJob Stop a job
+	// (PUT /api/v2.0/jobservice/jobs/{job_id})
+	StopJob(ctx echo.Context, jobID JobID) error
+	// GetJobLog Read the log of a job
+	// (GET /api/v2.0/jobservice/jobs/{job_id}/log)
+	GetJobLog(ctx echo.Context, jobID JobID) error
+	// ListWorkerPools List pools of workers
+	// (GET /api/v2.0/jobservice/pools)
+	ListWorkerPools(ctx echo.Context) error
+	// ListWorkers List the workers of a pool
+	// (GET /api/v2.0/jobservice/pools/{pool_id}/workers)
+	ListWorkers(ctx echo.Context, poolID PoolID) error
+	// ListJobQueues List queues of jobs
+	// (GET /api/v2.0/jobservice/queues)
+	ListJobQueues(ctx echo.Context) error
+	// ActOnJobQueue Pause, resume or empty a queue
+	// (PUT /api/v2.0/jobservice/queues/{job_type})
+	ActOnJobQueue(ctx echo.Context, jobType JobType) error
 	// ListKeys List the keys that sign access tokens
 	// (GET /api/v2.0/keys)
 	ListKeys(ctx echo.Context) error
 	// RotateKeys Sign with a new key from now on
 	// (POST /api/v2.0/keys/rotate)
 	RotateKeys(ctx echo.Context) error
+	// ListLabels List labels
+	// (GET /api/v2.0/labels)
+	ListLabels(ctx echo.Context, params ListLabelsParams) error
+	// CreateLabel Make a label
+	// (POST /api/v2.0/labels)
+	CreateLabel(ctx echo.Context) error
+	// DeleteLabel Delete a label
+	// (DELETE /api/v2.0/labels/{label_id})
+	DeleteLabel(ctx echo.Context, labelID LabelID) error
+	// GetLabel Show a label
+	// (GET /api/v2.0/labels/{label_id})
+	GetLabel(ctx echo.Context, labelID LabelID) error
+	// UpdateLabel Change a label
+	// (PUT /api/v2.0/labels/{label_id})
+	UpdateLabel(ctx echo.Context, labelID LabelID) error
 	// SearchLdapGroup Find groups of a directory
 	// (GET /api/v2.0/ldap/groups/search)
 	SearchLdapGroup(ctx echo.Context, params SearchLdapGroupParams) error
@@ -1680,6 +3178,27 @@ type ServerInterface interface {
 	// GetDocument Read this document
 	// (GET /api/v2.0/openapi.json)
 	GetDocument(ctx echo.Context) error
+	// ListPreheatInstances List peer-to-peer networks
+	// (GET /api/v2.0/p2p/preheat/instances)
+	ListPreheatInstances(ctx echo.Context, params ListPreheatInstancesParams) error
+	// CreatePreheatInstance Register a peer-to-peer network
+	// (POST /api/v2.0/p2p/preheat/instances)
+	CreatePreheatInstance(ctx echo.Context) error
+	// PingPreheatInstance Ask whether a peer-to-peer network answers
+	// (POST /api/v2.0/p2p/preheat/instances/ping)
+	PingPreheatInstance(ctx echo.Context) error
+	// DeletePreheatInstance Remove a peer-to-peer network
+	// (DELETE /api/v2.0/p2p/preheat/instances/{preheat_instance_name})
+	DeletePreheatInstance(ctx echo.Context, preheatInstanceName PreheatInstance) error
+	// GetPreheatInstance Show a peer-to-peer network
+	// (GET /api/v2.0/p2p/preheat/instances/{preheat_instance_name})
+	GetPreheatInstance(ctx echo.Context, preheatInstanceName PreheatInstance) error
+	// UpdatePreheatInstance Change a peer-to-peer network
+	// (PUT /api/v2.0/p2p/preheat/instances/{preheat_instance_name})
+	UpdatePreheatInstance(ctx echo.Context, preheatInstanceName PreheatInstance) error
+	// ListPreheatProviders List kinds of peer-to-peer networks
+	// (GET /api/v2.0/p2p/preheat/providers)
+	ListPreheatProviders(ctx echo.Context) error
 	// GetPermissions List what robot accounts may be given
 	// (GET /api/v2.0/permissions)
 	GetPermissions(ctx echo.Context) error
@@ -1740,6 +3259,9 @@ type ServerInterface interface {
 	// UpdateProject Change a project
 	// (PUT /api/v2.0/projects/{project_name_or_id})
 	UpdateProject(ctx echo.Context, projectNameOrID ProjectRef, params UpdateProjectParams) error
+	// GetProjectDeletable Ask whether a project can be deleted
+	// (GET /api/v2.0/projects/{project_name_or_id}/_deletable)
+	GetProjectDeletable(ctx echo.Context, projectNameOrID ProjectRef, params GetProjectDeletableParams) error
 	// ListProjectArtifacts List the artifacts of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/artifacts)
 	ListProjectArtifacts(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectArtifactsParams) error
@@ -1749,6 +3271,18 @@ type ServerInterface interface {
 	// ForgetFormerName Let go of what a project was called
 	// (DELETE /api/v2.0/projects/{project_name_or_id}/former-names/{former_name})
 	ForgetFormerName(ctx echo.Context, projectNameOrID ProjectRef, formerName string, params ForgetFormerNameParams) error
+	// ListImmutableTagRules List the immutable tag rules of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules)
+	ListImmutableTagRules(ctx echo.Context, projectNameOrID ProjectRef, params ListImmutableTagRulesParams) error
+	// CreateImmutableTagRule Add an immutable tag rule to a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/immutabletagrules)
+	CreateImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, params CreateImmutableTagRuleParams) error
+	// DeleteImmutableTagRule Delete an immutable tag rule
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id})
+	DeleteImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params DeleteImmutableTagRuleParams) error
+	// UpdateImmutableTagRule Change an immutable tag rule
+	// (PUT /api/v2.0/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id})
+	UpdateImmutableTagRule(ctx echo.Context, projectNameOrID ProjectRef, immutableRuleID ImmutableRuleID, params UpdateImmutableTagRuleParams) error
 	// ListMembers List the members of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/members)
 	ListMembers(ctx echo.Context, projectNameOrID ProjectRef, params ListMembersParams) error
@@ -1764,9 +3298,60 @@ type ServerInterface interface {
 	// SetMemberRole Give a member another role
 	// (PUT /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	SetMemberRole(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params SetMemberRoleParams) error
+	// ListProjectMetadatas Show what a project is told
+	// (GET /api/v2.0/projects/{project_name_or_id}/metadatas/)
+	ListProjectMetadatas(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectMetadatasParams) error
+	// AddProjectMetadatas Tell a project something
+	// (POST /api/v2.0/projects/{project_name_or_id}/metadatas/)
+	AddProjectMetadatas(ctx echo.Context, projectNameOrID ProjectRef, params AddProjectMetadatasParams) error
+	// DeleteProjectMetadata Take back what a project is told
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name})
+	DeleteProjectMetadata(ctx echo.Context, projectNameOrID ProjectRef, metaName MetaName, params DeleteProjectMetadataParams) error
+	// GetProjectMetadata Show one thing that a project is told
+	// (GET /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name})
+	GetProjectMetadata(ctx echo.Context, projectNameOrID ProjectRef, metaName MetaName, params GetProjectMetadataParams) error
+	// UpdateProjectMetadata Tell a project something else
+	// (PUT /api/v2.0/projects/{project_name_or_id}/metadatas/{meta_name})
+	UpdateProjectMetadata(ctx echo.Context, projectNameOrID ProjectRef, metaName MetaName, params UpdateProjectMetadataParams) error
 	// RenameProject Give a project another name
 	// (PUT /api/v2.0/projects/{project_name_or_id}/name)
 	RenameProject(ctx echo.Context, projectNameOrID ProjectRef, params RenameProjectParams) error
+	// ListPreheatPolicies List what is sent to peer-to-peer networks
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies)
+	ListPreheatPolicies(ctx echo.Context, projectNameOrID ProjectRef, params ListPreheatPoliciesParams) error
+	// CreatePreheatPolicy Say what is sent to peer-to-peer networks
+	// (POST /api/v2.0/projects/{project_name_or_id}/preheat/policies)
+	CreatePreheatPolicy(ctx echo.Context, projectNameOrID ProjectRef, params CreatePreheatPolicyParams) error
+	// DeletePreheatPolicy Remove a policy of what is sent
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name})
+	DeletePreheatPolicy(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params DeletePreheatPolicyParams) error
+	// GetPreheatPolicy Show what is sent to peer-to-peer networks
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name})
+	GetPreheatPolicy(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params GetPreheatPolicyParams) error
+	// RunPreheatPolicy Send it now
+	// (POST /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name})
+	RunPreheatPolicy(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params RunPreheatPolicyParams) error
+	// UpdatePreheatPolicy Change what is sent to peer-to-peer networks
+	// (PUT /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name})
+	UpdatePreheatPolicy(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params UpdatePreheatPolicyParams) error
+	// ListPreheatExecutions List what was sent
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions)
+	ListPreheatExecutions(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, params ListPreheatExecutionsParams) error
+	// GetPreheatExecution Show what was sent
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id})
+	GetPreheatExecution(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params GetPreheatExecutionParams) error
+	// StopPreheatExecution Stop sending
+	// (PATCH /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id})
+	StopPreheatExecution(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params StopPreheatExecutionParams) error
+	// ListPreheatTasks List the parts of what was sent
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks)
+	ListPreheatTasks(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, params ListPreheatTasksParams) error
+	// GetPreheatLog Read the log of what was sent
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/policies/{preheat_policy_name}/executions/{execution_id}/tasks/{task_id}/logs)
+	GetPreheatLog(ctx echo.Context, projectNameOrID ProjectRef, preheatPolicyName PreheatPolicy, executionID ExecutionID, taskID TaskID, params GetPreheatLogParams) error
+	// ListProjectPreheatProviders List the peer-to-peer networks that a project can use
+	// (GET /api/v2.0/projects/{project_name_or_id}/preheat/providers)
+	ListProjectPreheatProviders(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectPreheatProvidersParams) error
 	// ListProjectRobots List the robot accounts of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/robots)
 	ListProjectRobots(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectRobotsParams) error
@@ -1782,6 +3367,51 @@ type ServerInterface interface {
 	// UpdateProjectRobot Change a robot account
 	// (PUT /api/v2.0/projects/{project_name_or_id}/robots/{robot_id})
 	UpdateProjectRobot(ctx echo.Context, projectNameOrID ProjectRef, robotID RobotID, params UpdateProjectRobotParams) error
+	// GetProjectScanner Show the scanner of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/scanner)
+	GetProjectScanner(ctx echo.Context, projectNameOrID ProjectRef, params GetProjectScannerParams) error
+	// SetProjectScanner Choose the scanner of a project
+	// (PUT /api/v2.0/projects/{project_name_or_id}/scanner)
+	SetProjectScanner(ctx echo.Context, projectNameOrID ProjectRef, params SetProjectScannerParams) error
+	// ListScannerCandidates List the scanners that a project can have
+	// (GET /api/v2.0/projects/{project_name_or_id}/scanner/candidates)
+	ListScannerCandidates(ctx echo.Context, projectNameOrID ProjectRef, params ListScannerCandidatesParams) error
+	// GetProjectSummary Sum a project up
+	// (GET /api/v2.0/projects/{project_name_or_id}/summary)
+	GetProjectSummary(ctx echo.Context, projectNameOrID ProjectRef, params GetProjectSummaryParams) error
+	// ListWebhookEvents List what webhooks can be told of
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/events)
+	ListWebhookEvents(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookEventsParams) error
+	// ListWebhookJobs List what the webhooks of a project did
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/jobs)
+	ListWebhookJobs(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookJobsParams) error
+	// ListWebhookTriggers Tell when each policy of a project was triggered last
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/lasttrigger)
+	ListWebhookTriggers(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookTriggersParams) error
+	// ListWebhookPolicies List the webhook policies of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies)
+	ListWebhookPolicies(ctx echo.Context, projectNameOrID ProjectRef, params ListWebhookPoliciesParams) error
+	// CreateWebhookPolicy Add a webhook policy to a project
+	// (POST /api/v2.0/projects/{project_name_or_id}/webhook/policies)
+	CreateWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, params CreateWebhookPolicyParams) error
+	// DeleteWebhookPolicy Delete a webhook policy
+	// (DELETE /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	DeleteWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params DeleteWebhookPolicyParams) error
+	// GetWebhookPolicy Show a webhook policy
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	GetWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params GetWebhookPolicyParams) error
+	// UpdateWebhookPolicy Replace a webhook policy
+	// (PUT /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id})
+	UpdateWebhookPolicy(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params UpdateWebhookPolicyParams) error
+	// ListWebhookExecutions List what a webhook policy did
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions)
+	ListWebhookExecutions(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, params ListWebhookExecutionsParams) error
+	// ListWebhookTasks List what an execution was made of
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks)
+	ListWebhookTasks(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, params ListWebhookTasksParams) error
+	// GetWebhookLog Read the log of a task
+	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log)
+	GetWebhookLog(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params GetWebhookLogParams) error
 	// ListRepositories List the repositories of a project
 	// (GET /api/v2.0/projects/{project_name}/repositories)
 	ListRepositories(ctx echo.Context, projectName NamedProject, params ListRepositoriesParams) error
@@ -1824,15 +3454,114 @@ type ServerInterface interface {
 	// DeleteTag Take a tag from an artifact
 	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags/{tag_name})
 	DeleteTag(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, tagName TagName) error
+	// ListQuotas List quotas
+	// (GET /api/v2.0/quotas)
+	ListQuotas(ctx echo.Context, params ListQuotasParams) error
+	// GetQuota Show a quota
+	// (GET /api/v2.0/quotas/{quota_id})
+	GetQuota(ctx echo.Context, quotaID QuotaID) error
+	// UpdateQuota Change a quota
+	// (PUT /api/v2.0/quotas/{quota_id})
+	UpdateQuota(ctx echo.Context, quotaID QuotaID) error
 	// ListRefreshTokens List refresh tokens
 	// (GET /api/v2.0/refresh-tokens)
 	ListRefreshTokens(ctx echo.Context, params ListRefreshTokensParams) error
 	// RevokeRefreshToken Revoke a refresh token
 	// (DELETE /api/v2.0/refresh-tokens/{token_id})
 	RevokeRefreshToken(ctx echo.Context, tokenID string) error
+	// ListRegistries List the registries to copy from and to
+	// (GET /api/v2.0/registries)
+	ListRegistries(ctx echo.Context, params ListRegistriesParams) error
+	// CreateRegistry Add a registry
+	// (POST /api/v2.0/registries)
+	CreateRegistry(ctx echo.Context) error
+	// PingRegistry Ask whether a registry answers and takes the credential
+	// (POST /api/v2.0/registries/ping)
+	PingRegistry(ctx echo.Context) error
+	// DeleteRegistry Delete a registry
+	// (DELETE /api/v2.0/registries/{registry_id})
+	DeleteRegistry(ctx echo.Context, registryID RegistryID) error
+	// GetRegistry Show a registry
+	// (GET /api/v2.0/registries/{registry_id})
+	GetRegistry(ctx echo.Context, registryID RegistryID) error
+	// UpdateRegistry Change a registry
+	// (PUT /api/v2.0/registries/{registry_id})
+	UpdateRegistry(ctx echo.Context, registryID RegistryID) error
+	// GetRegistryInfo Tell what can be asked of a registry
+	// (GET /api/v2.0/registries/{registry_id}/info)
+	GetRegistryInfo(ctx echo.Context, registryID RegistryInfoID) error
+	// ListReplicationAdapterInfos Tell where the registries of a type are, for types that are at one place
+	// (GET /api/v2.0/replication/adapterinfos)
+	ListReplicationAdapterInfos(ctx echo.Context) error
+	// ListReplicationAdapters List the types of registries
+	// (GET /api/v2.0/replication/adapters)
+	ListReplicationAdapters(ctx echo.Context) error
+	// ListReplicationExecutions List what replications did
+	// (GET /api/v2.0/replication/executions)
+	ListReplicationExecutions(ctx echo.Context, params ListReplicationExecutionsParams) error
+	// StartReplication Start a replication
+	// (POST /api/v2.0/replication/executions)
+	StartReplication(ctx echo.Context) error
+	// GetReplicationExecution Show what a replication did
+	// (GET /api/v2.0/replication/executions/{execution_id})
+	GetReplicationExecution(ctx echo.Context, executionID ExecutionID) error
+	// StopReplication Stop a replication
+	// (PUT /api/v2.0/replication/executions/{execution_id})
+	StopReplication(ctx echo.Context, executionID ExecutionID) error
+	// ListReplicationTasks List what a replication was made of
+	// (GET /api/v2.0/replication/executions/{execution_id}/tasks)
+	ListReplicationTasks(ctx echo.Context, executionID ExecutionID, params ListReplicationTasksParams) error
+	// GetReplicationLog Read the log of a task
+	// (GET /api/v2.0/replication/executions/{execution_id}/tasks/{task_id}/log)
+	GetReplicationLog(ctx echo.Context, executionID ExecutionID, taskID TaskID) error
+	// ListReplicationPolicies List replication policies
+	// (GET /api/v2.0/replication/policies)
+	ListReplicationPolicies(ctx echo.Context, params ListReplicationPoliciesParams) error
+	// CreateReplicationPolicy Add a replication policy
+	// (POST /api/v2.0/replication/policies)
+	CreateReplicationPolicy(ctx echo.Context) error
+	// DeleteReplicationPolicy Delete a replication policy
+	// (DELETE /api/v2.0/replication/policies/{policy_id})
+	DeleteReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// GetReplicationPolicy Show a replication policy
+	// (GET /api/v2.0/replication/policies/{policy_id})
+	GetReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// UpdateReplicationPolicy Replace a replication policy
+	// (PUT /api/v2.0/replication/policies/{policy_id})
+	UpdateReplicationPolicy(ctx echo.Context, policyID PolicyID) error
 	// ListAllRepositories List the repositories of all projects
 	// (GET /api/v2.0/repositories)
 	ListAllRepositories(ctx echo.Context, params ListAllRepositoriesParams) error
+	// CreateRetention Set the retention policy of a project
+	// (POST /api/v2.0/retentions)
+	CreateRetention(ctx echo.Context) error
+	// GetRetentionMetadata List what rules of retention are made of
+	// (GET /api/v2.0/retentions/metadatas)
+	GetRetentionMetadata(ctx echo.Context) error
+	// DeleteRetention Delete a retention policy
+	// (DELETE /api/v2.0/retentions/{retention_id})
+	DeleteRetention(ctx echo.Context, retentionID RetentionID) error
+	// GetRetention Show a retention policy
+	// (GET /api/v2.0/retentions/{retention_id})
+	GetRetention(ctx echo.Context, retentionID RetentionID) error
+	// UpdateRetention Replace a retention policy
+	// (PUT /api/v2.0/retentions/{retention_id})
+	UpdateRetention(ctx echo.Context, retentionID RetentionID) error
+	// ListRetentionExecutions List what a retention policy did
+	// (GET /api/v2.0/retentions/{retention_id}/executions)
+	ListRetentionExecutions(ctx echo.Context, retentionID RetentionID, params ListRetentionExecutionsParams) error
+	// StartRetention Clear away what the policy does not keep
+	// (POST /api/v2.0/retentions/{retention_id}/executions)
+	StartRetention(ctx echo.Context, retentionID RetentionID) error
+	// StopRetention Stop an execution
+	// (PATCH /api/v2.0/retentions/{retention_id}/executions/{execution_id})
+	StopRetention(ctx echo.Context, retentionID RetentionID, executionID ExecutionID) error
+	// ListRetentionTasks List what an execution was made of
+	// (GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks)
+	ListRetentionTasks(ctx echo.Context, retentionID RetentionID, executionID ExecutionID, params ListRetentionTasksParams) error
+	// GetRetentionLog Read the log of a task
+	// (GET /api/v2.0/retentions/{retention_id}/executions/{execution_id}/tasks/{task_id})
+	GetRetentionLog(ctx echo.Context, retentionID RetentionID, executionID ExecutionID, taskID TaskID) error
 	// ListRobots List robot accounts
 	// (GET /api/v2.0/robots)
 	ListRobots(ctx echo.Context, params ListRobotsParams) error
@@ -1851,15 +3580,126 @@ type ServerInterface interface {
 	// UpdateRobot Change a robot account
 	// (PUT /api/v2.0/robots/{robot_id})
 	UpdateRobot(ctx echo.Context, robotID RobotID) error
+	// ListScanners List vulnerability scanners
+	// (GET /api/v2.0/scanners)
+	ListScanners(ctx echo.Context, params ListScannersParams) error
+	// CreateScanner Register a scanner
+	// (POST /api/v2.0/scanners)
+	CreateScanner(ctx echo.Context) error
+	// PingScanner Ask whether a scanner answers
+	// (POST /api/v2.0/scanners/ping)
+	PingScanner(ctx echo.Context) error
+	// DeleteScanner Remove a scanner
+	// (DELETE /api/v2.0/scanners/{registration_id})
+	DeleteScanner(ctx echo.Context, registrationID RegistrationID) error
+	// GetScanner Show a scanner
+	// (GET /api/v2.0/scanners/{registration_id})
+	GetScanner(ctx echo.Context, registrationID RegistrationID) error
+	// SetDefaultScanner Make a scanner the default
+	// (PATCH /api/v2.0/scanners/{registration_id})
+	SetDefaultScanner(ctx echo.Context, registrationID RegistrationID) error
+	// UpdateScanner Change a scanner
+	// (PUT /api/v2.0/scanners/{registration_id})
+	UpdateScanner(ctx echo.Context, registrationID RegistrationID) error
+	// GetScannerMetadata Show what a scanner can do
+	// (GET /api/v2.0/scanners/{registration_id}/metadata)
+	GetScannerMetadata(ctx echo.Context, registrationID RegistrationID) error
+	// GetScanAllMetrics Show how the scan of everything does
+	// (GET /api/v2.0/scans/all/metrics)
+	GetScanAllMetrics(ctx echo.Context) error
+	// GetScheduledScanMetrics Show how the last planned scan of everything did
+	// (GET /api/v2.0/scans/schedule/metrics)
+	GetScheduledScanMetrics(ctx echo.Context) error
+	// ListSchedules List the schedules of all jobs
+	// (GET /api/v2.0/schedules)
+	ListSchedules(ctx echo.Context, params ListSchedulesParams) error
+	// GetSchedulePaused Ask whether schedules are paused
+	// (GET /api/v2.0/schedules/{job_type}/paused)
+	GetSchedulePaused(ctx echo.Context, jobType JobType) error
 	// Search Find projects and repositories by a part of their name
 	// (GET /api/v2.0/search)
 	Search(ctx echo.Context, params SearchParams) error
+	// GetSecuritySummary Count vulnerabilities
+	// (GET /api/v2.0/security/summary)
+	GetSecuritySummary(ctx echo.Context) error
+	// ListVulnerabilities List vulnerabilities
+	// (GET /api/v2.0/security/vul)
+	ListVulnerabilities(ctx echo.Context, params ListVulnerabilitiesParams) error
+	// GetStatistics Count projects and repositories
+	// (GET /api/v2.0/statistics)
+	GetStatistics(ctx echo.Context) error
+	// GetCVEAllowlist List the vulnerabilities that do not count
+	// (GET /api/v2.0/system/CVEAllowlist)
+	GetCVEAllowlist(ctx echo.Context) error
+	// SetCVEAllowlist Say which vulnerabilities do not count
+	// (PUT /api/v2.0/system/CVEAllowlist)
+	SetCVEAllowlist(ctx echo.Context) error
+	// ListGCRuns List the runs of garbage collection
+	// (GET /api/v2.0/system/gc)
+	ListGCRuns(ctx echo.Context, params ListGCRunsParams) error
+	// GetGCSchedule Show when garbage collection is to run
+	// (GET /api/v2.0/system/gc/schedule)
+	GetGCSchedule(ctx echo.Context) error
+	// CreateGCSchedule Say when garbage collection is to run
+	// (POST /api/v2.0/system/gc/schedule)
+	CreateGCSchedule(ctx echo.Context) error
+	// UpdateGCSchedule Change when garbage collection is to run
+	// (PUT /api/v2.0/system/gc/schedule)
+	UpdateGCSchedule(ctx echo.Context) error
+	// GetGCRun Show a run of garbage collection
+	// (GET /api/v2.0/system/gc/{gc_id})
+	GetGCRun(ctx echo.Context, gcid GCID) error
+	// StopGCRun Stop a run of garbage collection
+	// (PUT /api/v2.0/system/gc/{gc_id})
+	StopGCRun(ctx echo.Context, gcid GCID) error
+	// GetGCLog Read the log of a run of garbage collection
+	// (GET /api/v2.0/system/gc/{gc_id}/log)
+	GetGCLog(ctx echo.Context, gcid GCID) error
 	// PingOIDC Ask whether an OpenID Connect provider answers at a URL
 	// (POST /api/v2.0/system/oidc/ping)
 	PingOIDC(ctx echo.Context) error
+	// ListPurgeRuns List the runs of audit purge
+	// (GET /api/v2.0/system/purgeaudit)
+	ListPurgeRuns(ctx echo.Context, params ListPurgeRunsParams) error
+	// GetPurgeSchedule Show when audit purge is to run
+	// (GET /api/v2.0/system/purgeaudit/schedule)
+	GetPurgeSchedule(ctx echo.Context) error
+	// CreatePurgeSchedule Say when audit purge is to run
+	// (POST /api/v2.0/system/purgeaudit/schedule)
+	CreatePurgeSchedule(ctx echo.Context) error
+	// UpdatePurgeSchedule Change when audit purge is to run
+	// (PUT /api/v2.0/system/purgeaudit/schedule)
+	UpdatePurgeSchedule(ctx echo.Context) error
+	// GetPurgeRun Show a run of audit purge
+	// (GET /api/v2.0/system/purgeaudit/{purge_id})
+	GetPurgeRun(ctx echo.Context, purgeID PurgeID) error
+	// StopPurgeRun Stop a run of audit purge
+	// (PUT /api/v2.0/system/purgeaudit/{purge_id})
+	StopPurgeRun(ctx echo.Context, purgeID PurgeID) error
+	// GetPurgeLog Read the log of a run of audit purge
+	// (GET /api/v2.0/system/purgeaudit/{purge_id}/log)
+	GetPurgeLog(ctx echo.Context, purgeID PurgeID) error
+	// GetScanAllSchedule Show when everything is to be scanned
+	// (GET /api/v2.0/system/scanAll/schedule)
+	GetScanAllSchedule(ctx echo.Context) error
+	// CreateScanAllSchedule Say when everything is to be scanned
+	// (POST /api/v2.0/system/scanAll/schedule)
+	CreateScanAllSchedule(ctx echo.Context) error
+	// UpdateScanAllSchedule Change when everything is to be scanned
+	// (PUT /api/v2.0/system/scanAll/schedule)
+	UpdateScanAllSchedule(ctx echo.Context) error
+	// StopScanAll Stop the scan of everything
+	// (POST /api/v2.0/system/scanAll/stop)
+	StopScanAll(ctx echo.Context) error
 	// GetSystemInfo Describe the server
 	// (GET /api/v2.0/systeminfo)
 	GetSystemInfo(ctx echo.Context) error
+	// GetCert Download the certificate of the server's own authority
+	// (GET /api/v2.0/systeminfo/getcert)
+	GetCert(ctx echo.Context) error
+	// GetVolumes Show how much room the data folder has
+	// (GET /api/v2.0/systeminfo/volumes)
+	GetVolumes(ctx echo.Context) error
 	// ListUserGroups List groups
 	// (GET /api/v2.0/usergroups)
 	ListUserGroups(ctx echo.Context, params ListUserGroupsParams) error
@@ -1896,6 +3736,9 @@ type ServerInterface interface {
 	// GetCurrentUser Show who is asking
 	// (GET /api/v2.0/users/current)
 	GetCurrentUser(ctx echo.Context) error
+	// GetCurrentUserPermissions List what the caller may do
+	// (GET /api/v2.0/users/current/permissions)
+	GetCurrentUserPermissions(ctx echo.Context, params GetCurrentUserPermissionsParams) error
 	// GetSecondFactor Show what one has besides a password
 	// (GET /api/v2.0/users/current/second_factor)
 	GetSecondFactor(ctx echo.Context) error
@@ -1911,6 +3754,9 @@ type ServerInterface interface {
 	// UpdateUser Change a user's profile
 	// (PUT /api/v2.0/users/{user_id})
 	UpdateUser(ctx echo.Context, userID UserID) error
+	// SetCliSecret Make a secret for the command line
+	// (PUT /api/v2.0/users/{user_id}/cli_secret)
+	SetCliSecret(ctx echo.Context, userID UserID) error
 	// SetPassword Change a user's password
 	// (PUT /api/v2.0/users/{user_id}/password)
 	SetPassword(ctx echo.Context, userID UserID) error
@@ -1972,6 +3818,24 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 	return err
 }
 
+// GetConfigurations converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConfigurations(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConfigurations(ctx)
+	return err
+}
+
+// UpdateConfigurations converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateConfigurations(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateConfigurations(ctx)
+	return err
+}
+
 // GetDecision converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	var err error
@@ -1988,12 +3852,160 @@ func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	return err
 }
 
+// ExportCVE converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportCVE(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportCVE(ctx)
+	return err
+}
+
+// DownloadCVEExport converts echo context to params.
+func (w *ServerInterfaceWrapper) DownloadCVEExport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DownloadCVEExport(ctx, executionID)
+	return err
+}
+
+// GetCVEExport converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCVEExport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCVEExport(ctx, executionID)
+	return err
+}
+
+// ListCVEExports converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCVEExports(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCVEExports(ctx)
+	return err
+}
+
 // GetHealth converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetHealth(ctx)
+	return err
+}
+
+// GetIcon converts echo context to params.
+func (w *ServerInterfaceWrapper) GetIcon(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "digest" -------------
+	var digest IconDigest
+
+	err = runtime.BindStyledParameterWithOptions("simple", "digest", ctx.Param("digest"), &digest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter digest: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetIcon(ctx, digest)
+	return err
+}
+
+// StopJob converts echo context to params.
+func (w *ServerInterfaceWrapper) StopJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopJob(ctx, jobID)
+	return err
+}
+
+// GetJobLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetJobLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetJobLog(ctx, jobID)
+	return err
+}
+
+// ListWorkerPools converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWorkerPools(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWorkerPools(ctx)
+	return err
+}
+
+// ListWorkers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "pool_id" -------------
+	var poolID PoolID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pool_id", ctx.Param("pool_id"), &poolID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pool_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWorkers(ctx, poolID)
+	return err
+}
+
+// ListJobQueues converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobQueues(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobQueues(ctx)
+	return err
+}
+
+// ActOnJobQueue converts echo context to params.
+func (w *ServerInterfaceWrapper) ActOnJobQueue(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_type" -------------
+	var jobType JobType
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_type", ctx.Param("job_type"), &jobType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActOnJobQueue(ctx, jobType)
 	return err
 }
 
@@ -2012,6 +4024,123 @@ func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RotateKeys(ctx)
+	return err
+}
+
+// ListLabels converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLabels(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLabelsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "project_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "project_id", ctx.QueryParams(), &params.ProjectID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLabels(ctx, params)
+	return err
+}
+
+// CreateLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateLabel(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateLabel(ctx)
+	return err
+}
+
+// DeleteLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteLabel(ctx, labelID)
+	return err
+}
+
+// GetLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) GetLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetLabel(ctx, labelID)
+	return err
+}
+
+// UpdateLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateLabel(ctx, labelID)
 	return err
 }
 
@@ -2169,6 +4298,120 @@ func (w *ServerInterfaceWrapper) GetDocument(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDocument(ctx)
+	return err
+}
+
+// ListPreheatInstances converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPreheatInstances(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPreheatInstancesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPreheatInstances(ctx, params)
+	return err
+}
+
+// CreatePreheatInstance converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePreheatInstance(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePreheatInstance(ctx)
+	return err
+}
+
+// PingPreheatInstance converts echo context to params.
+func (w *ServerInterfaceWrapper) PingPreheatInstance(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingPreheatInstance(ctx)
+	return err
+}
+
+// DeletePreheatInstance converts echo context to params.
+func (w *ServerInterfaceWrapper) DeletePreheatInstance(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "preheat_instance_name" -------------
+	var preheatInstanceName PreheatInstance
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_instance_name", ctx.Param("preheat_instance_name"), &preheatInstanceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_instance_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeletePreheatInstance(ctx, preheatInstanceName)
+	return err
+}
+
+// GetPreheatInstance converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPreheatInstance(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "preheat_instance_name" -------------
+	var preheatInstanceName PreheatInstance
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_instance_name", ctx.Param("preheat_instance_name"), &preheatInstanceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_instance_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPreheatInstance(ctx, preheatInstanceName)
+	return err
+}
+
+// UpdatePreheatInstance converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdatePreheatInstance(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "preheat_instance_name" -------------
+	var preheatInstanceName PreheatInstance
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_instance_name", ctx.Param("preheat_instance_name"), &preheatInstanceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_instance_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdatePreheatInstance(ctx, preheatInstanceName)
+	return err
+}
+
+// ListPreheatProviders converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPreheatProviders(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPreheatProviders(ctx)
 	return err
 }
 
@@ -2609,6 +4852,42 @@ func (w *ServerInterfaceWrapper) UpdateProject(ctx echo.Context) error {
 	return err
 }
 
+// GetProjectDeletable converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectDeletable(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectDeletableParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectDeletable(ctx, projectNameOrID, params)
+	return err
+}
+
 // ListProjectArtifacts converts echo context to params.
 func (w *ServerInterfaceWrapper) ListProjectArtifacts(ctx echo.Context) error {
 	var err error
@@ -2805,6 +5084,193 @@ func (w *ServerInterfaceWrapper) ForgetFormerName(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ForgetFormerName(ctx, projectNameOrID, formerName, params)
+	return err
+}
+
+// ListImmutableTagRules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListImmutableTagRules(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImmutableTagRulesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListImmutableTagRules(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateImmutableTagRule(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "immutable_rule_id" -------------
+	var immutableRuleID ImmutableRuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "immutable_rule_id", ctx.Param("immutable_rule_id"), &immutableRuleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter immutable_rule_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params)
+	return err
+}
+
+// UpdateImmutableTagRule converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateImmutableTagRule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "immutable_rule_id" -------------
+	var immutableRuleID ImmutableRuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "immutable_rule_id", ctx.Param("immutable_rule_id"), &immutableRuleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter immutable_rule_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateImmutableTagRuleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateImmutableTagRule(ctx, projectNameOrID, immutableRuleID, params)
 	return err
 }
 
@@ -3032,6 +5498,210 @@ func (w *ServerInterfaceWrapper) SetMemberRole(ctx echo.Context) error {
 	return err
 }
 
+// ListProjectMetadatas converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectMetadatas(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectMetadatasParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectMetadatas(ctx, projectNameOrID, params)
+	return err
+}
+
+// AddProjectMetadatas converts echo context to params.
+func (w *ServerInterfaceWrapper) AddProjectMetadatas(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddProjectMetadatasParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddProjectMetadatas(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteProjectMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteProjectMetadata(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "meta_name" -------------
+	var metaName MetaName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "meta_name", ctx.Param("meta_name"), &metaName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter meta_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteProjectMetadataParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteProjectMetadata(ctx, projectNameOrID, metaName, params)
+	return err
+}
+
+// GetProjectMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectMetadata(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "meta_name" -------------
+	var metaName MetaName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "meta_name", ctx.Param("meta_name"), &metaName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter meta_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectMetadataParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectMetadata(ctx, projectNameOrID, metaName, params)
+	return err
+}
+
+// UpdateProjectMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateProjectMetadata(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "meta_name" -------------
+	var metaName MetaName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "meta_name", ctx.Param("meta_name"), &metaName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter meta_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateProjectMetadataParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateProjectMetadata(ctx, projectNameOrID, metaName, params)
+	return err
+}
+
 // RenameProject converts echo context to params.
 func (w *ServerInterfaceWrapper) RenameProject(ctx echo.Context) error {
 	var err error
@@ -3065,6 +5735,631 @@ func (w *ServerInterfaceWrapper) RenameProject(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RenameProject(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListPreheatPolicies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPreheatPolicies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPreheatPoliciesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPreheatPolicies(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreatePreheatPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePreheatPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePreheatPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePreheatPolicy(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeletePreheatPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DeletePreheatPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeletePreheatPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeletePreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params)
+	return err
+}
+
+// GetPreheatPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPreheatPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPreheatPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params)
+	return err
+}
+
+// RunPreheatPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) RunPreheatPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunPreheatPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunPreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params)
+	return err
+}
+
+// UpdatePreheatPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdatePreheatPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdatePreheatPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdatePreheatPolicy(ctx, projectNameOrID, preheatPolicyName, params)
+	return err
+}
+
+// ListPreheatExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPreheatExecutions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPreheatExecutionsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPreheatExecutions(ctx, projectNameOrID, preheatPolicyName, params)
+	return err
+}
+
+// GetPreheatExecution converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPreheatExecution(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPreheatExecutionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPreheatExecution(ctx, projectNameOrID, preheatPolicyName, executionID, params)
+	return err
+}
+
+// StopPreheatExecution converts echo context to params.
+func (w *ServerInterfaceWrapper) StopPreheatExecution(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StopPreheatExecutionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopPreheatExecution(ctx, projectNameOrID, preheatPolicyName, executionID, params)
+	return err
+}
+
+// ListPreheatTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPreheatTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPreheatTasksParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPreheatTasks(ctx, projectNameOrID, preheatPolicyName, executionID, params)
+	return err
+}
+
+// GetPreheatLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPreheatLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "preheat_policy_name" -------------
+	var preheatPolicyName PreheatPolicy
+
+	err = runtime.BindStyledParameterWithOptions("simple", "preheat_policy_name", ctx.Param("preheat_policy_name"), &preheatPolicyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preheat_policy_name: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPreheatLogParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPreheatLog(ctx, projectNameOrID, preheatPolicyName, executionID, taskID, params)
+	return err
+}
+
+// ListProjectPreheatProviders converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectPreheatProviders(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectPreheatProvidersParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectPreheatProviders(ctx, projectNameOrID, params)
 	return err
 }
 
@@ -3296,6 +6591,767 @@ func (w *ServerInterfaceWrapper) UpdateProjectRobot(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateProjectRobot(ctx, projectNameOrID, robotID, params)
+	return err
+}
+
+// GetProjectScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectScannerParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectScanner(ctx, projectNameOrID, params)
+	return err
+}
+
+// SetProjectScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) SetProjectScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetProjectScannerParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetProjectScanner(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListScannerCandidates converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScannerCandidates(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScannerCandidatesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScannerCandidates(ctx, projectNameOrID, params)
+	return err
+}
+
+// GetProjectSummary converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProjectSummary(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProjectSummaryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProjectSummary(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookEvents(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookEventsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookEvents(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookJobs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookJobs(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookJobsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "policy_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_id", ctx.QueryParams(), &params.PolicyID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookJobs(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookTriggers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookTriggers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookTriggersParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookTriggers(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListWebhookPolicies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookPolicies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookPoliciesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookPolicies(ctx, projectNameOrID, params)
+	return err
+}
+
+// CreateWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhookPolicy(ctx, projectNameOrID, params)
+	return err
+}
+
+// DeleteWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// GetWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// UpdateWebhookPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhookPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookPolicyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhookPolicy(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// ListWebhookExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookExecutions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookExecutionsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookExecutions(ctx, projectNameOrID, webhookPolicyID, params)
+	return err
+}
+
+// ListWebhookTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookTasksParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookTasks(ctx, projectNameOrID, webhookPolicyID, executionID, params)
+	return err
+}
+
+// GetWebhookLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// ------------- Path parameter "webhook_policy_id" -------------
+	var webhookPolicyID WebhookPolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_policy_id", ctx.Param("webhook_policy_id"), &webhookPolicyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_policy_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookLogParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookLog(ctx, projectNameOrID, webhookPolicyID, executionID, taskID, params)
 	return err
 }
 
@@ -3950,6 +8006,84 @@ func (w *ServerInterfaceWrapper) DeleteTag(ctx echo.Context) error {
 	return err
 }
 
+// ListQuotas converts echo context to params.
+func (w *ServerInterfaceWrapper) ListQuotas(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQuotasParams
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", ctx.QueryParams(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Optional query parameter "reference_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference_id", ctx.QueryParams(), &params.ReferenceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListQuotas(ctx, params)
+	return err
+}
+
+// GetQuota converts echo context to params.
+func (w *ServerInterfaceWrapper) GetQuota(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "quota_id" -------------
+	var quotaID QuotaID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "quota_id", ctx.Param("quota_id"), &quotaID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter quota_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetQuota(ctx, quotaID)
+	return err
+}
+
+// UpdateQuota converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateQuota(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "quota_id" -------------
+	var quotaID QuotaID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "quota_id", ctx.Param("quota_id"), &quotaID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter quota_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateQuota(ctx, quotaID)
+	return err
+}
+
 // ListRefreshTokens converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRefreshTokens(ctx echo.Context) error {
 	var err error
@@ -4005,6 +8139,426 @@ func (w *ServerInterfaceWrapper) RevokeRefreshToken(ctx echo.Context) error {
 	return err
 }
 
+// ListRegistries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRegistries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegistriesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRegistries(ctx, params)
+	return err
+}
+
+// CreateRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRegistry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRegistry(ctx)
+	return err
+}
+
+// PingRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) PingRegistry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingRegistry(ctx)
+	return err
+}
+
+// DeleteRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRegistry(ctx, registryID)
+	return err
+}
+
+// GetRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRegistry(ctx, registryID)
+	return err
+}
+
+// UpdateRegistry converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRegistry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRegistry(ctx, registryID)
+	return err
+}
+
+// GetRegistryInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRegistryInfo(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registry_id" -------------
+	var registryID RegistryInfoID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry_id", ctx.Param("registry_id"), &registryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registry_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRegistryInfo(ctx, registryID)
+	return err
+}
+
+// ListReplicationAdapterInfos converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationAdapterInfos(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationAdapterInfos(ctx)
+	return err
+}
+
+// ListReplicationAdapters converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationAdapters(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationAdapters(ctx)
+	return err
+}
+
+// ListReplicationExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationExecutions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationExecutionsParams
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "policy_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_id", ctx.QueryParams(), &params.PolicyID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trigger", ctx.QueryParams(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter trigger: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationExecutions(ctx, params)
+	return err
+}
+
+// StartReplication converts echo context to params.
+func (w *ServerInterfaceWrapper) StartReplication(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartReplication(ctx)
+	return err
+}
+
+// GetReplicationExecution converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationExecution(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationExecution(ctx, executionID)
+	return err
+}
+
+// StopReplication converts echo context to params.
+func (w *ServerInterfaceWrapper) StopReplication(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopReplication(ctx, executionID)
+	return err
+}
+
+// ListReplicationTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationTasksParams
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "resource_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource_type", ctx.QueryParams(), &params.ResourceType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter resource_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationTasks(ctx, executionID, params)
+	return err
+}
+
+// GetReplicationLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationLog(ctx, executionID, taskID)
+	return err
+}
+
+// ListReplicationPolicies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListReplicationPolicies(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReplicationPoliciesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListReplicationPolicies(ctx, params)
+	return err
+}
+
+// CreateReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateReplicationPolicy(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateReplicationPolicy(ctx)
+	return err
+}
+
+// DeleteReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// GetReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// UpdateReplicationPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateReplicationPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "policy_id" -------------
+	var policyID PolicyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "policy_id", ctx.Param("policy_id"), &policyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter policy_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateReplicationPolicy(ctx, policyID)
+	return err
+}
+
 // ListAllRepositories converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAllRepositories(ctx echo.Context) error {
 	var err error
@@ -4041,6 +8595,216 @@ func (w *ServerInterfaceWrapper) ListAllRepositories(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAllRepositories(ctx, params)
+	return err
+}
+
+// CreateRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRetention(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRetention(ctx)
+	return err
+}
+
+// GetRetentionMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetentionMetadata(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetentionMetadata(ctx)
+	return err
+}
+
+// DeleteRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRetention(ctx, retentionID)
+	return err
+}
+
+// GetRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetention(ctx, retentionID)
+	return err
+}
+
+// UpdateRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRetention(ctx, retentionID)
+	return err
+}
+
+// ListRetentionExecutions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRetentionExecutions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRetentionExecutionsParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRetentionExecutions(ctx, retentionID, params)
+	return err
+}
+
+// StartRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) StartRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StartRetention(ctx, retentionID)
+	return err
+}
+
+// StopRetention converts echo context to params.
+func (w *ServerInterfaceWrapper) StopRetention(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopRetention(ctx, retentionID, executionID)
+	return err
+}
+
+// ListRetentionTasks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRetentionTasks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRetentionTasksParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRetentionTasks(ctx, retentionID, executionID, params)
+	return err
+}
+
+// GetRetentionLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRetentionLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "retention_id" -------------
+	var retentionID RetentionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "retention_id", ctx.Param("retention_id"), &retentionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter retention_id: %s", err))
+	}
+
+	// ------------- Path parameter "execution_id" -------------
+	var executionID ExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "execution_id", ctx.Param("execution_id"), &executionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter execution_id: %s", err))
+	}
+
+	// ------------- Path parameter "task_id" -------------
+	var taskID TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task_id", ctx.Param("task_id"), &taskID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRetentionLog(ctx, retentionID, executionID, taskID)
 	return err
 }
 
@@ -4156,6 +8920,202 @@ func (w *ServerInterfaceWrapper) UpdateRobot(ctx echo.Context) error {
 	return err
 }
 
+// ListScanners converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScanners(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScannersParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScanners(ctx, params)
+	return err
+}
+
+// CreateScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateScanner(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateScanner(ctx)
+	return err
+}
+
+// PingScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) PingScanner(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingScanner(ctx)
+	return err
+}
+
+// DeleteScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteScanner(ctx, registrationID)
+	return err
+}
+
+// GetScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScanner(ctx, registrationID)
+	return err
+}
+
+// SetDefaultScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) SetDefaultScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetDefaultScanner(ctx, registrationID)
+	return err
+}
+
+// UpdateScanner converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateScanner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateScanner(ctx, registrationID)
+	return err
+}
+
+// GetScannerMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScannerMetadata(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "registration_id" -------------
+	var registrationID RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registration_id", ctx.Param("registration_id"), &registrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScannerMetadata(ctx, registrationID)
+	return err
+}
+
+// GetScanAllMetrics converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScanAllMetrics(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScanAllMetrics(ctx)
+	return err
+}
+
+// GetScheduledScanMetrics converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScheduledScanMetrics(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScheduledScanMetrics(ctx)
+	return err
+}
+
+// ListSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSchedules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSchedulesParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSchedules(ctx, params)
+	return err
+}
+
+// GetSchedulePaused converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedulePaused(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_type" -------------
+	var jobType JobType
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_type", ctx.Param("job_type"), &jobType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedulePaused(ctx, jobType)
+	return err
+}
+
 // Search converts echo context to params.
 func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	var err error
@@ -4174,6 +9134,188 @@ func (w *ServerInterfaceWrapper) Search(ctx echo.Context) error {
 	return err
 }
 
+// GetSecuritySummary converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSecuritySummary(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSecuritySummary(ctx)
+	return err
+}
+
+// ListVulnerabilities converts echo context to params.
+func (w *ServerInterfaceWrapper) ListVulnerabilities(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVulnerabilitiesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListVulnerabilities(ctx, params)
+	return err
+}
+
+// GetStatistics converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStatistics(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStatistics(ctx)
+	return err
+}
+
+// GetCVEAllowlist converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCVEAllowlist(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCVEAllowlist(ctx)
+	return err
+}
+
+// SetCVEAllowlist converts echo context to params.
+func (w *ServerInterfaceWrapper) SetCVEAllowlist(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetCVEAllowlist(ctx)
+	return err
+}
+
+// ListGCRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListGCRuns(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGCRunsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListGCRuns(ctx, params)
+	return err
+}
+
+// GetGCSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGCSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGCSchedule(ctx)
+	return err
+}
+
+// CreateGCSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateGCSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateGCSchedule(ctx)
+	return err
+}
+
+// UpdateGCSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateGCSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateGCSchedule(ctx)
+	return err
+}
+
+// GetGCRun converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGCRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "gc_id" -------------
+	var gcid GCID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gc_id", ctx.Param("gc_id"), &gcid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gc_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGCRun(ctx, gcid)
+	return err
+}
+
+// StopGCRun converts echo context to params.
+func (w *ServerInterfaceWrapper) StopGCRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "gc_id" -------------
+	var gcid GCID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gc_id", ctx.Param("gc_id"), &gcid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gc_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopGCRun(ctx, gcid)
+	return err
+}
+
+// GetGCLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGCLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "gc_id" -------------
+	var gcid GCID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "gc_id", ctx.Param("gc_id"), &gcid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gc_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGCLog(ctx, gcid)
+	return err
+}
+
 // PingOIDC converts echo context to params.
 func (w *ServerInterfaceWrapper) PingOIDC(ctx echo.Context) error {
 	var err error
@@ -4183,12 +9325,180 @@ func (w *ServerInterfaceWrapper) PingOIDC(ctx echo.Context) error {
 	return err
 }
 
+// ListPurgeRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPurgeRuns(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPurgeRunsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPurgeRuns(ctx, params)
+	return err
+}
+
+// GetPurgeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPurgeSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPurgeSchedule(ctx)
+	return err
+}
+
+// CreatePurgeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreatePurgeSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreatePurgeSchedule(ctx)
+	return err
+}
+
+// UpdatePurgeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdatePurgeSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdatePurgeSchedule(ctx)
+	return err
+}
+
+// GetPurgeRun converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPurgeRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "purge_id" -------------
+	var purgeID PurgeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purge_id", ctx.Param("purge_id"), &purgeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purge_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPurgeRun(ctx, purgeID)
+	return err
+}
+
+// StopPurgeRun converts echo context to params.
+func (w *ServerInterfaceWrapper) StopPurgeRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "purge_id" -------------
+	var purgeID PurgeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purge_id", ctx.Param("purge_id"), &purgeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purge_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopPurgeRun(ctx, purgeID)
+	return err
+}
+
+// GetPurgeLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPurgeLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "purge_id" -------------
+	var purgeID PurgeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "purge_id", ctx.Param("purge_id"), &purgeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter purge_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPurgeLog(ctx, purgeID)
+	return err
+}
+
+// GetScanAllSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScanAllSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScanAllSchedule(ctx)
+	return err
+}
+
+// CreateScanAllSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateScanAllSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateScanAllSchedule(ctx)
+	return err
+}
+
+// UpdateScanAllSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateScanAllSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateScanAllSchedule(ctx)
+	return err
+}
+
+// StopScanAll converts echo context to params.
+func (w *ServerInterfaceWrapper) StopScanAll(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopScanAll(ctx)
+	return err
+}
+
 // GetSystemInfo converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSystemInfo(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetSystemInfo(ctx)
+	return err
+}
+
+// GetCert converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCert(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCert(ctx)
+	return err
+}
+
+// GetVolumes converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVolumes(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVolumes(ctx)
 	return err
 }
 
@@ -4449,6 +9759,31 @@ func (w *ServerInterfaceWrapper) GetCurrentUser(ctx echo.Context) error {
 	return err
 }
 
+// GetCurrentUserPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCurrentUserPermissions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCurrentUserPermissionsParams
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "relative" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "relative", ctx.QueryParams(), &params.Relative, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter relative: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCurrentUserPermissions(ctx, params)
+	return err
+}
+
 // GetSecondFactor converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSecondFactor(ctx echo.Context) error {
 	var err error
@@ -4535,6 +9870,22 @@ func (w *ServerInterfaceWrapper) UpdateUser(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateUser(ctx, userID)
+	return err
+}
+
+// SetCliSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) SetCliSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetCliSecret(ctx, userID)
 	return err
 }
 
@@ -4672,11 +10023,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/api/v2.0/systeminfo", wrapper.GetSystemInfo, options.OperationMiddlewares["getSystemInfo"]...)
+	router.GET(options.BaseURL+"/api/v2.0/configurations", wrapper.GetConfigurations, options.OperationMiddlewares["getConfigurations"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/configurations", wrapper.UpdateConfigurations, options.OperationMiddlewares["updateConfigurations"]...)
+	router.GET(options.BaseURL+"/api/v2.0/systeminfo/volumes", wrapper.GetVolumes, options.OperationMiddlewares["getVolumes"]...)
+	router.GET(options.BaseURL+"/api/v2.0/systeminfo/getcert", wrapper.GetCert, options.OperationMiddlewares["getCert"]...)
+	router.GET(options.BaseURL+"/api/v2.0/statistics", wrapper.GetStatistics, options.OperationMiddlewares["getStatistics"]...)
 	router.POST(options.BaseURL+"/api/v2.0/system/oidc/ping", wrapper.PingOIDC, options.OperationMiddlewares["pingOIDC"]...)
 	router.GET(options.BaseURL+"/api/v2.0/search", wrapper.Search, options.OperationMiddlewares["search"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/api/v2.0/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/current", wrapper.GetCurrentUser, options.OperationMiddlewares["getCurrentUser"]...)
+	router.GET(options.BaseURL+"/api/v2.0/users/current/permissions", wrapper.GetCurrentUserPermissions, options.OperationMiddlewares["getCurrentUserPermissions"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/current/second_factor", wrapper.GetSecondFactor, options.OperationMiddlewares["getSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/users/search", wrapper.SearchUsers, options.OperationMiddlewares["searchUsers"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
@@ -4684,6 +10041,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/password", wrapper.SetPassword, options.OperationMiddlewares["setPassword"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/sysadmin", wrapper.SetSysAdmin, options.OperationMiddlewares["setSysAdmin"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/users/:user_id/cli_secret", wrapper.SetCliSecret, options.OperationMiddlewares["setCliSecret"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/sessions", wrapper.SignOutUser, options.OperationMiddlewares["signOutUser"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/users/:user_id/second_factor", wrapper.ResetSecondFactor, options.OperationMiddlewares["resetSecondFactor"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects", wrapper.ListProjects, options.OperationMiddlewares["listProjects"]...)
@@ -4692,6 +10050,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.DeleteProject, options.OperationMiddlewares["deleteProject"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.GetProject, options.OperationMiddlewares["getProject"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id", wrapper.UpdateProject, options.OperationMiddlewares["updateProject"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/_deletable", wrapper.GetProjectDeletable, options.OperationMiddlewares["getProjectDeletable"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/summary", wrapper.GetProjectSummary, options.OperationMiddlewares["getProjectSummary"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/metadatas/", wrapper.ListProjectMetadatas, options.OperationMiddlewares["listProjectMetadatas"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/metadatas/", wrapper.AddProjectMetadatas, options.OperationMiddlewares["addProjectMetadatas"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/metadatas/:meta_name", wrapper.DeleteProjectMetadata, options.OperationMiddlewares["deleteProjectMetadata"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/metadatas/:meta_name", wrapper.GetProjectMetadata, options.OperationMiddlewares["getProjectMetadata"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/metadatas/:meta_name", wrapper.UpdateProjectMetadata, options.OperationMiddlewares["updateProjectMetadata"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/name", wrapper.RenameProject, options.OperationMiddlewares["renameProject"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/former-names", wrapper.ListFormerNames, options.OperationMiddlewares["listFormerNames"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/former-names/:former_name", wrapper.ForgetFormerName, options.OperationMiddlewares["forgetFormerName"]...)
@@ -4716,6 +10081,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/vulnerabilities", wrapper.GetVulnerabilities, options.OperationMiddlewares["getVulnerabilities"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/:addition", wrapper.GetAddition, options.OperationMiddlewares["getAddition"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/artifacts", wrapper.ListProjectArtifacts, options.OperationMiddlewares["listProjectArtifacts"]...)
+	router.GET(options.BaseURL+"/api/v2.0/quotas", wrapper.ListQuotas, options.OperationMiddlewares["listQuotas"]...)
+	router.GET(options.BaseURL+"/api/v2.0/quotas/:quota_id", wrapper.GetQuota, options.OperationMiddlewares["getQuota"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/quotas/:quota_id", wrapper.UpdateQuota, options.OperationMiddlewares["updateQuota"]...)
 	router.GET(options.BaseURL+"/api/v2.0/usergroups", wrapper.ListUserGroups, options.OperationMiddlewares["listUserGroups"]...)
 	router.POST(options.BaseURL+"/api/v2.0/usergroups", wrapper.CreateUserGroup, options.OperationMiddlewares["createUserGroup"]...)
 	router.GET(options.BaseURL+"/api/v2.0/usergroups/search", wrapper.SearchUserGroups, options.OperationMiddlewares["searchUserGroups"]...)
@@ -4741,6 +10109,56 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.DeleteProjectRobot, options.OperationMiddlewares["deleteProjectRobot"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.GetProjectRobot, options.OperationMiddlewares["getProjectRobot"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/robots/:robot_id", wrapper.UpdateProjectRobot, options.OperationMiddlewares["updateProjectRobot"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries", wrapper.ListRegistries, options.OperationMiddlewares["listRegistries"]...)
+	router.POST(options.BaseURL+"/api/v2.0/registries", wrapper.CreateRegistry, options.OperationMiddlewares["createRegistry"]...)
+	router.POST(options.BaseURL+"/api/v2.0/registries/ping", wrapper.PingRegistry, options.OperationMiddlewares["pingRegistry"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.DeleteRegistry, options.OperationMiddlewares["deleteRegistry"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.GetRegistry, options.OperationMiddlewares["getRegistry"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/registries/:registry_id", wrapper.UpdateRegistry, options.OperationMiddlewares["updateRegistry"]...)
+	router.GET(options.BaseURL+"/api/v2.0/registries/:registry_id/info", wrapper.GetRegistryInfo, options.OperationMiddlewares["getRegistryInfo"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/adapters", wrapper.ListReplicationAdapters, options.OperationMiddlewares["listReplicationAdapters"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/adapterinfos", wrapper.ListReplicationAdapterInfos, options.OperationMiddlewares["listReplicationAdapterInfos"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/policies", wrapper.ListReplicationPolicies, options.OperationMiddlewares["listReplicationPolicies"]...)
+	router.POST(options.BaseURL+"/api/v2.0/replication/policies", wrapper.CreateReplicationPolicy, options.OperationMiddlewares["createReplicationPolicy"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.DeleteReplicationPolicy, options.OperationMiddlewares["deleteReplicationPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.GetReplicationPolicy, options.OperationMiddlewares["getReplicationPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/replication/policies/:policy_id", wrapper.UpdateReplicationPolicy, options.OperationMiddlewares["updateReplicationPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions", wrapper.ListReplicationExecutions, options.OperationMiddlewares["listReplicationExecutions"]...)
+	router.POST(options.BaseURL+"/api/v2.0/replication/executions", wrapper.StartReplication, options.OperationMiddlewares["startReplication"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id", wrapper.GetReplicationExecution, options.OperationMiddlewares["getReplicationExecution"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/replication/executions/:execution_id", wrapper.StopReplication, options.OperationMiddlewares["stopReplication"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id/tasks", wrapper.ListReplicationTasks, options.OperationMiddlewares["listReplicationTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/replication/executions/:execution_id/tasks/:task_id/log", wrapper.GetReplicationLog, options.OperationMiddlewares["getReplicationLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies", wrapper.ListWebhookPolicies, options.OperationMiddlewares["listWebhookPolicies"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies", wrapper.CreateWebhookPolicy, options.OperationMiddlewares["createWebhookPolicy"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.DeleteWebhookPolicy, options.OperationMiddlewares["deleteWebhookPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.GetWebhookPolicy, options.OperationMiddlewares["getWebhookPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id", wrapper.UpdateWebhookPolicy, options.OperationMiddlewares["updateWebhookPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions", wrapper.ListWebhookExecutions, options.OperationMiddlewares["listWebhookExecutions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions/:execution_id/tasks", wrapper.ListWebhookTasks, options.OperationMiddlewares["listWebhookTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/policies/:webhook_policy_id/executions/:execution_id/tasks/:task_id/log", wrapper.GetWebhookLog, options.OperationMiddlewares["getWebhookLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/lasttrigger", wrapper.ListWebhookTriggers, options.OperationMiddlewares["listWebhookTriggers"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/jobs", wrapper.ListWebhookJobs, options.OperationMiddlewares["listWebhookJobs"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/webhook/events", wrapper.ListWebhookEvents, options.OperationMiddlewares["listWebhookEvents"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules", wrapper.ListImmutableTagRules, options.OperationMiddlewares["listImmutableTagRules"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules", wrapper.CreateImmutableTagRule, options.OperationMiddlewares["createImmutableTagRule"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules/:immutable_rule_id", wrapper.DeleteImmutableTagRule, options.OperationMiddlewares["deleteImmutableTagRule"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/immutabletagrules/:immutable_rule_id", wrapper.UpdateImmutableTagRule, options.OperationMiddlewares["updateImmutableTagRule"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/metadatas", wrapper.GetRetentionMetadata, options.OperationMiddlewares["getRetentionMetadata"]...)
+	router.POST(options.BaseURL+"/api/v2.0/retentions", wrapper.CreateRetention, options.OperationMiddlewares["createRetention"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.DeleteRetention, options.OperationMiddlewares["deleteRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.GetRetention, options.OperationMiddlewares["getRetention"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/retentions/:retention_id", wrapper.UpdateRetention, options.OperationMiddlewares["updateRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions", wrapper.ListRetentionExecutions, options.OperationMiddlewares["listRetentionExecutions"]...)
+	router.POST(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions", wrapper.StartRetention, options.OperationMiddlewares["startRetention"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id", wrapper.StopRetention, options.OperationMiddlewares["stopRetention"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id/tasks", wrapper.ListRetentionTasks, options.OperationMiddlewares["listRetentionTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/retentions/:retention_id/executions/:execution_id/tasks/:task_id", wrapper.GetRetentionLog, options.OperationMiddlewares["getRetentionLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/labels", wrapper.ListLabels, options.OperationMiddlewares["listLabels"]...)
+	router.POST(options.BaseURL+"/api/v2.0/labels", wrapper.CreateLabel, options.OperationMiddlewares["createLabel"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.DeleteLabel, options.OperationMiddlewares["deleteLabel"]...)
+	router.GET(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.GetLabel, options.OperationMiddlewares["getLabel"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/labels/:label_id", wrapper.UpdateLabel, options.OperationMiddlewares["updateLabel"]...)
 	router.GET(options.BaseURL+"/api/v2.0/refresh-tokens", wrapper.ListRefreshTokens, options.OperationMiddlewares["listRefreshTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/refresh-tokens/:token_id", wrapper.RevokeRefreshToken, options.OperationMiddlewares["revokeRefreshToken"]...)
 	router.GET(options.BaseURL+"/api/v2.0/lockouts", wrapper.ListLockouts, options.OperationMiddlewares["listLockouts"]...)
@@ -4761,5 +10179,72 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v2.0/policy/check", wrapper.CheckPolicy, options.OperationMiddlewares["checkPolicy"]...)
 	router.GET(options.BaseURL+"/api/v2.0/audit-logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
 	router.GET(options.BaseURL+"/api/v2.0/decisions/:jti", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/gc/schedule", wrapper.GetGCSchedule, options.OperationMiddlewares["getGCSchedule"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/gc/schedule", wrapper.CreateGCSchedule, options.OperationMiddlewares["createGCSchedule"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/gc/schedule", wrapper.UpdateGCSchedule, options.OperationMiddlewares["updateGCSchedule"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/gc", wrapper.ListGCRuns, options.OperationMiddlewares["listGCRuns"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/gc/:gc_id", wrapper.GetGCRun, options.OperationMiddlewares["getGCRun"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/gc/:gc_id", wrapper.StopGCRun, options.OperationMiddlewares["stopGCRun"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/gc/:gc_id/log", wrapper.GetGCLog, options.OperationMiddlewares["getGCLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/purgeaudit/schedule", wrapper.GetPurgeSchedule, options.OperationMiddlewares["getPurgeSchedule"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/purgeaudit/schedule", wrapper.CreatePurgeSchedule, options.OperationMiddlewares["createPurgeSchedule"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/purgeaudit/schedule", wrapper.UpdatePurgeSchedule, options.OperationMiddlewares["updatePurgeSchedule"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/purgeaudit", wrapper.ListPurgeRuns, options.OperationMiddlewares["listPurgeRuns"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/purgeaudit/:purge_id", wrapper.GetPurgeRun, options.OperationMiddlewares["getPurgeRun"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/purgeaudit/:purge_id", wrapper.StopPurgeRun, options.OperationMiddlewares["stopPurgeRun"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/purgeaudit/:purge_id/log", wrapper.GetPurgeLog, options.OperationMiddlewares["getPurgeLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/jobservice/pools", wrapper.ListWorkerPools, options.OperationMiddlewares["listWorkerPools"]...)
+	router.GET(options.BaseURL+"/api/v2.0/jobservice/pools/:pool_id/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)
+	router.GET(options.BaseURL+"/api/v2.0/jobservice/queues", wrapper.ListJobQueues, options.OperationMiddlewares["listJobQueues"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/jobservice/queues/:job_type", wrapper.ActOnJobQueue, options.OperationMiddlewares["actOnJobQueue"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/jobservice/jobs/:job_id", wrapper.StopJob, options.OperationMiddlewares["stopJob"]...)
+	router.GET(options.BaseURL+"/api/v2.0/jobservice/jobs/:job_id/log", wrapper.GetJobLog, options.OperationMiddlewares["getJobLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/schedules", wrapper.ListSchedules, options.OperationMiddlewares["listSchedules"]...)
+	router.GET(options.BaseURL+"/api/v2.0/schedules/:job_type/paused", wrapper.GetSchedulePaused, options.OperationMiddlewares["getSchedulePaused"]...)
+	router.GET(options.BaseURL+"/api/v2.0/scanners", wrapper.ListScanners, options.OperationMiddlewares["listScanners"]...)
+	router.POST(options.BaseURL+"/api/v2.0/scanners", wrapper.CreateScanner, options.OperationMiddlewares["createScanner"]...)
+	router.POST(options.BaseURL+"/api/v2.0/scanners/ping", wrapper.PingScanner, options.OperationMiddlewares["pingScanner"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/scanners/:registration_id", wrapper.DeleteScanner, options.OperationMiddlewares["deleteScanner"]...)
+	router.GET(options.BaseURL+"/api/v2.0/scanners/:registration_id", wrapper.GetScanner, options.OperationMiddlewares["getScanner"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/scanners/:registration_id", wrapper.SetDefaultScanner, options.OperationMiddlewares["setDefaultScanner"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/scanners/:registration_id", wrapper.UpdateScanner, options.OperationMiddlewares["updateScanner"]...)
+	router.GET(options.BaseURL+"/api/v2.0/scanners/:registration_id/metadata", wrapper.GetScannerMetadata, options.OperationMiddlewares["getScannerMetadata"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/scanner", wrapper.GetProjectScanner, options.OperationMiddlewares["getProjectScanner"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/scanner", wrapper.SetProjectScanner, options.OperationMiddlewares["setProjectScanner"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/scanner/candidates", wrapper.ListScannerCandidates, options.OperationMiddlewares["listScannerCandidates"]...)
+	router.GET(options.BaseURL+"/api/v2.0/scans/all/metrics", wrapper.GetScanAllMetrics, options.OperationMiddlewares["getScanAllMetrics"]...)
+	router.GET(options.BaseURL+"/api/v2.0/scans/schedule/metrics", wrapper.GetScheduledScanMetrics, options.OperationMiddlewares["getScheduledScanMetrics"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/scanAll/schedule", wrapper.GetScanAllSchedule, options.OperationMiddlewares["getScanAllSchedule"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/scanAll/schedule", wrapper.CreateScanAllSchedule, options.OperationMiddlewares["createScanAllSchedule"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/scanAll/schedule", wrapper.UpdateScanAllSchedule, options.OperationMiddlewares["updateScanAllSchedule"]...)
+	router.POST(options.BaseURL+"/api/v2.0/system/scanAll/stop", wrapper.StopScanAll, options.OperationMiddlewares["stopScanAll"]...)
+	router.GET(options.BaseURL+"/api/v2.0/system/CVEAllowlist", wrapper.GetCVEAllowlist, options.OperationMiddlewares["getCVEAllowlist"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/system/CVEAllowlist", wrapper.SetCVEAllowlist, options.OperationMiddlewares["setCVEAllowlist"]...)
+	router.GET(options.BaseURL+"/api/v2.0/security/summary", wrapper.GetSecuritySummary, options.OperationMiddlewares["getSecuritySummary"]...)
+	router.GET(options.BaseURL+"/api/v2.0/security/vul", wrapper.ListVulnerabilities, options.OperationMiddlewares["listVulnerabilities"]...)
+	router.POST(options.BaseURL+"/api/v2.0/export/cve", wrapper.ExportCVE, options.OperationMiddlewares["exportCVE"]...)
+	router.GET(options.BaseURL+"/api/v2.0/export/cve/executions", wrapper.ListCVEExports, options.OperationMiddlewares["listCVEExports"]...)
+	router.GET(options.BaseURL+"/api/v2.0/export/cve/execution/:execution_id", wrapper.GetCVEExport, options.OperationMiddlewares["getCVEExport"]...)
+	router.GET(options.BaseURL+"/api/v2.0/export/cve/download/:execution_id", wrapper.DownloadCVEExport, options.OperationMiddlewares["downloadCVEExport"]...)
+	router.GET(options.BaseURL+"/api/v2.0/p2p/preheat/providers", wrapper.ListPreheatProviders, options.OperationMiddlewares["listPreheatProviders"]...)
+	router.GET(options.BaseURL+"/api/v2.0/p2p/preheat/instances", wrapper.ListPreheatInstances, options.OperationMiddlewares["listPreheatInstances"]...)
+	router.POST(options.BaseURL+"/api/v2.0/p2p/preheat/instances", wrapper.CreatePreheatInstance, options.OperationMiddlewares["createPreheatInstance"]...)
+	router.POST(options.BaseURL+"/api/v2.0/p2p/preheat/instances/ping", wrapper.PingPreheatInstance, options.OperationMiddlewares["pingPreheatInstance"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/p2p/preheat/instances/:preheat_instance_name", wrapper.DeletePreheatInstance, options.OperationMiddlewares["deletePreheatInstance"]...)
+	router.GET(options.BaseURL+"/api/v2.0/p2p/preheat/instances/:preheat_instance_name", wrapper.GetPreheatInstance, options.OperationMiddlewares["getPreheatInstance"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/p2p/preheat/instances/:preheat_instance_name", wrapper.UpdatePreheatInstance, options.OperationMiddlewares["updatePreheatInstance"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/providers", wrapper.ListProjectPreheatProviders, options.OperationMiddlewares["listProjectPreheatProviders"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies", wrapper.ListPreheatPolicies, options.OperationMiddlewares["listPreheatPolicies"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies", wrapper.CreatePreheatPolicy, options.OperationMiddlewares["createPreheatPolicy"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name", wrapper.DeletePreheatPolicy, options.OperationMiddlewares["deletePreheatPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name", wrapper.GetPreheatPolicy, options.OperationMiddlewares["getPreheatPolicy"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name", wrapper.RunPreheatPolicy, options.OperationMiddlewares["runPreheatPolicy"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name", wrapper.UpdatePreheatPolicy, options.OperationMiddlewares["updatePreheatPolicy"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name/executions", wrapper.ListPreheatExecutions, options.OperationMiddlewares["listPreheatExecutions"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name/executions/:execution_id", wrapper.GetPreheatExecution, options.OperationMiddlewares["getPreheatExecution"]...)
+	router.PATCH(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name/executions/:execution_id", wrapper.StopPreheatExecution, options.OperationMiddlewares["stopPreheatExecution"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name/executions/:execution_id/tasks", wrapper.ListPreheatTasks, options.OperationMiddlewares["listPreheatTasks"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/preheat/policies/:preheat_policy_name/executions/:execution_id/tasks/:task_id/logs", wrapper.GetPreheatLog, options.OperationMiddlewares["getPreheatLog"]...)
+	router.GET(options.BaseURL+"/api/v2.0/icons/:digest", wrapper.GetIcon, options.OperationMiddlewares["getIcon"]...)
 
 }

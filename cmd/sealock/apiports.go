@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/api"
-	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/store/oidc"
 )
@@ -25,9 +24,10 @@ func (s *system) newAPI() http.Handler {
 		History:      s.store,
 		Health:       healthCheck{s},
 		ProviderPing: oidc.Ping,
-		Info:         api.Info{Version: buildVersion(), HasCA: s.tlsRoot != nil},
+		Info:         s.info(),
 		Decider:      s.policy,
 		Recorder:     s.trail,
+		Words:        policyWords(),
 		Authn:        s.authn,
 		Verifier:     s.tokens,
 		Holders:      s.holders,
@@ -35,6 +35,9 @@ func (s *system) newAPI() http.Handler {
 		Origins:      s.origins,
 		Proxies:      s.trusted,
 		Now:          time.Now,
+
+		Configuration: s.runtime,
+		Volumes:       func() (api.Volume, error) { return volumeOf(s.cfg.DataDir) },
 	})
 }
 

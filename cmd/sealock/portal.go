@@ -16,7 +16,7 @@ func (s *system) newPortal() (*web.Portal, error) {
 	return web.New(web.Deps{
 		Authn: s.signIn, Holders: s.holders, Sessions: s.store, Trail: s.trail, Origins: s.origins, Proxies: s.trusted,
 		Tokens: s.service, Log: s.log, Now: time.Now, HasCA: s.tlsRoot != nil,
-		SessionIdle: s.cfg.Portal.SessionIdle, SessionAbsolute: s.cfg.Portal.SessionAbsolute,
+		SessionIdle: s.runtime.SessionIdle, SessionAbsolute: s.cfg.Portal.SessionAbsolute,
 		Hurdles: s.hurdles(), Pages: s.webPages(), Links: s.signInLinks(),
 	})
 }

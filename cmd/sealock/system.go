@@ -24,6 +24,7 @@ import (
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/seal"
+	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/proxy"
@@ -60,6 +61,7 @@ type system struct {
 	directory *project.Directory
 	policy    *policy.Engine
 	service   *project.Service
+	runtime   *settings.Runtime
 	issuer    *auth.Issuer
 	devices   *auth.Devices
 	registry  proxy.Upstream
@@ -85,7 +87,7 @@ func newSystem(ctx context.Context, cfg settings.Config, log *slog.Logger) (_ *s
 		}
 	}()
 	for _, build := range []func(context.Context) error{
-		s.openStore, s.openKeys, s.openUsers, s.openPolicy, s.openIssuer, s.openFrontDoor, s.openHandler,
+		s.openStore, s.openRuntime, s.openKeys, s.openUsers, s.openPolicy, s.openIssuer, s.openFrontDoor, s.openHandler,
 	} {
 		if err := build(ctx); err != nil {
 			return s, err
@@ -218,6 +220,8 @@ func (s *system) openPolicy(ctx context.Context) (err error) {
 		WithSources(s.sources, ldapProbe(s.cfg)).
 		WithRobots(project.RobotConfig{Names: robotdb.NewNames(s.cfg.Robot.Prefix), Days: s.cfg.Robot.Duration}).
 		WithLockout(s.signIn).
+		WithJobs(s.box, job.Ping).
+		WithRules(s.runtime).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
@@ -258,6 +262,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	s.gate = proxy.New(proxy.Config{
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Errors: s.errors, Now: time.Now,
+		ReadOnly: s.runtime.ReadOnly,
 	})
 	return nil
 }
@@ -334,6 +339,7 @@ const (
 func (s *system) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.ring.Run(ctx, keyMaintenance) })
+	wg.Go(func() { s.runtime.Run(ctx, runtimePoll) })
 	wg.Go(func() {
 		if err := s.policy.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("policy is not watched any more", "error", err)

@@ -41,6 +41,8 @@ func copied() []tableKey {
 		{"login_failures", "id", false},
 		{"known_logins", "id", false},
 		{"policy_revisions", "id", true},
+		{"schedules", "id", true},
+		{"configurations", "name", false},
 		{"repositories", "id", true},
 		{"artifacts", "id", true},
 		{"artifact_children", "id", true},
@@ -48,6 +50,12 @@ func copied() []tableKey {
 		{"artifact_blobs", "id", true},
 		{"project_blobs", "id", true},
 		{"project_usage", "id", true},
+		{"registries", "id", true},
+		{"replication_policies", "id", true},
+		{"webhook_policies", "id", true},
+		{"retention_policies", "id", true},
+		{"immutable_rules", "id", true},
+		{"labels", "id", true},
 		{"audit_log", "id", true},
 	}
 }

@@ -21,7 +21,7 @@ type hotQueries struct {
 
 const (
 	userColumns    = "t.id, t.name, t.email, t.real_name, t.comment, t.password_hash, t.sysadmin, t.second_factor, t.created_at, t.updated_at"
-	projectColumns = "t.id, t.name, t.owner_id, o.name, t.public, t.created_at, t.updated_at"
+	projectColumns = "t.id, t.name, t.owner_id, o.name, t.public, t.created_at, t.updated_at, t.metadata, t.storage_limit"
 	robotColumns   = "t.id, t.name, t.project_id, p.name, t.description, t.disabled, t.days, t.expires_at, t.permissions, t.creator, " +
 		"t.secret_id, t.secret_hash, t.old_id, t.old_hash, t.old_ends_at, t.last_used_at, t.last_used_from, t.created_at, t.updated_at"
 	tokenColumns = "t.seq, t.id, t.secret_hash, t.subject, t.user_id, t.via, t.service, t.client_id, t.remote, " +

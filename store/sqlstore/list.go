@@ -153,13 +153,17 @@ func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
 	return q.OrderExpr("? ?", id, direction)
 }
 
-// count returns how many records the filter lets through, whatever the page.
+// count returns how many records the filter lets through, whatever the page. Of many it may have been some seconds ago.
 func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int, error) {
 	if !matchable(f) {
 		return 0, nil
 	}
-	n, err := l.filter(s.read.NewSelect().Model((*R)(nil)), f).Count(ctx)
-	return int(n), s.failed("counting "+l.table, err)
+	query := func() *bun.SelectQuery { return l.filter(s.read.NewSelect().Model((*R)(nil)), f) }
+	n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
+		n, err := query().Count(ctx)
+		return int(n), err
+	})
+	return n, s.failed("counting "+l.table, err)
 }
 
 // matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.

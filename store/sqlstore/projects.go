@@ -14,6 +14,9 @@ import (
 	"github.com/sealock/sealock/store"
 )
 
+// maxMetadata is how long a project's metadata may be, in bytes.
+const maxMetadata = 8000
+
 type projectRow struct {
 	bun.BaseModel `bun:"table:projects,alias:t"`
 
@@ -24,20 +27,22 @@ type projectRow struct {
 	Public    bool   `bun:"public"`
 	CreatedAt int64  `bun:"created_at"`
 	UpdatedAt int64  `bun:"updated_at"`
+	Metadata  string `bun:"metadata"`
+	Limit     int64  `bun:"storage_limit"`
 	OwnerName string `bun:"owner_name,scanonly"`
 }
 
 func newProjectRow(p store.Project) projectRow {
 	return projectRow{
 		ID: p.ID, Name: p.Name, NameKey: store.NameKey(p.Name), OwnerID: p.OwnerID, OwnerName: p.OwnerName, Public: p.Public,
-		CreatedAt: toMicros(p.CreatedAt), UpdatedAt: toMicros(p.UpdatedAt),
+		CreatedAt: toMicros(p.CreatedAt), UpdatedAt: toMicros(p.UpdatedAt), Metadata: string(p.Metadata), Limit: p.StorageLimit,
 	}
 }
 
 func (r projectRow) record() store.Project {
 	return store.Project{
 		ID: r.ID, Name: r.Name, OwnerID: r.OwnerID, OwnerName: r.OwnerName, Public: r.Public,
-		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt), Metadata: store.Metadata(r.Metadata), StorageLimit: r.Limit,
 	}
 }
 
@@ -45,7 +50,11 @@ func (r projectRow) check() error {
 	if r.Name == "" {
 		return errs.New(errs.Invalid, "a project needs a name").WithHint("give one")
 	}
-	return checkFields(field{"the project name", r.Name, maxName}, field{"the project name", r.NameKey, maxName})
+	if len(r.Metadata) > maxMetadata {
+		return errs.New(errs.Invalid, "the metadata of a project are longer than %d bytes", maxMetadata).WithHint("shorten them")
+	}
+	return checkFields(field{"the project name", r.Name, maxName}, field{"the project name", r.NameKey, maxName},
+		field{"the metadata", r.Metadata, maxMetadata})
 }
 
 func projectListing() listing[projectRow, store.Project] {
@@ -57,6 +66,7 @@ func projectListing() listing[projectRow, store.Project] {
 			"name":          {"t.name_key", func(r projectRow) any { return r.NameKey }},
 			"creation_time": {"t.created_at", func(r projectRow) any { return r.CreatedAt }},
 			"update_time":   {"t.updated_at", func(r projectRow) any { return r.UpdatedAt }},
+			"storage_limit": {"t.storage_limit", func(r projectRow) any { return r.Limit }},
 		},
 		filter:  filterProjects,
 		columns: withOwner,
@@ -173,7 +183,7 @@ func (s *Store) ProjectByName(ctx context.Context, name string) (store.Project, 
 	var r projectRow
 	var ownerID sql.NullInt64
 	var ownerName sql.NullString
-	err := s.hot.projectByName.QueryRowContext(ctx, name).Scan(&r.ID, &r.Name, &ownerID, &ownerName, &r.Public, &r.CreatedAt, &r.UpdatedAt)
+	err := s.hot.projectByName.QueryRowContext(ctx, name).Scan(&r.ID, &r.Name, &ownerID, &ownerName, &r.Public, &r.CreatedAt, &r.UpdatedAt, &r.Metadata, &r.Limit)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Project{}, notFound("project", name)
 	}

@@ -32,8 +32,8 @@ func (r repositoryRow) record() store.Repository {
 	}
 }
 
-// maxDescription is how long what people write of a repository may be, in characters.
-const maxDescription = 64 << 10
+// maxRepositoryText is how long what people write of a repository may be, in characters.
+const maxRepositoryText = 64 << 10
 
 // page returns the part of the filter that all lists have.
 func page(f store.IndexFilter) store.Filter {
@@ -157,7 +157,7 @@ func (s *Store) UpdateRepository(ctx context.Context, id int64, fn func(*store.R
 		if r.Description == row.Description {
 			return nil
 		}
-		if err := checkFields(field{"the description", r.Description, maxDescription}); err != nil {
+		if err := checkFields(field{"the description", r.Description, maxRepositoryText}); err != nil {
 			return err
 		}
 		row.Description, row.UpdatedAt = r.Description, s.stamp()

@@ -27,6 +27,7 @@ type Store struct {
 	now     func() time.Time
 	hot     hotQueries
 	changes changes
+	counts  *counts
 }
 
 var _ store.Store = (*Store)(nil)
@@ -65,6 +66,8 @@ func newStore(ctx context.Context, p pools, d dialect, opts Options) (*Store, er
 	if err := s.hot.prepare(ctx, p, d); err != nil {
 		return nil, fmt.Errorf("preparing queries: %w", err)
 	}
+	s.counts = newCounts()
+	s.Subscribe(func(store.Change) { s.counts.changed.Add(1) })
 	return s, nil
 }
 
@@ -78,6 +81,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close ends the connections. Nothing may be asked of the store any more.
 func (s *Store) Close() error {
+	s.counts.close()
 	if err := firstError(s.hot.close(), s.pools.close()); err != nil {
 		return fmt.Errorf("closing the database: %w", err)
 	}

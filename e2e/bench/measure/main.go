@@ -31,6 +31,9 @@ func main() {
 	flag.IntVar(&o.Connections, "connections", 32, "connections that are kept open")
 	flag.DurationVar(&o.Idle, "idle", 5*time.Second, "how long to wait before memory is read")
 	flag.Int64Var(&o.Blob, "blob", 64<<20, "size of the blob that is pushed, in bytes")
+	flag.IntVar(&o.Lines, "lines", 100_000, "lines of the large policy")
+	flag.IntVar(&o.Memberships, "memberships", 1_000_000, "memberships in the large store")
+	flag.StringVar(&o.ScaleTime, "scale-time", "2s", "how long each comparison of a small and a large installation takes, or 1x")
 	flag.Parse()
 	if err := run(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
@@ -48,6 +51,9 @@ type options struct {
 	Connections int
 	Idle        time.Duration
 	Blob        int64
+	Lines       int
+	Memberships int
+	ScaleTime   string
 }
 
 // run measures everything and prints the table.
@@ -77,6 +83,11 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 		return err
 	}
 	t.add(tokens...)
+	scale, err := measureScale(ctx, o)
+	if err != nil {
+		return err
+	}
+	t.add(scale...)
 	_, err = fmt.Fprintf(stdout, "%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n\n%s",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn, t.String())
 	return err

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sealock/sealock/e2e/internal/need"
+)
+
+// measureScale compares decisions and tokens of a small installation with those of a large one, in process: the benchmark
+// BenchmarkScale of cmd/sealock, whose metrics become rows.
+func measureScale(ctx context.Context, o options) ([]row, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkScale$", "-benchtime", o.ScaleTime, "./cmd/sealock") //nolint:gosec // a fixed command
+	cmd.Dir = need.Repository()
+	cmd.Env = append(os.Environ(), "SEALOCK_BENCH_LINES="+strconv.Itoa(o.Lines), "SEALOCK_BENCH_MEMBERSHIPS="+strconv.Itoa(o.Memberships))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running BenchmarkScale: %w\n%s", err, out)
+	}
+	found := readMetrics(out)
+	lines, members := fmt.Sprintf("10 and %d policy lines", o.Lines), fmt.Sprintf("10 and %d memberships", o.Memberships)
+	rows := []row{
+		scaleRow("a decision, "+lines, found["lines/decision"], "≤ 2"),
+		scaleRow("- a token for a password", found["lines/token"], ""),
+		{What: "- loading the larger one", Sealock: spent(found["lines/load"]["ns-load"]), Target: "< 2 s"},
+		scaleRow("- 999 of 1000 decisions, before and while it loads", found["lines/load"], ""),
+		scaleRow("a decision, "+members, found["memberships/decision"], "≤ 1.2"),
+		scaleRow("- a token for a password", found["memberships/token"], "≤ 1.2"),
+		scaleRow("- a decision that reads the same one anew", found["memberships/reread"], ""),
+		scaleRow("- a decision that reads any one from the disk", found["memberships/cold"], ""),
+	}
+	for _, r := range rows {
+		if r.Sealock == "" {
+			return nil, fmt.Errorf("BenchmarkScale says nothing of %q:\n%s", r.What, out)
+		}
+	}
+	return rows, nil
+}
+
+func scaleRow(what string, m metrics, target string) row {
+	if m == nil {
+		return row{What: what}
+	}
+	return row{What: what, Floor: spent(m["ns-few"]), Sealock: spent(m["ns-many"]), Ratio: fmt.Sprintf("%.2f", m["ratio"]), Target: target}
+}
+
+// spent renders nanoseconds; "" for none.
+func spent(ns float64) string {
+	if ns == 0 {
+		return ""
+	}
+	d := time.Duration(ns)
+	switch {
+	case d < 10*time.Microsecond:
+		return fmt.Sprintf("%.2f µs", ns/1e3)
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.0f µs", ns/1e3)
+	}
+	return fmt.Sprintf("%.0f ms", ns/1e6)
+}
+
+// metrics are what one benchmark reports, by unit.
+type metrics map[string]float64
+
+// readMetrics reads what go test prints of sub-benchmarks, by their names.
+func readMetrics(out []byte) map[string]metrics {
+	found := map[string]metrics{}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkScale/") {
+			continue
+		}
+		name := strings.TrimPrefix(fields[0], "BenchmarkScale/")
+		if i := strings.LastIndexByte(name, '-'); i >= 0 { // the number of processors
+			name = name[:i]
+		}
+		found[name] = metrics{}
+		for i := 2; i+1 < len(fields); i += 2 {
+			if value, err := strconv.ParseFloat(fields[i], 64); err == nil {
+				found[name][fields[i+1]] = value
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,95 @@
+package sqlstore
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// To count is to read everything, so that the first page of a long list would cost more with each row that is added. What
+// was counted is used again for a while therefore, where it is so much that nobody counts after: for countFresh as it is,
+// until countStale while it is counted anew behind. What [Store.Subscribe] tells of makes it count at once; artifacts,
+// tags and audit records come too often for that.
+const (
+	countLong  = 1000 // what is shorter is counted each time
+	countFresh = 5 * time.Second
+	countStale = time.Minute
+	countTime  = time.Minute // for one count behind
+	countKept  = 4096        // how many are remembered
+)
+
+// counts remembers how many rows queries let through. Its owner closes it.
+type counts struct {
+	known    *otter.Cache[string, counted]
+	changed  atomic.Uint64   // moves on with each change that is told
+	busy     sync.Map        // queries that are counted anew
+	ctx      context.Context //nolint:containedctx // ends what runs behind
+	stop     context.CancelFunc
+	behind   sync.WaitGroup
+	stopping sync.Mutex // so that nothing is added to behind while it is waited for
+}
+
+type counted struct {
+	n       int
+	at      time.Time
+	changed uint64
+}
+
+func newCounts() *counts {
+	c := &counts{known: otter.Must(&otter.Options[string, counted]{MaximumSize: countKept})}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c
+}
+
+func (c *counts) close() {
+	c.stopping.Lock()
+	c.stop()
+	c.stopping.Unlock()
+	c.behind.Wait()
+	c.known.StopAllGoroutines()
+}
+
+// get returns what the query counts, or counted when it was asked last.
+func (c *counts) get(ctx context.Context, now time.Time, query string, count func(context.Context) (int, error)) (int, error) {
+	seen := c.changed.Load() // before anything is read
+	last, ok := c.known.GetIfPresent(query)
+	if age := now.Sub(last.at); ok && last.changed == seen && age < countStale {
+		if age >= countFresh {
+			c.refresh(query, now, seen, count)
+		}
+		return last.n, nil
+	}
+	n, err := count(ctx)
+	c.keep(query, counted{n, now, seen}, err)
+	return n, err
+}
+
+func (c *counts) keep(query string, n counted, err error) {
+	if err == nil && n.n >= countLong {
+		c.known.Set(query, n)
+	} else {
+		c.known.Invalidate(query)
+	}
+}
+
+// refresh counts behind, unless somebody does already.
+func (c *counts) refresh(query string, now time.Time, seen uint64, count func(context.Context) (int, error)) {
+	c.stopping.Lock()
+	defer c.stopping.Unlock()
+	if c.ctx.Err() != nil {
+		return
+	}
+	if _, running := c.busy.LoadOrStore(query, true); running {
+		return
+	}
+	c.behind.Go(func() {
+		defer c.busy.Delete(query)
+		ctx, cancel := context.WithTimeout(c.ctx, countTime)
+		defer cancel()
+		n, err := count(ctx)
+		c.keep(query, counted{n, now, seen}, err)
+	})
+}
