@@ -26,7 +26,6 @@ type Deps struct {
 	Keys         KeyRing
 	Policy       PolicyAdmin
 	History      PolicyHistory
-	Repositories RepositorySearch
 	Health       HealthCheck
 	ProviderPing ProviderPing
 	Info         Info

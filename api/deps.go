@@ -137,12 +137,6 @@ type PolicyFinding struct {
 	Warning bool
 }
 
-// RepositorySearch finds repositories that the subject may pull by a part of their name, at most limit of them, in
-// the order of names.
-type RepositorySearch interface {
-	SearchRepositories(ctx context.Context, who auth.Subject, part string, limit int) ([]string, error)
-}
-
 // HealthCheck tells how the parts are that the server needs.
 type HealthCheck interface {
 	Health(ctx context.Context) []Component

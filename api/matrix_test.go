@@ -63,7 +63,7 @@ func (w *world) wantRefused(op operation, name string) {
 	want := http.StatusForbidden
 	if name == nobody {
 		want = http.StatusUnauthorized
-	} else if name == bob && (strings.Contains(op.path, "{project_name_or_id}") || strings.HasPrefix(op.path, "/api/v2.0/retentions")) { // which are of team
+	} else if name == bob && (strings.Contains(op.path, "{project_name") || strings.HasPrefix(op.path, "/api/v2.0/retentions")) { // which are of team
 		want = http.StatusNotFound
 	}
 	got := w.try(op, name)
@@ -120,10 +120,15 @@ func (w *world) path(op operation) string {
 	if strings.Contains(op.path, "{project_name_or_id}") {
 		robot = w.teamRobotID
 	}
+	repository, reference := "app", "v1"
+	if op.OperationID == "copyArtifact" {
+		repository = "copy"
+	}
 	path := strings.NewReplacer(
 		"{robot_id}", strconv.FormatInt(robot, 10),
 		"{user_id}", strconv.FormatInt(w.users[dave].ID, 10),
-		"{project_name_or_id}", "team",
+		"{project_name_or_id}", "team", "{project_name}", "team",
+		"{repository_name}", repository, "{reference}", reference, "{tag_name}", reference, "{addition}", "build_history",
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
 		"{quota_id}", strconv.FormatInt(w.team.ID, 10), "{meta_name}", "severity", "{gc_id}", "1", "{purge_id}", "1", "{pool_id}", "all", "{job_type}", "all",
@@ -138,7 +143,7 @@ func (w *world) path(op operation) string {
 	var query []string
 	for _, p := range op.Parameters {
 		if p.Value.In == "query" && p.Value.Required {
-			query = append(query, p.Value.Name+"=team")
+			query = append(query, p.Value.Name+"="+map[bool]string{true: "team/app:v1", false: "team"}[p.Value.Name == "from"])
 		}
 	}
 	if len(query) > 0 {
@@ -154,15 +159,15 @@ func TestUnknownAndForbiddenLookAlike(t *testing.T) {
 	unknown := strconv.FormatInt(w.team.ID+900, 10)
 	pairs := [][2]string{{"team", "nope"}, {strconv.FormatInt(w.team.ID, 10), unknown}}
 	for _, op := range operations(t, loadDocument(t)) {
-		if !strings.Contains(op.path, "{project_name_or_id}") && op.OperationID != "headProject" {
+		if !strings.Contains(op.path, "{project_name") && op.OperationID != "headProject" {
 			continue
 		}
 		for _, name := range []string{nobody, bob} {
 			for _, pair := range pairs {
 				one := op
-				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[0])
+				one.path = inProject(op.path, pair[0])
 				forbidden := w.try(one, name)
-				one.path = strings.ReplaceAll(op.path, "{project_name_or_id}", pair[1])
+				one.path = inProject(op.path, pair[1])
 				missing := w.try(one, name)
 				body := strings.ReplaceAll(missing.body, pair[1], pair[0])
 				if forbidden.status != missing.status || forbidden.body != body {
@@ -171,6 +176,10 @@ func TestUnknownAndForbiddenLookAlike(t *testing.T) {
 			}
 		}
 	}
+}
+
+func inProject(path, ref string) string {
+	return strings.NewReplacer("{project_name_or_id}", ref, "{project_name}", ref).Replace(path)
 }
 
 // TestUsersAreNotEnumerable asks about users that exist and such that do not.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sealock/sealock/api/gen"
 	"github.com/sealock/sealock/auth"
-	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/project"
 )
 
@@ -28,21 +27,18 @@ func (h *handlers) Search(c echo.Context, params gen.SearchParams) error {
 }
 
 func (h *handlers) repositories(ctx context.Context, who Caller, part string) ([]gen.SearchRepository, error) {
-	names, err := h.Repositories.SearchRepositories(ctx, who.Subject, part, searchLimit)
+	found, err := h.Service.ListRepositories(ctx, who, project.RepositoryQuery{Name: part, Paging: project.Paging{Limit: searchLimit, Sort: "name"}})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]gen.SearchRepository, 0, len(names))
-	for _, name := range names {
-		of, _ := auth.Project(name)
-		p, err := h.Service.Project(ctx, who, project.Ref{Name: of})
-		if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Unauthenticated) {
-			continue // may be pulled from, but not be seen: the policy has its reasons
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, gen.SearchRepository{ProjectID: p.ID, ProjectName: p.Name, ProjectPublic: p.Public, RepositoryName: name})
+	public, err := h.Service.PublicProjects(ctx, found.Items)
+	out := make([]gen.SearchRepository, 0, len(found.Items))
+	for _, r := range found.Items {
+		of, _ := auth.Project(r.Name)
+		out = append(out, gen.SearchRepository{
+			ProjectID: r.ProjectID, ProjectName: of, ProjectPublic: public[r.ProjectID], RepositoryName: r.Name,
+			PullCount: r.Pulls, ArtifactCount: int64(r.Artifacts),
+		})
 	}
-	return out, nil
+	return out, err
 }

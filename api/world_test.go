@@ -83,11 +83,15 @@ type world struct {
 	asked  *witness // what the engine is asked
 
 	log *bytes.Buffer
+
+	registry *localRegistry
+	pushed   []pushed // what is in it from the start
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, users: map[string]store.User{}, log: &bytes.Buffer{}}
+	w.registry = &localRegistry{w: w}
 	handler := w.build()
 	w.echo = handler.(*echo.Echo) //nolint:errcheck // New's promise to its tests
 	srv := httptest.NewServer(httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), handler))
@@ -101,6 +105,7 @@ func newWorld(t testing.TB) *world {
 
 // documentRouter makes a router of the document once: it checks the whole document.
 var documentRouter = sync.OnceValues(func() (routers.Router, error) {
+	openapi3filter.RegisterBodyDecoder("text/markdown", openapi3filter.RegisteredBodyDecoder("text/plain"))
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
 		return nil, err
@@ -156,8 +161,9 @@ func (w *world) build() http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	return api.New(api.Deps{
-		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime),
-		Audit:   w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Repositories: repositories{}, Health: health{}, ProviderPing: pinged,
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).
+			WithRegistry(w.registry, follower{w}).WithImmutableTags(immutable),
+		Audit: w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0", CA: root.PEM()}, Decider: w.asked, Recorder: trail, Words: policyWords(),
 		Configuration: w.runtime, Volumes: func() (api.Volume, error) { return api.Volume{Total: 100, Free: 40}, nil },
 		Authn:    w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log),
@@ -213,6 +219,7 @@ func (w *world) settle() {
 	must(t, w.team, err)
 	w.library, err = w.store.CreateProject(ctx, store.Project{Name: "library", Public: true})
 	must(t, w.library, err)
+	w.fill()
 	for name, role := range roles() {
 		m, err := w.store.AddMember(ctx, store.Member{ProjectID: w.team.ID, UserID: w.users[name].ID, Role: role})
 		must(t, m, err)
@@ -484,13 +491,6 @@ func (p policyAdmin) Check(_ context.Context, text api.PolicyText) ([]api.Policy
 		out = append(out, api.PolicyFinding(f))
 	}
 	return out, nil
-}
-
-// repositories finds one repository in each project, whoever asks: what must not be seen is for the handler to drop.
-type repositories struct{}
-
-func (repositories) SearchRepositories(context.Context, auth.Subject, string, int) ([]string, error) {
-	return []string{"library/app", "team/app"}, nil
 }
 
 type health struct{}

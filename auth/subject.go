@@ -172,8 +172,9 @@ const EveryTag = "*"
 
 // Ruling is the answer to an [Access], with the rule that decided.
 type Ruling struct {
-	Allowed bool
-	Reason  string
+	Allowed   bool
+	Forbidden bool // a rule denies it, as against none that allows it
+	Reason    string
 }
 
 // Decider answers questions of the REST API with the same policy as tokens.

@@ -160,7 +160,7 @@ func (a *asker) rule(k key, q auth.Question) (auth.Ruling, error) {
 	if err != nil {
 		return auth.Ruling{}, err
 	}
-	ruling := auth.Ruling{Allowed: v.allowed, Reason: a.reason(k, v)}
+	ruling := auth.Ruling{Allowed: v.allowed, Forbidden: !v.allowed && v.rule != nil, Reason: a.reason(k, v)}
 	if !ruling.Allowed && v.rule == nil && a.sub.Grants.Allow(q) {
 		ruling = auth.Ruling{Allowed: true, Reason: "permission of " + a.sub.Name}
 	}

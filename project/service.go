@@ -34,6 +34,9 @@ type Service struct {
 	rules    Rules   // nil: nobody decides
 
 	reindexer *Reindexer // nil where there is no registry
+	registry  Registry   // nil: there is none
+	follower  Follower
+	immutable ImmutableTags // nil: no tag is
 }
 
 // Contents tells what a registry holds of a project.

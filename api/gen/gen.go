@@ -41,6 +41,66 @@ type Access struct {
 	Resource string  `json:"resource"`
 }
 
+// Accessory defines model for Accessory.
+type Accessory struct {
+	ArtifactID   int64     `json:"artifact_id"`
+	CreationTime time.Time `json:"creation_time"`
+	Digest       string    `json:"digest"`
+
+	// Icon Always empty.
+	Icon                  string `json:"icon"`
+	ID                    int64  `json:"id"`
+	Size                  int64  `json:"size"`
+	SubjectArtifactDigest string `json:"subject_artifact_digest"`
+	SubjectArtifactID     int64  `json:"subject_artifact_id"`
+	SubjectArtifactRepo   string `json:"subject_artifact_repo"`
+
+	// Type signature.cosign, signature.notation, sbom.harbor or subject.accessory
+	Type string `json:"type"`
+}
+
+// AdditionLink defines model for AdditionLink.
+type AdditionLink struct {
+	Absolute bool   `json:"absolute"`
+	Href     string `json:"href"`
+}
+
+// Artifact defines model for Artifact.
+type Artifact struct {
+	Accessories   []Accessory             `json:"accessories"`
+	AdditionLinks map[string]AdditionLink `json:"addition_links"`
+	Annotations   map[string]string       `json:"annotations"`
+	ArtifactType  string                  `json:"artifact_type"`
+	Digest        string                  `json:"digest"`
+
+	// ExtraAttrs What its config says of it.
+	ExtraAttrs map[string]interface{} `json:"extra_attrs"`
+
+	// Icon Always empty.
+	Icon              string                   `json:"icon"`
+	ID                int64                    `json:"id"`
+	Labels            []map[string]interface{} `json:"labels"`
+	ManifestMediaType string                   `json:"manifest_media_type"`
+
+	// MediaType Of its config, else of the manifest.
+	MediaType string `json:"media_type"`
+	ProjectID int64  `json:"project_id"`
+
+	// PullTime 0001-01-01T00:00:00Z for never.
+	PullTime     time.Time   `json:"pull_time"`
+	PushTime     time.Time   `json:"push_time"`
+	References   []Reference `json:"references"`
+	RepositoryID int64       `json:"repository_id"`
+
+	// RepositoryName With the project in front.
+	RepositoryName string `json:"repository_name"`
+	Size           int64  `json:"size"`
+	Tags           []Tag  `json:"tags"`
+
+	// Type IMAGE, CHART, …
+	Type string `json:"type"`
+}
+
 // AuditLog defines model for AuditLog.
 type AuditLog struct {
 	ID int64 `json:"id"`
@@ -359,6 +419,11 @@ type Lockout struct {
 // Metadata What a project is told, by name. Values are strings.
 type Metadata map[string]string
 
+// NewTag defines model for NewTag.
+type NewTag struct {
+	Name string `json:"name"`
+}
+
 // OIDCPing defines model for OIDCPing.
 type OIDCPing struct {
 	// URL The issuer.
@@ -468,6 +533,15 @@ type PersonalAccessTokenReq struct {
 
 	// Scope What it is good for at most; leave it out for all that its user may.
 	Scope []Permission `json:"scope,omitempty"`
+}
+
+// Platform defines model for Platform.
+type Platform struct {
+	Architecture *string  `json:"architecture,omitempty"`
+	Os           *string  `json:"os,omitempty"`
+	OSFeatures   []string `json:"os.features,omitempty"`
+	OSVersion    *string  `json:"os.version,omitempty"`
+	Variant      *string  `json:"variant,omitempty"`
 }
 
 // Policy defines model for Policy.
@@ -800,6 +874,18 @@ type QuotaUpdateReq struct {
 	Hard ResourceList `json:"hard"`
 }
 
+// Reference defines model for Reference.
+type Reference struct {
+	Annotations map[string]string `json:"annotations,omitempty"`
+	ChildDigest string            `json:"child_digest"`
+
+	// ChildID 0 where the registry does not have it.
+	ChildID  int64     `json:"child_id"`
+	ParentID int64     `json:"parent_id"`
+	Platform *Platform `json:"platform,omitempty"`
+	Urls     []string  `json:"urls,omitempty"`
+}
+
 // RefreshToken defines model for RefreshToken.
 type RefreshToken struct {
 	// ClientID The program that asked for it.
@@ -1057,6 +1143,25 @@ type ReplicationTrigger struct {
 type ReplicationTriggerSettings struct {
 	// Cron Six fields: second (0), minute, hour, day, month, weekday.
 	Cron *string `json:"cron,omitempty"`
+}
+
+// Repository defines model for Repository.
+type Repository struct {
+	ArtifactCount int64     `json:"artifact_count"`
+	CreationTime  time.Time `json:"creation_time"`
+	Description   string    `json:"description"`
+	ID            int64     `json:"id"`
+
+	// Name With the project in front.
+	Name       string    `json:"name"`
+	ProjectID  int64     `json:"project_id"`
+	PullCount  int64     `json:"pull_count"`
+	UpdateTime time.Time `json:"update_time"`
+}
+
+// RepositoryUpdate defines model for RepositoryUpdate.
+type RepositoryUpdate struct {
+	Description *string `json:"description,omitempty"`
 }
 
 // ResourceList Amounts by what they are of: storage, in bytes.
@@ -1398,6 +1503,19 @@ type SystemInfo struct {
 	Storage []Volume `json:"storage"`
 }
 
+// Tag defines model for Tag.
+type Tag struct {
+	ArtifactID int64  `json:"artifact_id"`
+	ID         int64  `json:"id"`
+	Immutable  bool   `json:"immutable"`
+	Name       string `json:"name"`
+
+	// PullTime 0001-01-01T00:00:00Z for never.
+	PullTime     time.Time `json:"pull_time"`
+	PushTime     time.Time `json:"push_time"`
+	RepositoryID int64     `json:"repository_id"`
+}
+
 // TagSelector defines model for TagSelector.
 type TagSelector struct {
 	// Decoration matches or excludes for tags, repoMatches or repoExcludes for repositories.
@@ -1563,6 +1681,12 @@ type WebhookTargetObject struct {
 	Type *string `json:"type,omitempty"`
 }
 
+// Addition defines model for Addition.
+type Addition = string
+
+// ArtifactRef defines model for ArtifactRef.
+type ArtifactRef = string
+
 // ExecutionID defines model for ExecutionID.
 type ExecutionID = int64
 
@@ -1598,6 +1722,9 @@ type MemberID = int64
 
 // MetaName defines model for MetaName.
 type MetaName = string
+
+// NamedProject defines model for NamedProject.
+type NamedProject = string
 
 // Page defines model for Page.
 type Page = int64
@@ -1638,6 +1765,9 @@ type RegistryID = int64
 // RegistryInfoID defines model for RegistryInfoID.
 type RegistryInfoID = int64
 
+// RepositoryName defines model for RepositoryName.
+type RepositoryName = string
+
 // RetentionID defines model for RetentionID.
 type RetentionID = int64
 
@@ -1653,6 +1783,9 @@ type Sort = string
 // Source defines model for Source.
 type Source = string
 
+// TagName defines model for TagName.
+type TagName = string
+
 // TaskID defines model for TaskID.
 type TaskID = int64
 
@@ -1661,6 +1794,27 @@ type UserID = int64
 
 // WebhookPolicyID defines model for WebhookPolicyID.
 type WebhookPolicyID = int64
+
+// WithAccessory defines model for WithAccessory.
+type WithAccessory = bool
+
+// WithImmutableStatus defines model for WithImmutableStatus.
+type WithImmutableStatus = bool
+
+// WithInheritedAccessory defines model for WithInheritedAccessory.
+type WithInheritedAccessory = bool
+
+// WithLabel defines model for WithLabel.
+type WithLabel = bool
+
+// WithSbomOverview defines model for WithSbomOverview.
+type WithSbomOverview = bool
+
+// WithScanOverview defines model for WithScanOverview.
+type WithScanOverview = bool
+
+// WithTag defines model for WithTag.
+type WithTag = bool
 
 // BadRequest defines model for BadRequest.
 type BadRequest = Errors
@@ -1925,6 +2079,48 @@ type UpdateProjectParams struct {
 
 // GetProjectDeletableParams defines parameters for GetProjectDeletable.
 type GetProjectDeletableParams struct {
+	// XIsResourceName What the path says is a name, even where it is all digits.
+	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
+}
+
+// ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
+type ListProjectArtifactsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// WithTag Tell the tags, the first hundred of each.
+	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
+
+	// WithLabel Tell the labels.
+	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
+
+	// WithImmutableStatus Tell of each tag whether it is immutable.
+	WithImmutableStatus *WithImmutableStatus `form:"with_immutable_status,omitempty" json:"with_immutable_status,omitempty"`
+
+	// WithAccessory Tell what is about the artifact.
+	WithAccessory *WithAccessory `form:"with_accessory,omitempty" json:"with_accessory,omitempty"`
+
+	// WithScanOverview Nothing is told of it: there is no scanner.
+	WithScanOverview *WithScanOverview `form:"with_scan_overview,omitempty" json:"with_scan_overview,omitempty"`
+
+	// WithSbomOverview Nothing is told of it: there is no scanner.
+	WithSbomOverview *WithSbomOverview `form:"with_sbom_overview,omitempty" json:"with_sbom_overview,omitempty"`
+
+	// WithInheritedAccessory Nothing is told of it: what is about an index is about the index.
+	WithInheritedAccessory *WithInheritedAccessory `form:"with_inherited_accessory,omitempty" json:"with_inherited_accessory,omitempty"`
+
+	// LatestInRepository Only the one of each repository that was pushed last.
+	LatestInRepository *bool `form:"latest_in_repository,omitempty" json:"latest_in_repository,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2366,6 +2562,123 @@ type GetWebhookLogParams struct {
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
 
+// ListRepositoriesParams defines parameters for ListRepositories.
+type ListRepositoriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListArtifactsParams defines parameters for ListArtifacts.
+type ListArtifactsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// WithTag Tell the tags, the first hundred of each.
+	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
+
+	// WithLabel Tell the labels.
+	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
+
+	// WithImmutableStatus Tell of each tag whether it is immutable.
+	WithImmutableStatus *WithImmutableStatus `form:"with_immutable_status,omitempty" json:"with_immutable_status,omitempty"`
+
+	// WithAccessory Tell what is about the artifact.
+	WithAccessory *WithAccessory `form:"with_accessory,omitempty" json:"with_accessory,omitempty"`
+
+	// WithScanOverview Nothing is told of it: there is no scanner.
+	WithScanOverview *WithScanOverview `form:"with_scan_overview,omitempty" json:"with_scan_overview,omitempty"`
+
+	// WithSbomOverview Nothing is told of it: there is no scanner.
+	WithSbomOverview *WithSbomOverview `form:"with_sbom_overview,omitempty" json:"with_sbom_overview,omitempty"`
+
+	// WithInheritedAccessory Nothing is told of it: what is about an index is about the index.
+	WithInheritedAccessory *WithInheritedAccessory `form:"with_inherited_accessory,omitempty" json:"with_inherited_accessory,omitempty"`
+}
+
+// CopyArtifactParams defines parameters for CopyArtifact.
+type CopyArtifactParams struct {
+	// From What to copy, `project/repository:tag` or `project/repository@digest`.
+	From string `form:"from" json:"from"`
+}
+
+// GetArtifactParams defines parameters for GetArtifact.
+type GetArtifactParams struct {
+	// WithTag Tell the tags, the first hundred of each.
+	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
+
+	// WithLabel Tell the labels.
+	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
+
+	// WithImmutableStatus Tell of each tag whether it is immutable.
+	WithImmutableStatus *WithImmutableStatus `form:"with_immutable_status,omitempty" json:"with_immutable_status,omitempty"`
+
+	// WithAccessory Tell what is about the artifact.
+	WithAccessory *WithAccessory `form:"with_accessory,omitempty" json:"with_accessory,omitempty"`
+
+	// WithScanOverview Nothing is told of it: there is no scanner.
+	WithScanOverview *WithScanOverview `form:"with_scan_overview,omitempty" json:"with_scan_overview,omitempty"`
+
+	// WithSbomOverview Nothing is told of it: there is no scanner.
+	WithSbomOverview *WithSbomOverview `form:"with_sbom_overview,omitempty" json:"with_sbom_overview,omitempty"`
+
+	// WithInheritedAccessory Nothing is told of it: what is about an index is about the index.
+	WithInheritedAccessory *WithInheritedAccessory `form:"with_inherited_accessory,omitempty" json:"with_inherited_accessory,omitempty"`
+
+	// WithSignature Nothing is told of it: signatures are accessories.
+	WithSignature *bool `form:"with_signature,omitempty" json:"with_signature,omitempty"`
+}
+
+// ListAccessoriesParams defines parameters for ListAccessories.
+type ListAccessoriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// ListTagsParams defines parameters for ListTags.
+type ListTagsParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// WithImmutableStatus Tell of each tag whether it is immutable.
+	WithImmutableStatus *WithImmutableStatus `form:"with_immutable_status,omitempty" json:"with_immutable_status,omitempty"`
+}
+
 // ListQuotasParams defines parameters for ListQuotas.
 type ListQuotasParams struct {
 	// Reference What the quotas are of: projects.
@@ -2471,6 +2784,21 @@ type ListReplicationPoliciesParams struct {
 
 	// Name Names that contain this.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// ListAllRepositoriesParams defines parameters for ListAllRepositories.
+type ListAllRepositoriesParams struct {
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The field to sort by, with `-` before it for descending order.
+	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Page Which page, from 1.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize How many on a page.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
@@ -2727,6 +3055,12 @@ type CreateWebhookPolicyJSONRequestBody = WebhookPolicy
 
 // UpdateWebhookPolicyJSONRequestBody defines body for UpdateWebhookPolicy for application/json ContentType.
 type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
+
+// UpdateRepositoryJSONRequestBody defines body for UpdateRepository for application/json ContentType.
+type UpdateRepositoryJSONRequestBody = RepositoryUpdate
+
+// CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
+type CreateTagJSONRequestBody = NewTag
 
 // UpdateQuotaJSONRequestBody defines body for UpdateQuota for application/json ContentType.
 type UpdateQuotaJSONRequestBody = QuotaUpdateReq
@@ -3000,6 +3334,9 @@ type ServerInterface interface {
 	// GetProjectDeletable Ask whether a project can be deleted
 	// (GET /api/v2.0/projects/{project_name_or_id}/_deletable)
 	GetProjectDeletable(ctx echo.Context, projectNameOrID ProjectRef, params GetProjectDeletableParams) error
+	// ListProjectArtifacts List the artifacts of a project
+	// (GET /api/v2.0/projects/{project_name_or_id}/artifacts)
+	ListProjectArtifacts(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectArtifactsParams) error
 	// ListProjectAuditLogExts List the audit records of a project, the newest first, in the newer of Harbor's shapes
 	// (GET /api/v2.0/projects/{project_name_or_id}/auditlog-exts)
 	ListProjectAuditLogExts(ctx echo.Context, projectNameOrID ProjectRef, params ListProjectAuditLogExtsParams) error
@@ -3153,6 +3490,48 @@ type ServerInterface interface {
 	// GetWebhookLog Read the log of a task
 	// (GET /api/v2.0/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}/executions/{execution_id}/tasks/{task_id}/log)
 	GetWebhookLog(ctx echo.Context, projectNameOrID ProjectRef, webhookPolicyID WebhookPolicyID, executionID ExecutionID, taskID TaskID, params GetWebhookLogParams) error
+	// ListRepositories List the repositories of a project
+	// (GET /api/v2.0/projects/{project_name}/repositories)
+	ListRepositories(ctx echo.Context, projectName NamedProject, params ListRepositoriesParams) error
+	// DeleteRepository Delete a repository with all that is in it
+	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name})
+	DeleteRepository(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName) error
+	// GetRepository Show a repository
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name})
+	GetRepository(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName) error
+	// UpdateRepository Describe a repository
+	// (PUT /api/v2.0/projects/{project_name}/repositories/{repository_name})
+	UpdateRepository(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName) error
+	// ListArtifacts List the artifacts of a repository
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts)
+	ListArtifacts(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, params ListArtifactsParams) error
+	// CopyArtifact Copy an artifact of another repository
+	// (POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts)
+	CopyArtifact(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, params CopyArtifactParams) error
+	// DeleteArtifact Delete an artifact with its tags
+	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference})
+	DeleteArtifact(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// GetArtifact Show an artifact
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference})
+	GetArtifact(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params GetArtifactParams) error
+	// ListAccessories List what is about an artifact
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/accessories)
+	ListAccessories(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params ListAccessoriesParams) error
+	// GetVulnerabilities Show what a scanner found
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/additions/vulnerabilities)
+	GetVulnerabilities(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// GetAddition Show more of an artifact
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/additions/{addition})
+	GetAddition(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, addition Addition) error
+	// ListTags List the tags of an artifact
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags)
+	ListTags(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params ListTagsParams) error
+	// CreateTag Give an artifact a tag
+	// (POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags)
+	CreateTag(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// DeleteTag Take a tag from an artifact
+	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags/{tag_name})
+	DeleteTag(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, tagName TagName) error
 	// ListQuotas List quotas
 	// (GET /api/v2.0/quotas)
 	ListQuotas(ctx echo.Context, params ListQuotasParams) error
@@ -3237,6 +3616,9 @@ type ServerInterface interface {
 	// UpdateReplicationPolicy Replace a replication policy
 	// (PUT /api/v2.0/replication/policies/{policy_id})
 	UpdateReplicationPolicy(ctx echo.Context, policyID PolicyID) error
+	// ListAllRepositories List the repositories of all projects
+	// (GET /api/v2.0/repositories)
+	ListAllRepositories(ctx echo.Context, params ListAllRepositoriesParams) error
 	// CreateRetention Set the retention policy of a project
 	// (POST /api/v2.0/retentions)
 	CreateRetention(ctx echo.Context) error
@@ -4718,6 +5100,125 @@ func (w *ServerInterfaceWrapper) GetProjectDeletable(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetProjectDeletable(ctx, projectNameOrID, params)
+	return err
+}
+
+// ListProjectArtifacts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectArtifacts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name_or_id" -------------
+	var projectNameOrID ProjectRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name_or_id", ctx.Param("project_name_or_id"), &projectNameOrID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name_or_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectArtifactsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_tag" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_tag", ctx.QueryParams(), &params.WithTag, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_tag: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_label", ctx.QueryParams(), &params.WithLabel, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_label: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_immutable_status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_immutable_status", ctx.QueryParams(), &params.WithImmutableStatus, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_immutable_status: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_accessory", ctx.QueryParams(), &params.WithAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_accessory: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_scan_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_scan_overview", ctx.QueryParams(), &params.WithScanOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_scan_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_sbom_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_sbom_overview", ctx.QueryParams(), &params.WithSbomOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_sbom_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_inherited_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_inherited_accessory", ctx.QueryParams(), &params.WithInheritedAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_inherited_accessory: %s", err))
+	}
+
+	// ------------- Optional query parameter "latest_in_repository" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "latest_in_repository", ctx.QueryParams(), &params.LatestInRepository, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter latest_in_repository: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
+		var XIsResourceName IsResourceName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Is-Resource-Name, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Is-Resource-Name", valueList[0], &XIsResourceName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Is-Resource-Name: %s", err))
+		}
+
+		params.XIsResourceName = &XIsResourceName
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectArtifacts(ctx, projectNameOrID, params)
 	return err
 }
 
@@ -7141,6 +7642,657 @@ func (w *ServerInterfaceWrapper) GetWebhookLog(ctx echo.Context) error {
 	return err
 }
 
+// ListRepositories converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRepositories(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRepositoriesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRepositories(ctx, projectName, params)
+	return err
+}
+
+// DeleteRepository converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRepository(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRepository(ctx, projectName, repositoryName)
+	return err
+}
+
+// GetRepository converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRepository(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRepository(ctx, projectName, repositoryName)
+	return err
+}
+
+// UpdateRepository converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRepository(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRepository(ctx, projectName, repositoryName)
+	return err
+}
+
+// ListArtifacts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListArtifacts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListArtifactsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_tag" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_tag", ctx.QueryParams(), &params.WithTag, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_tag: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_label", ctx.QueryParams(), &params.WithLabel, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_label: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_immutable_status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_immutable_status", ctx.QueryParams(), &params.WithImmutableStatus, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_immutable_status: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_accessory", ctx.QueryParams(), &params.WithAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_accessory: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_scan_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_scan_overview", ctx.QueryParams(), &params.WithScanOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_scan_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_sbom_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_sbom_overview", ctx.QueryParams(), &params.WithSbomOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_sbom_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_inherited_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_inherited_accessory", ctx.QueryParams(), &params.WithInheritedAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_inherited_accessory: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListArtifacts(ctx, projectName, repositoryName, params)
+	return err
+}
+
+// CopyArtifact converts echo context to params.
+func (w *ServerInterfaceWrapper) CopyArtifact(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CopyArtifactParams
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CopyArtifact(ctx, projectName, repositoryName, params)
+	return err
+}
+
+// DeleteArtifact converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteArtifact(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteArtifact(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// GetArtifact converts echo context to params.
+func (w *ServerInterfaceWrapper) GetArtifact(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetArtifactParams
+	// ------------- Optional query parameter "with_tag" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_tag", ctx.QueryParams(), &params.WithTag, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_tag: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_label", ctx.QueryParams(), &params.WithLabel, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_label: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_immutable_status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_immutable_status", ctx.QueryParams(), &params.WithImmutableStatus, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_immutable_status: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_accessory", ctx.QueryParams(), &params.WithAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_accessory: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_scan_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_scan_overview", ctx.QueryParams(), &params.WithScanOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_scan_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_sbom_overview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_sbom_overview", ctx.QueryParams(), &params.WithSbomOverview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_sbom_overview: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_inherited_accessory" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_inherited_accessory", ctx.QueryParams(), &params.WithInheritedAccessory, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_inherited_accessory: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_signature" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_signature", ctx.QueryParams(), &params.WithSignature, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_signature: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetArtifact(ctx, projectName, repositoryName, reference, params)
+	return err
+}
+
+// ListAccessories converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccessories(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccessoriesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccessories(ctx, projectName, repositoryName, reference, params)
+	return err
+}
+
+// GetVulnerabilities converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVulnerabilities(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVulnerabilities(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// GetAddition converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAddition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Path parameter "addition" -------------
+	var addition Addition
+
+	err = runtime.BindStyledParameterWithOptions("simple", "addition", ctx.Param("addition"), &addition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter addition: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAddition(ctx, projectName, repositoryName, reference, addition)
+	return err
+}
+
+// ListTags converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTags(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTagsParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_immutable_status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_immutable_status", ctx.QueryParams(), &params.WithImmutableStatus, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_immutable_status: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTags(ctx, projectName, repositoryName, reference, params)
+	return err
+}
+
+// CreateTag converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateTag(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// DeleteTag converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Path parameter "tag_name" -------------
+	var tagName TagName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tag_name", ctx.Param("tag_name"), &tagName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tag_name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteTag(ctx, projectName, repositoryName, reference, tagName)
+	return err
+}
+
 // ListQuotas converts echo context to params.
 func (w *ServerInterfaceWrapper) ListQuotas(ctx echo.Context) error {
 	var err error
@@ -7727,6 +8879,45 @@ func (w *ServerInterfaceWrapper) UpdateReplicationPolicy(ctx echo.Context) error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateReplicationPolicy(ctx, policyID)
+	return err
+}
+
+// ListAllRepositories converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAllRepositories(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAllRepositoriesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAllRepositories(ctx, params)
 	return err
 }
 
@@ -9197,6 +10388,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.GetMember, options.OperationMiddlewares["getMember"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
+	router.GET(options.BaseURL+"/api/v2.0/repositories", wrapper.ListAllRepositories, options.OperationMiddlewares["listAllRepositories"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories", wrapper.ListRepositories, options.OperationMiddlewares["listRepositories"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name", wrapper.DeleteRepository, options.OperationMiddlewares["deleteRepository"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name", wrapper.GetRepository, options.OperationMiddlewares["getRepository"]...)
+	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name", wrapper.UpdateRepository, options.OperationMiddlewares["updateRepository"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts", wrapper.ListArtifacts, options.OperationMiddlewares["listArtifacts"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts", wrapper.CopyArtifact, options.OperationMiddlewares["copyArtifact"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference", wrapper.DeleteArtifact, options.OperationMiddlewares["deleteArtifact"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference", wrapper.GetArtifact, options.OperationMiddlewares["getArtifact"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags", wrapper.ListTags, options.OperationMiddlewares["listTags"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags", wrapper.CreateTag, options.OperationMiddlewares["createTag"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags/:tag_name", wrapper.DeleteTag, options.OperationMiddlewares["deleteTag"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/accessories", wrapper.ListAccessories, options.OperationMiddlewares["listAccessories"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/vulnerabilities", wrapper.GetVulnerabilities, options.OperationMiddlewares["getVulnerabilities"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/:addition", wrapper.GetAddition, options.OperationMiddlewares["getAddition"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/artifacts", wrapper.ListProjectArtifacts, options.OperationMiddlewares["listProjectArtifacts"]...)
 	router.GET(options.BaseURL+"/api/v2.0/quotas", wrapper.ListQuotas, options.OperationMiddlewares["listQuotas"]...)
 	router.GET(options.BaseURL+"/api/v2.0/quotas/:quota_id", wrapper.GetQuota, options.OperationMiddlewares["getQuota"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/quotas/:quota_id", wrapper.UpdateQuota, options.OperationMiddlewares["updateQuota"]...)

@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"github.com/sealock/sealock/api"
-	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/policy"
-	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/store/oidc"
 )
 
@@ -27,7 +25,6 @@ func (s *system) newAPI() http.Handler {
 		Keys:         s.ring,
 		Policy:       policyAdmin{s.policy, membership{s.directory}, s.holders, s.store, s.existing},
 		History:      s.store,
-		Repositories: repositorySearch{s.gate},
 		Health:       healthCheck{s},
 		ProviderPing: oidc.Ping,
 		Info:         s.info(),
@@ -61,17 +58,6 @@ func checkPolicyText(_ context.Context, model, rules string) ([]policyFinding, e
 		}
 	}
 	return list, nil
-}
-
-// repositorySearch asks the front door for what a subject may pull; without one there is nothing to search.
-type repositorySearch struct{ gate *proxy.Gate }
-
-func (r repositorySearch) SearchRepositories(ctx context.Context, who auth.Subject, part string, limit int) ([]string, error) {
-	if r.gate == nil {
-		return nil, nil
-	}
-	names, _, err := r.gate.Repositories(ctx, who, part, limit)
-	return names, err
 }
 
 // healthCheck asks the parts that can fail by themselves.

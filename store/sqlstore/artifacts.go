@@ -119,7 +119,7 @@ func artifactListing(f store.IndexFilter) listing[artifactRow, store.Artifact] {
 }
 
 func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
-	q = inProjects(q, f.Projects)
+	q = inVisible(inProjects(q, f.Projects), f.Visible)
 	if f.Repository != 0 {
 		q = q.Where("t.repository_id = ?", f.Repository)
 	}
@@ -130,6 +130,9 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 			q = q.Where("? = ?", bun.Safe(is.column), is.value)
 		}
 	}
+	if len(f.Digests) > 0 {
+		q = q.Where("t.digest IN (?)", bun.List(f.Digests))
+	}
 	const hasTag = "EXISTS (SELECT 1 FROM tags AS g WHERE g.artifact_id = t.id)"
 	switch {
 	case f.Tagged != nil && *f.Tagged:
@@ -139,6 +142,16 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 	}
 	if f.Exact != "" {
 		q = q.Where("t.id IN (SELECT g.artifact_id FROM tags AS g WHERE g.repository_id = t.repository_id AND g.name = ?)", f.Exact)
+	}
+	if f.TagPart != "" {
+		named := q.NewSelect().Model((*tagRow)(nil)).Column("t.artifact_id").Where("t.repository_id = ?", f.Repository)
+		if f.Repository == 0 {
+			named = q.NewSelect().Model((*tagRow)(nil)).Column("t.artifact_id")
+		}
+		q = q.Where("t.id IN (?)", contains(named, "t.name", f.TagPart))
+	}
+	if f.Holds != "" {
+		q = q.Where("t.id IN (SELECT c.parent_id FROM artifact_children AS c WHERE c.repository_id = t.repository_id AND c.digest = ?)", f.Holds)
 	}
 	if f.Top {
 		q = q.Where("t.top = ?", true)
@@ -211,7 +224,7 @@ func (s *Store) CountArtifacts(ctx context.Context, f store.IndexFilter) (int, e
 
 // same reports whether two filters let the same through, whatever their pages.
 func same(a, b store.IndexFilter) bool {
-	return a.Projects == nil && a.Repository == b.Repository && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
+	return a.Projects == nil && a.Visible == nil && len(a.Digests) == 0 && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
 		a.MediaType == b.MediaType && a.Type == b.Type && a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
 }
 

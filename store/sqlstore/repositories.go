@@ -42,7 +42,7 @@ func page(f store.IndexFilter) store.Filter {
 
 // possible reports whether anything stored can match the filter at all.
 func possible(f store.IndexFilter) bool {
-	for _, text := range []string{f.Name, f.Exact, f.Digest, f.Subject, f.Kind, f.MediaType, f.Type} {
+	for _, text := range []string{f.Name, f.Exact, f.Digest, f.Subject, f.Kind, f.MediaType, f.Type, f.TagPart, f.Holds} {
 		if !storable(text) {
 			return false
 		}
@@ -63,6 +63,15 @@ func inProjects(q *bun.SelectQuery, projects []int64) *bun.SelectQuery {
 	return q.Where("t.project_id IN (?)", bun.List(projects))
 }
 
+// inVisible narrows a list to projects that a filter lets through.
+func inVisible(q *bun.SelectQuery, visible *store.Filter) *bun.SelectQuery {
+	if visible == nil {
+		return q
+	}
+	f := store.Filter{Public: visible.Public, MemberID: visible.MemberID, GroupIDs: visible.GroupIDs}
+	return q.Where("t.project_id IN (?)", filterProjects(q.NewSelect().Model((*projectRow)(nil)).Column("t.id"), f))
+}
+
 func repositoryListing(f store.IndexFilter) listing[repositoryRow, store.Repository] {
 	return listing[repositoryRow, store.Repository]{
 		table: "repositories",
@@ -75,7 +84,7 @@ func repositoryListing(f store.IndexFilter) listing[repositoryRow, store.Reposit
 			"pull_count":    {"t.pull_count", func(r repositoryRow) any { return r.Pulls }},
 		},
 		filter: func(q *bun.SelectQuery, _ store.Filter) *bun.SelectQuery {
-			q = inProjects(q, f.Projects)
+			q = inVisible(inProjects(q, f.Projects), f.Visible)
 			if f.Name != "" {
 				q = contains(q, "t.name", f.Name)
 			}
