@@ -51,7 +51,7 @@ func (w *world) artifactsAt(name, path string) string {
 }
 
 func TestRepositories(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	for name, want := range map[string]string{
 		nobody: "library/app", bob: "library/app", lily: "library/app team/app team/chart team/deep/er", admin: "library/app team/app team/chart team/deep/er",
 	} {
@@ -84,7 +84,7 @@ func TestRepositories(t *testing.T) {
 
 // A slash in a repository's name comes encoded twice from Harbor's clients, once from others, and from some proxies not at all.
 func TestRepositoryNamesWithSlashes(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	for _, name := range []string{"deep%252Fer", "deep%2Fer", "deep%2fer", "deep%252fer"} {
 		path := "/api/v2.0/projects/team/repositories/" + name
 		if got := w.object(alice, path); got["name"] != "team/deep/er" {
@@ -109,7 +109,7 @@ func TestRepositoryNamesWithSlashes(t *testing.T) {
 }
 
 func TestArtifacts(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	multi := digestOf(w.pushed[4].manifest)
 	for query, want := range map[string]string{
 		"sort=id": "v1 multi", "q=tags%3Dv1": "v1", "q=tags%3D~ult": "multi", "q=tags%3D*&sort=id": "v1 multi", "q=tags%3Dnil": "", "q=type%3DCHART": "",
@@ -156,7 +156,7 @@ func TestArtifacts(t *testing.T) {
 }
 
 func TestAdditions(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	const chart = "/api/v2.0/projects/team/repositories/chart/artifacts/1.0.0/additions/"
 	for path, want := range map[string][2]string{
 		teamApp + "/artifacts/v1/additions/build_history": {"application/json; charset=utf-8", `[{"created_by":"one"}]`},
@@ -179,7 +179,7 @@ func TestAdditions(t *testing.T) {
 }
 
 func TestTags(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	one := digestOf(w.pushed[1].manifest)
 	tags := teamApp + "/artifacts/" + one + "/tags"
 	location := w.want(w.as(dave, "POST", tags, `{"name":"v2"}`), 201, "POST tag").header.Get("Location")
@@ -236,7 +236,7 @@ func (w *world) recorded(want ...string) {
 }
 
 func TestDeleteArtifact(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	one, bill, arm, multi := digestOf(w.pushed[1].manifest), digestOf(w.pushed[2].manifest), digestOf(w.pushed[3].manifest), digestOf(w.pushed[4].manifest)
 	w.want(w.as(dave, "DELETE", teamApp+"/artifacts/v1", ""), 403, "DELETE as a developer")
 	w.want(w.as(mia, "DELETE", teamApp+"/artifacts/"+arm, ""), 412, "DELETE what is in an index")
@@ -253,7 +253,7 @@ func TestDeleteArtifact(t *testing.T) {
 
 // What is in two indexes, or has a tag of its own, outlives one of them.
 func TestDeleteArtifactKeepsWhatOthersNeed(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	arm := digestOf(w.pushed[3].manifest)
 	other := index("team/app", "other", w.pushed[3], w.pushed[1])
 	w.pushNow(other)
@@ -264,7 +264,7 @@ func TestDeleteArtifactKeepsWhatOthersNeed(t *testing.T) {
 }
 
 func TestDeleteRepository(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	w.registry.open()
 	w.registry.push(image("team/app", "unknown", "pushed past the index", nil))
 	w.want(w.as(dave, "DELETE", teamApp, ""), 403, "DELETE a repository as a developer")
@@ -282,7 +282,7 @@ func TestDeleteRepository(t *testing.T) {
 }
 
 func TestCopyArtifact(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	one, multi := digestOf(w.pushed[1].manifest), digestOf(w.pushed[4].manifest)
 	signed := image("team/app", "", "signature", nil)
 	signed.tag = strings.Replace(one, ":", "-", 1) + ".sig"
@@ -334,7 +334,7 @@ func TestCopyArtifact(t *testing.T) {
 
 // TestTagRulesHoldInTheAPI holds deletes and tags by the API to the policy's rules about tags.
 func TestTagRulesHoldInTheAPI(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	one := digestOf(w.pushed[1].manifest)
 	tags := teamApp + "/artifacts/" + one + "/tags"
 	w.govern(rulesBut("") + "p, chosen, repository, team/app:v*, delete|push, deny\n")
@@ -357,7 +357,7 @@ func TestTagRulesHoldInTheAPI(t *testing.T) {
 }
 
 func TestSearchKnowsCounts(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	for _, r := range answered[client.Search](w, w.get(lily, "/api/v2.0/search?q=app")).Repository {
 		if want := map[string]int64{"team/app": 2, "library/app": 1}[r.RepositoryName]; r.ArtifactCount != want || r.ProjectPublic != (r.ProjectName == "library") {
 			t.Errorf("found %+v, want %d artifacts", r, want)
@@ -367,7 +367,7 @@ func TestSearchKnowsCounts(t *testing.T) {
 
 // TestScript is what a script written for Harbor does: find, look, tag, copy, clean up; with Basic and nothing but HTTP.
 func TestScript(t *testing.T) {
-	w := newWorld(t)
+	w := newOpenWorld(t)
 	call := func(method, path, body string, want int) (http.Header, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, w.url+"/api/v2.0"+path, strings.NewReader(body))

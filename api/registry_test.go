@@ -14,9 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
+	"testing"
 
-	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/proxy"
@@ -196,79 +195,21 @@ func (w *world) fill() {
 // note is what an indexer does with a push.
 func (w *world) note(p pushed) {
 	w.t.Helper()
-	must(w.t, p, indexed(context.Background(), w.store, p.repository, p.tag, p.mediaType, p.manifest))
+	must(w.t, p, w.indexer.Pushed(context.Background(), project.Manifest{
+		Repository: p.repository, Tag: p.tag, MediaType: p.mediaType, Digest: digestOf(p.manifest), Body: p.manifest,
+	}))
 }
 
-// follower makes the index follow the registry in the simplest way.
-type follower struct{ w *world }
-
-func (f follower) Follow(ctx context.Context, repository, reference string, _ time.Time) error {
-	mediaType, body, err := f.w.registry.Manifest(ctx, repository, reference)
-	if errs.Is(err, errs.NotFound) {
-		r, err := f.w.store.RepositoryByName(ctx, repository)
-		if err != nil {
-			return err
-		}
-		if !strings.Contains(reference, ":") {
-			return f.w.store.DeleteTag(ctx, r.ID, reference)
-		}
-		a, err := f.w.store.ArtifactByDigest(ctx, r.ID, reference)
-		if err != nil {
-			return err
-		}
-		return f.w.store.DeleteArtifact(ctx, a.ID)
-	}
-	if err != nil {
-		return err
-	}
-	tag := reference
-	if strings.Contains(reference, ":") {
-		tag = ""
-	}
-	return indexed(ctx, f.w.store, repository, tag, mediaType, body)
-}
-
-func indexed(ctx context.Context, st store.Store, repository, tag, mediaType string, body []byte) error {
-	var m struct {
-		ArtifactType string
-		Config       struct{ MediaType string }
-		Subject      struct{ Digest string }
-		Manifests    []struct {
-			Digest   string
-			Platform json.RawMessage
-		}
-	}
-	if err := json.Unmarshal(body, &m); err != nil {
-		return err
-	}
-	if strings.HasPrefix(tag, "sha256-") {
-		tag = "" // clients keep signatures under it
-	}
-	of, _, _ := strings.Cut(repository, "/")
-	p, err := st.ProjectByName(ctx, of)
-	if err != nil {
-		return err
-	}
-	a := store.Artifact{Digest: digestOf(body), MediaType: mediaType, ConfigType: m.Config.MediaType, ArtifactType: m.ArtifactType, Kind: "IMAGE", Subject: m.Subject.Digest, Size: int64(len(body))}
-	if m.Config.MediaType == configType {
-		a.Extra = json.RawMessage(`{"os":"linux","architecture":"amd64"}`)
-	}
-	switch {
-	case m.ArtifactType == "application/spdx+json":
-		a.Kind = "SBOM"
-	case m.Config.MediaType == chartConfig:
-		a.Kind = "CHART"
-	}
-	for _, c := range m.Manifests {
-		a.Children = append(a.Children, store.Child{Digest: c.Digest, Platform: c.Platform})
-	}
-	_, err = st.PutArtifact(ctx, store.Push{ProjectID: p.ID, Repository: repository, Tag: tag, Artifact: a, Blobs: []store.Blob{{Digest: a.Digest, Size: a.Size}}})
-	return err
-}
-
-// immutable keeps what begins with "keep".
-func immutable(context.Context, store.Project, string) (func(string) bool, error) {
-	return func(tag string) bool { return strings.HasPrefix(tag, "keep") }, nil
+// newOpenWorld returns a world in which team's rule keeps other tags than those that are there from the start.
+func newOpenWorld(t testing.TB) *world {
+	t.Helper()
+	w := newWorld(t)
+	_, err := w.store.UpdateImmutableRule(t.Context(), w.team.ID, 1, func(r *store.ImmutableRule) error {
+		r.Rule.TagSelectors = []store.Selector{{Kind: "doublestar", Decoration: "matches", Pattern: "keep*"}}
+		return nil
+	})
+	must(t, w, err)
+	return w
 }
 
 var _ project.Registry = (*localRegistry)(nil)

@@ -85,6 +85,7 @@ type world struct {
 	log *bytes.Buffer
 
 	registry *localRegistry
+	indexer  *project.Indexer
 	pushed   []pushed // what is in it from the start
 }
 
@@ -160,9 +161,10 @@ func (w *world) build() http.Handler {
 	must(t, w.runtime, err)
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
+	w.indexer = project.NewIndexer(w.store, w.registry, clock.System{}, log)
 	return api.New(api.Deps{
 		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).
-			WithRegistry(w.registry, follower{w}).WithImmutableTags(immutable),
+			WithRegistry(w.registry, w.indexer),
 		Audit: w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0", CA: root.PEM()}, Decider: w.asked, Recorder: trail, Words: policyWords(),
 		Configuration: w.runtime, Volumes: func() (api.Volume, error) { return api.Volume{Total: 100, Free: 40}, nil },

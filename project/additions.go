@@ -83,7 +83,7 @@ func (s *Service) addition(ctx context.Context, a store.Artifact, name string) (
 	if err != nil {
 		return Addition{}, err
 	}
-	var text copiedManifest
+	var text manifestText
 	if err := json.Unmarshal(body, &text); err != nil {
 		return Addition{}, unreadable(a, err)
 	}
@@ -95,7 +95,7 @@ func (s *Service) addition(ctx context.Context, a store.Artifact, name string) (
 	case name == "files" && a.Kind == "CNAI":
 		return modelFiles(text)
 	}
-	layer := slices.IndexFunc(text.Layers, func(p part) bool { return strings.HasSuffix(p.MediaType, "tar+gzip") })
+	layer := slices.IndexFunc(text.Layers, func(p descriptor) bool { return strings.HasSuffix(p.MediaType, "tar+gzip") })
 	if layer < 0 {
 		return Addition{}, unreadable(a, errors.New("it has no layer that is a tar.gz"))
 	}
@@ -115,7 +115,7 @@ func unreadable(a store.Artifact, err error) error {
 }
 
 // fromConfig returns a list that stands in the config; one that is missing is empty.
-func (s *Service) fromConfig(ctx context.Context, a store.Artifact, text copiedManifest, field string) (Addition, error) {
+func (s *Service) fromConfig(ctx context.Context, a store.Artifact, text manifestText, field string) (Addition, error) {
 	list := json.RawMessage("[]")
 	if text.Config != nil {
 		config, err := s.registry.Blob(ctx, a.RepositoryName, text.Config.Digest, maxConfigRead)
@@ -141,13 +141,11 @@ type file struct {
 }
 
 // modelFiles lists the files of a model (CNCF ModelPack): each is a layer, which says its path.
-func modelFiles(text copiedManifest) (Addition, error) {
+func modelFiles(text manifestText) (Addition, error) {
 	files := []file{}
 	for _, p := range text.Layers {
-		name := p.Annotations["org.cncf.model.filepath"]
-		if name == "" {
-			name = p.Annotations["org.cnai.model.filepath"]
-		}
+		said := notes(p.Annotations, maxChildNotes)
+		name := firstOf(said["org.cncf.model.filepath"], said["org.cnai.model.filepath"])
 		if name != "" {
 			files = append(files, file{name, "file", p.Size})
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -96,7 +95,7 @@ func (s *Service) artifactIn(ctx context.Context, at place, reference string) (a
 	if at.err != nil {
 		return a, at.err
 	}
-	if strings.Contains(reference, ":") {
+	if isDigest(reference) {
 		a, err = s.store.ArtifactByDigest(ctx, at.repository.ID, reference)
 	} else {
 		a, err = s.store.ArtifactByTag(ctx, at.repository.ID, reference)
@@ -191,10 +190,10 @@ func (s *Service) deleteArtifact(ctx context.Context, a store.Artifact, depth in
 			return err
 		}
 	}
-	if err := s.registry.DeleteManifest(ctx, a.RepositoryName, a.Digest); unlessAbsent(err) != nil {
+	if err := s.registry.DeleteManifest(ctx, a.RepositoryName, a.Digest); absent(err) != nil {
 		return err
 	}
-	if err := s.follower.Follow(ctx, a.RepositoryName, a.Digest, time.Time{}); err != nil {
+	if err := s.follow(ctx, a.RepositoryName, a.Digest); err != nil {
 		return err
 	}
 	for _, c := range a.Children {
@@ -202,7 +201,7 @@ func (s *Service) deleteArtifact(ctx context.Context, a store.Artifact, depth in
 		if err == nil {
 			err = s.deleteLoose(ctx, child, depth)
 		}
-		if unlessAbsent(err) != nil {
+		if absent(err) != nil {
 			return err
 		}
 	}
@@ -311,9 +310,6 @@ func (s *Service) ListAccessories(ctx context.Context, c Caller, ref ArtifactRef
 
 // ImmutableIn returns what says of the tags of a repository that was listed for the caller whether they are immutable.
 func (s *Service) ImmutableIn(ctx context.Context, repository string) (func(tag string) bool, error) {
-	if s.immutable == nil {
-		return s.immutableIn(ctx, store.Project{}, repository)
-	}
 	of, _ := split(repository)
 	p, err := s.store.ProjectByName(ctx, of)
 	if err != nil {
@@ -339,7 +335,7 @@ func (s *Service) AddTag(ctx context.Context, c Caller, ref ArtifactRef, name st
 				if err == nil {
 					return errs.New(errs.Conflict, "repository %s has a tag %s already", strconv.Quote(at.name), clip(name)).WithHint("delete it first, or choose another name")
 				}
-				return unlessAbsent(err)
+				return absent(err)
 			},
 			do: func(ctx context.Context) error { return s.putTag(ctx, a, name) },
 		}
@@ -354,7 +350,7 @@ func (s *Service) putTag(ctx context.Context, a store.Artifact, tag string) erro
 	if err := s.registry.PutManifest(ctx, a.RepositoryName, tag, mediaType, body); err != nil {
 		return err
 	}
-	return s.follower.Follow(ctx, a.RepositoryName, tag, time.Time{})
+	return s.follow(ctx, a.RepositoryName, tag)
 }
 
 // checkTag refuses what can't be a tag of people's: those that clients keep signatures under are theirs.
@@ -390,7 +386,7 @@ func (s *Service) DeleteTag(ctx context.Context, c Caller, ref ArtifactRef, name
 				if err := s.removeTag(ctx, a, name); err != nil {
 					return err
 				}
-				return s.follower.Follow(ctx, a.RepositoryName, name, time.Time{})
+				return s.follow(ctx, a.RepositoryName, name)
 			},
 		}
 	})

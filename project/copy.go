@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
@@ -91,7 +90,7 @@ func (s *Service) pushable(ctx context.Context, c Caller, at place, tag, digest 
 	}
 	there, err := s.store.ArtifactByTag(ctx, at.repository.ID, tag)
 	if err != nil || there.Digest == digest {
-		return unlessAbsent(err)
+		return absent(err)
 	}
 	push.Action = "overwrite"
 	what := "overwrite tag " + clip(tag) + " of repository " + strconv.Quote(at.name)
@@ -146,7 +145,7 @@ func (j copying) manifest(ctx context.Context, digest string, depth int) error {
 	if err != nil {
 		return err
 	}
-	var text copiedManifest
+	var text manifestText
 	if err := json.Unmarshal(body, &text); err != nil {
 		return errs.New(errs.Invalid, "manifest %s of %s can't be read", digest, strconv.Quote(j.from)).WithHint("push it again").Because(err)
 	}
@@ -161,7 +160,7 @@ func (j copying) manifest(ctx context.Context, digest string, depth int) error {
 	if err := j.registry.PutManifest(ctx, j.to, digest, mediaType, body); err != nil {
 		return err
 	}
-	return j.follower.Follow(ctx, j.to, digest, time.Time{})
+	return j.follow(ctx, j.to, digest)
 }
 
 // first reports whether something was not copied yet, and notes it.
@@ -173,25 +172,10 @@ func (j copying) first(digest string) bool {
 	return true
 }
 
-type copiedManifest struct {
-	Config    *part  `json:"config"`
-	Layers    []part `json:"layers"`
-	Manifests []part `json:"manifests"`
-}
-
-// part is what a manifest says of something that it is made of.
-type part struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        int64             `json:"size"`
-	URLs        []string          `json:"urls"`
-	Annotations map[string]string `json:"annotations"`
-}
-
-func (j copying) blobs(ctx context.Context, text copiedManifest) error {
+func (j copying) blobs(ctx context.Context, text manifestText) error {
 	parts := text.Layers
 	if text.Config != nil {
-		parts = append([]part{*text.Config}, parts...)
+		parts = append([]descriptor{*text.Config}, parts...)
 	}
 	for _, p := range parts {
 		if len(p.URLs) > 0 || !j.first(p.Digest) { // with a URL it is kept elsewhere
@@ -227,7 +211,7 @@ func (j copying) clientTags(ctx context.Context, digest string) error {
 		if err == nil {
 			continue
 		}
-		if unlessAbsent(err) != nil {
+		if absent(err) != nil {
 			return err
 		}
 		about := digestOf(body)

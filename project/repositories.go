@@ -13,25 +13,15 @@ import (
 )
 
 // Follower makes the index say of a tag or a digest what the registry says of it, after the service changed it there. at is
-// when it was pushed, zero for now.
+// when it was pushed, zero for now. It returns the digest that the registry has, "" for none.
 type Follower interface {
-	Follow(ctx context.Context, repository, reference string, at time.Time) error
+	Follow(ctx context.Context, repository, reference string, at time.Time) (digest string, err error)
 }
-
-// ImmutableTags says which tags of a repository (its whole name) nobody may change or remove.
-type ImmutableTags func(ctx context.Context, p store.Project, repository string) (func(tag string) bool, error)
 
 // WithRegistry returns a service that changes what a registry holds.
 func (s *Service) WithRegistry(r Registry, f Follower) *Service {
 	with := *s
 	with.registry, with.follower = r, f
-	return &with
-}
-
-// WithImmutableTags returns a service that keeps some tags as they are.
-func (s *Service) WithImmutableTags(tags ImmutableTags) *Service {
-	with := *s
-	with.immutable = tags
 	return &with
 }
 
@@ -111,7 +101,7 @@ func (s *Service) PublicProjects(ctx context.Context, repositories []store.Repos
 			continue
 		}
 		p, err := s.store.Project(ctx, r.ProjectID)
-		if unlessAbsent(err) != nil {
+		if absent(err) != nil {
 			return nil, err
 		}
 		public[r.ProjectID] = p.Public
@@ -292,7 +282,7 @@ func (s *Service) tagRules(ctx context.Context, c Caller, repository, action, ta
 // noneImmutable refuses if one of the tags is immutable.
 func (s *Service) noneImmutable(ctx context.Context, at place, tags store.IndexFilter) error {
 	immutable, err := s.immutableIn(ctx, at.project, at.name)
-	if err != nil || s.immutable == nil {
+	if err != nil {
 		return err
 	}
 	for tag, err := range s.store.ListTags(ctx, tags) {
@@ -313,10 +303,9 @@ func errImmutable(repository, tag string) error {
 
 // immutableIn returns what says of a repository's tags whether they are immutable.
 func (s *Service) immutableIn(ctx context.Context, p store.Project, repository string) (func(tag string) bool, error) {
-	if s.immutable == nil {
-		return func(string) bool { return false }, nil
-	}
-	return s.immutable(ctx, p, repository)
+	rules, err := collect(s.store.ListImmutableRules(ctx, p.ID, store.Filter{}), 0, nil, asIs)
+	_, name := split(repository)
+	return func(tag string) bool { return Immutable(rules.Items, name, tag) }, err
 }
 
 // deleteRepository removes what the index knows of, and what it does not and a tag leads to.
@@ -325,7 +314,7 @@ func (s *Service) deleteRepository(ctx context.Context, r store.Repository) erro
 		if err != nil {
 			return err
 		}
-		if err := s.registry.DeleteManifest(ctx, r.Name, a.Digest); unlessAbsent(err) != nil {
+		if err := s.registry.DeleteManifest(ctx, r.Name, a.Digest); absent(err) != nil {
 			return err
 		}
 	}
@@ -338,10 +327,10 @@ func (s *Service) deleteRepository(ctx context.Context, r store.Repository) erro
 	// What was pushed meanwhile is still there.
 	tags, _, err := s.registry.Tags(ctx, r.Name, "", MaxPage)
 	if err != nil {
-		return unlessAbsent(err)
+		return absent(err)
 	}
 	for _, tag := range tags {
-		if err := s.follower.Follow(ctx, r.Name, tag, time.Time{}); err != nil {
+		if err := s.follow(ctx, r.Name, tag); err != nil {
 			return err
 		}
 	}
@@ -354,14 +343,14 @@ func (s *Service) deleteTagged(ctx context.Context, repository string) error {
 	for {
 		tags, more, err := s.registry.Tags(ctx, repository, last, MaxPage)
 		if err != nil {
-			return unlessAbsent(err)
+			return absent(err)
 		}
 		for _, tag := range tags {
 			_, body, err := s.registry.Manifest(ctx, repository, tag)
 			if err == nil {
 				err = s.registry.DeleteManifest(ctx, repository, digestOf(body))
 			}
-			if unlessAbsent(err) != nil {
+			if absent(err) != nil {
 				return err
 			}
 		}
@@ -372,11 +361,9 @@ func (s *Service) deleteTagged(ctx context.Context, repository string) error {
 	}
 }
 
-// unlessAbsent takes NotFound for no error.
-func unlessAbsent(err error) error {
-	if errs.Is(err, errs.NotFound) {
-		return nil
-	}
+// follow makes the index say what the registry says after a change.
+func (s *Service) follow(ctx context.Context, repository, reference string) error {
+	_, err := s.follower.Follow(ctx, repository, reference, time.Time{})
 	return err
 }
 

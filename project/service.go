@@ -36,7 +36,6 @@ type Service struct {
 	reindexer *Reindexer // nil where there is no registry
 	registry  Registry   // nil: there is none
 	follower  Follower
-	immutable ImmutableTags // nil: no tag is
 }
 
 // Contents tells what a registry holds of a project.

@@ -18,7 +18,7 @@ const indexType = "application/vnd.oci.image.index.v1+json"
 func (s *Service) removeTag(ctx context.Context, a store.Artifact, tag string) error {
 	unable := s.registry.DeleteTag(ctx, a.RepositoryName, tag)
 	if !errs.Is(unable, errs.Unsupported) {
-		return unlessAbsent(unable)
+		return absent(unable)
 	}
 	// First without a tag: a registry that deletes nothing at all must not be left with a tag on an empty index.
 	if err := s.decoy(ctx, a.RepositoryName, ""); err != nil {

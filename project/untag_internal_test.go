@@ -60,7 +60,7 @@ func (o *old) DeleteManifest(_ context.Context, _, digest string) error {
 
 type noFollower struct{}
 
-func (noFollower) Follow(context.Context, string, string, time.Time) error { return nil }
+func (noFollower) Follow(context.Context, string, string, time.Time) (string, error) { return "", nil }
 
 // TestRemoveTagOfOldRegistry takes a tag away where the registry has no way to: the artifact and its other tags stay.
 func TestRemoveTagOfOldRegistry(t *testing.T) {

@@ -17,7 +17,7 @@ func (s *system) newAPI() http.Handler {
 		service = service.WithContents(s.gate)
 	}
 	if s.reindexer != nil {
-		service = service.WithReindexer(s.reindexer)
+		service = service.WithReindexer(s.reindexer).WithRegistry(s.inside, s.indexer)
 	}
 	return api.New(api.Deps{
 		Service:      service,

@@ -17,6 +17,7 @@ const lastPulls = 5 * time.Second
 // openIndex makes what keeps the index: of what the gate sees, of what the registry tells, and of a walk through it.
 func (s *system) openIndex(upstream proxy.Upstream) {
 	inside := proxy.NewInside(upstream)
+	s.inside = inside
 	s.indexer = project.NewIndexer(s.store, inside, clock.System{}, s.log)
 	s.onClose(func() error { // requests may end later than run
 		ctx, cancel := context.WithTimeout(context.Background(), lastPulls)

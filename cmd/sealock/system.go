@@ -68,6 +68,7 @@ type system struct {
 	devices   *auth.Devices
 	registry  proxy.Upstream
 	gate      *proxy.Gate        // nil with only: auth
+	inside    *proxy.Inside      // nil without a registry
 	indexer   *project.Indexer   // nil without a registry
 	reindexer *project.Reindexer // nil without a registry
 	origins   httpx.Origins
