@@ -74,7 +74,7 @@ func (r *localRegistry) push(p pushed) {
 
 func (r *localRegistry) send(method, path string, then func(location string), body []byte, contentType string) {
 	r.w.t.Helper()
-	req := httptest.NewRequest(method, path, bytes.NewReader(body))
+	req := httptest.NewRequestWithContext(context.Background(), method, path, bytes.NewReader(body))
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -140,6 +140,34 @@ func indexes(t *testing.T, s store.Store) {
 	tops(arm.ID, index.ID)                           // arm has a tag of its own
 	put(t, s, image(p, "team/app", "", "elsewhere")) // it is in the index
 	tops(arm.ID, index.ID)
+	for what, tt := range map[string]struct {
+		f    store.IndexFilter
+		want []int64
+	}{
+		"that hold another":             {store.IndexFilter{Holds: amd.Digest}, []int64{index.ID}},
+		"that hold one that is in none": {store.IndexFilter{Holds: index.Digest}, nil},
+		"with a part of a tag":          {store.IndexFilter{TagPart: "r"}, []int64{arm.ID}},
+		"of all, with a part of a tag":  {store.IndexFilter{Projects: []int64{p.ID}, TagPart: "1"}, []int64{index.ID}},
+		"of some digests":               {store.IndexFilter{Digests: []string{arm.Digest, about.Digest, digestOf("nothing")}}, []int64{arm.ID, about.ID}},
+	} {
+		if tt.f.Projects == nil {
+			tt.f.Repository = index.RepositoryID
+		}
+		var got []int64
+		for _, a := range all(t, "ListArtifacts "+what, s.ListArtifacts(ctx, tt.f)) {
+			got = append(got, a.ID)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("ListArtifacts %s (-want +got):\n%s", what, diff)
+		}
+		equal(t, "CountArtifacts "+what, must[int](t, "CountArtifacts")(s.CountArtifacts(ctx, tt.f)), len(tt.want))
+	}
+	public := true
+	for visible, want := range map[*store.Filter]int{nil: 1, {}: 1, {Public: &public}: 0} {
+		f := store.IndexFilter{Visible: visible}
+		equal(t, "ListRepositories that are visible", len(all(t, "ListRepositories", s.ListRepositories(ctx, f))), want)
+		equal(t, "CountRepositories that are visible", must[int](t, "CountRepositories")(s.CountRepositories(ctx, f)), want)
+	}
 	for _, a := range all(t, "ListArtifacts about another", s.ListArtifacts(ctx, store.IndexFilter{Repository: index.RepositoryID, Subject: amd.Digest})) {
 		equal(t, "ListArtifacts about another", a.ID, about.ID)
 	}
