@@ -64,6 +64,7 @@ purge-audit           -             crudls
 quota                 -             rlu
 refresh-token         -             ld
 registry              -             crudl
+reindex               -             crs
 replication           -             crudl
 replication-adapter   -             l
 replication-policy    -             crudl
