@@ -246,7 +246,9 @@ func (h *handlers) replayed(ctx context.Context, r audit.Record, out *gen.Decisi
 	if err != nil {
 		return err
 	}
-	out.Replay = &gen.DecisionReplay{Same: replay.Reason == r.Reason, Granted: replay.Granted.String(), Reason: replay.Reason, Actions: []gen.DecisionAction{}}
+	// Of a workload, the record says for whom it acted, too.
+	same := replay.Reason == r.Reason || strings.HasPrefix(r.Reason, replay.Reason+"; for ")
+	out.Replay = &gen.DecisionReplay{Same: same, Granted: replay.Granted.String(), Reason: replay.Reason, Actions: []gen.DecisionAction{}}
 	for _, a := range replay.Actions {
 		out.Replay.Actions = append(out.Replay.Actions, gen.DecisionAction{Name: a.Name, Action: string(a.Action), Explanation: explanationOf(a.Explanation)})
 	}

@@ -125,6 +125,23 @@ func in(sub auth.Subject, groups ...store.Group) auth.Subject {
 	return sub
 }
 
+// TestOrigins wants each role of a member named with where it comes from: the member list, or which group.
+func TestOrigins(t *testing.T) {
+	f := newDirectory(t)
+	alice, dev, ops := f.user("alice"), f.group("dev"), f.group("ops")
+	team := f.project("team", false)
+	f.member(team, alice, store.RoleGuest)
+	f.groupMember(team, dev, store.RoleDeveloper)
+	for name, want := range map[string][]project.Origin{
+		"team": {{Role: "guest", From: "member list"}, {Role: "developer", From: "group dev"}}, "gone": nil,
+	} {
+		got, err := f.dir.Origins(t.Context(), in(alice, dev, ops), name)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("Origins(alice, %s) = %v, %v, want %v", name, got, err, want)
+		}
+	}
+}
+
 // TestStandingByGroups holds that roles add up, that an answer is for the groups that the subject has, and that a
 // group's change counts with the very next call.
 func TestStandingByGroups(t *testing.T) {

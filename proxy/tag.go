@@ -42,16 +42,24 @@ func (g *Gate) admitTag(ctx context.Context, v *visit, sub auth.Subject) error {
 			return err
 		}
 		if !ruling.Allowed {
-			what := fmt.Sprintf("tag %q", tag)
-			if tag == auth.EveryTag {
-				what = "by digest, which takes all tags of it,"
-			}
-			denial := errs.New(errs.Denied, "you may not %s %s of repository %q", phrase(action), what, v.Repository).
+			denial := errs.New(errs.Denied, "you may not %s", tagged(action, tag, v.Repository)).
 				WithHint("the policy has rules about tags: ask an administrator of the project")
 			return g.deny(ctx, v, sub, ruling.Reason, denial, v.Access())
 		}
 	}
 	return nil
+}
+
+// tagged says for people what would be done to a tag, or to all of them.
+func tagged(action auth.Action, tag, repository string) string {
+	if tag == auth.EveryTag {
+		return fmt.Sprintf("delete from repository %q by digest, which takes all tags of it along", repository)
+	}
+	verb := string(action)
+	if action == auth.ActionPush {
+		verb = phrase(action)
+	}
+	return fmt.Sprintf("%s tag %q of repository %q", verb, tag, repository)
 }
 
 // admitOverwrite lets a push to a tag that is there already through where the policy allows it. The same content again is

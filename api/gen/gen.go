@@ -239,7 +239,7 @@ type DecisionReplay struct {
 	Granted string `json:"granted"`
 	Reason  string `json:"reason"`
 
-	// Same The reason is the recorded one; else who asks is something else by now.
+	// Same The reason is the recorded one; else who asks is something else by now, or asked by a credential that left a part out.
 	Same bool `json:"same"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,11 +61,15 @@ func newAuditExplainCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain JTI", Short: "Say why a token says what it says",
 		Long: `Say why a token says what it says: what was recorded when it was issued, and the same question once more, to the policy that
-was in force then, about who asked as they are now. JTI is the token's id, its claim "jti"; 'sealock audit list' has it, too.`,
+was in force then, about who asked as they are now. JTI is the token's id, its claim "jti"; 'sealock audit list' has it, too.
+What the credential of then left out, such as a personal access token's scope, is not asked again.`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		Example: `  sealock audit explain 019439d5c4e07a3cbb1e7f0d2c4b6a80`,
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
+		if strings.Contains(args[0], ".") { // it must not get into a URL
+			return usagef("this looks like a token: give its id, the claim jti, which sealock audit list shows")
+		}
 		d, err := decode[client.Decision](s.api.GetDecisionWithResponse(ctx, args[0]))
 		if err != nil {
 			return err
@@ -99,9 +104,9 @@ func printDecision(out printer, d client.Decision) error {
 	if d.Replay == nil {
 		return out.paragraph("It can't be replayed: %s.", told(d.NoReplay))
 	}
-	verdict := "The same question has the same answer today."
+	verdict := "That policy gives the same answer about who asks as they are now."
 	if !d.Replay.Same {
-		verdict = "Since then who asks has changed: today it would be " + d.Replay.Reason + "."
+		verdict = "That policy gives another answer about who asks as they are now: " + d.Replay.Reason + "."
 	}
 	if err := out.paragraph("%s", verdict); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/store"
 )
 
@@ -195,7 +196,7 @@ func (s *Store) TokenAudit(ctx context.Context, jti string) (audit.Record, error
 	var row auditRow
 	err := q.Scan(ctx, &row)
 	if jti == "" || errors.Is(err, sql.ErrNoRows) {
-		return audit.Record{}, notFound("token", jti)
+		return audit.Record{}, errs.New(errs.NotFound, "token %s not found", show(jti)).WithHint("sealock audit list shows the ids of tokens; the trail forgets old records")
 	}
 	return row.record(), s.failed("reading the audit trail", err)
 }

@@ -65,7 +65,7 @@ func auditTrail(t *testing.T, s store.Store) {
 
 	byToken := must[audit.Record](t, "TokenAudit")(s.TokenAudit(ctx, "j9")) // an id that says no time
 	equal(t, "TokenAudit", byToken.RequestID, "r9")
-	for _, jti := range []string{"j203", "", "x\x00", "%"} {
+	for _, jti := range []string{"j203", "", "x\x00", "%", strings.Repeat("f", 12) + "7fffbfffffffffffffff", strings.Repeat("0", 12) + "70008000000000000000"} {
 		_, err := s.TokenAudit(ctx, jti)
 		kind(t, "TokenAudit of an unknown id", err, errs.NotFound)
 	}
