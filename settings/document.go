@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,18 +46,21 @@ func inTable(v any) string {
 func YAML() string {
 	var b strings.Builder
 	b.WriteString("# Every setting of sealock at its default. Keep the lines that you change; 'sealock check' reads the rest.\n")
-	section := ""
+	var open []string // the groups that the last line is in
 	for _, s := range List() {
-		group, name, nested := strings.Cut(s.Key, ".")
-		indent := ""
-		if nested {
-			if group != section {
-				fmt.Fprintf(&b, "\n%s:\n", group)
+		path := strings.Split(s.Key, ".")
+		groups, name := path[:len(path)-1], path[len(path)-1]
+		for depth, group := range groups {
+			if slices.Equal(groups[:depth+1], open[:min(depth+1, len(open))]) {
+				continue
 			}
-			section, indent = group, "  "
-		} else {
-			name = s.Key
+			if depth == 0 {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", depth), group)
 		}
+		open = groups
+		indent := strings.Repeat("  ", len(groups))
 		fmt.Fprintf(&b, "%s# %s\n%s%s: %s\n", indent, s.Doc, indent, name, inYAML(s.Default))
 	}
 	return b.String()

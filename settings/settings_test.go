@@ -100,6 +100,9 @@ func TestFaults(t *testing.T) {
 		{"a lockout that shrinks", "lockout: {first: 2h}\n", nil, []string{"lockout.max: 1h0m0s is shorter than lockout.first"}},
 		{"a lockout forgotten too soon", "lockout: {forget: 1m}\n", nil, []string{"lockout.forget: 1m0s is shorter than lockout.max"}},
 		{"a trusted network with bits to the right", "lockout: {trusted: [10.0.0.0/33]}\n", nil, []string{"lockout.trusted[0]"}},
+		{"events of no registry", "registry: {notifications: {secret: 0123456789abcdef}}\n", nil, []string{"registry.notifications: is set without a registry"}},
+		{"events with a short secret", "registry: {url: 'http://127.0.0.1:5000', notifications: {secret: short}}\n", nil, []string{"registry.notifications.secret"}},
+		{"events with an odd secret", "registry: {url: 'http://127.0.0.1:5000', notifications: {secret: '0123456789 abcdef\"'}}\n", nil, []string{"registry.notifications.secret"}},
 		{"missing password file", "admin_password_file: /nowhere\n", nil, []string{"admin_password_file"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
