@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ const (
 type localRegistry struct {
 	*proxy.Inside
 	w    *world
+	root string
 	once sync.Once
 	http http.Handler
 }
@@ -42,13 +44,18 @@ type localRegistry struct {
 func (r *localRegistry) open() *proxy.Inside {
 	r.once.Do(func() {
 		t := r.w.t
+		if r.w.blobs != nil {
+			must(t, r, os.CopyFS(r.root, r.w.blobs))
+		}
 		ctx, cancel := context.WithCancel(context.Background())
-		e, err := embedded.New(ctx, embedded.Config{Root: t.TempDir(), HTTPSecret: secret.New("0123456789abcdef0123456789abcdef"), Log: slog.New(slog.DiscardHandler)})
+		e, err := embedded.New(ctx, embedded.Config{Root: r.root, HTTPSecret: secret.New("0123456789abcdef0123456789abcdef"), Log: slog.New(slog.DiscardHandler)})
 		must(t, e, err)
 		t.Cleanup(func() { _ = e.Shutdown(); cancel() })
 		r.http, r.Inside = e, proxy.NewInside(e)
-		for _, p := range r.w.pushed {
-			r.push(p)
+		if r.w.blobs == nil {
+			for _, p := range r.w.pushed {
+				r.push(p)
+			}
 		}
 	})
 	return r.Inside

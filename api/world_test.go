@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -68,16 +71,11 @@ type world struct {
 	url     string
 	echo    *echo.Echo
 	store   *sqlstore.Store
+	file    string // of the store
 	tokens  *auth.Tokens
 	runtime *settings.Runtime
 	router  routers.Router
-	users   map[string]store.User
-	team    store.Project
-	library store.Project
-	gwensID int64       // of gwen's membership
-	group   store.Group // with dave in it
-
-	robotID, teamRobotID int64 // a robot at system level, and one of team
+	start
 
 	engine *policy.Engine
 	asked  *witness // what the engine is asked
@@ -86,21 +84,87 @@ type world struct {
 
 	registry *localRegistry
 	indexer  *project.Indexer
-	pushed   []pushed // what is in it from the start
+}
+
+// start is what there is in each world from the start.
+type start struct {
+	users   map[string]store.User
+	team    store.Project
+	library store.Project
+	gwensID int64       // of gwen's membership
+	group   store.Group // with dave in it
+
+	robotID, teamRobotID int64 // a robot at system level, and one of team
+
+	pushed []pushed // what is in the registry
+
+	database []byte // the file
+	blobs    fs.FS  // the registry's files
+}
+
+// settling makes the first world, of which the others are copies: to make one anew takes longer than most tests.
+var settling struct {
+	sync.Mutex
+	start *start
+}
+
+// settled returns what each world starts from.
+func settled(t testing.TB) (*start, error) {
+	settling.Lock()
+	defer settling.Unlock()
+	if settling.start != nil {
+		return settling.start, nil
+	}
+	w := &world{t: t, log: &bytes.Buffer{}, start: start{users: map[string]store.User{}}}
+	w.registry = &localRegistry{w: w, root: t.TempDir()}
+	content, err := empty()
+	if err != nil {
+		return nil, err
+	}
+	w.build(content)
+	w.settle()
+	w.registry.open()
+	if err := w.store.Close(); err != nil {
+		return nil, err
+	}
+	if w.database, err = os.ReadFile(w.file); err != nil {
+		return nil, err
+	}
+	if w.blobs, err = inMemory(w.registry.root); err != nil {
+		return nil, err
+	}
+	settling.start = &w.start
+	return settling.start, nil
+}
+
+// inMemory reads a folder.
+func inMemory(root string) (fs.FS, error) {
+	files := fstest.MapFS{}
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(root, path))
+		files[path] = &fstest.MapFile{Data: content, Mode: 0o600}
+		return err
+	})
+	return files, err
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, users: map[string]store.User{}, log: &bytes.Buffer{}}
-	w.registry = &localRegistry{w: w}
-	handler := w.build()
+	first, err := settled(t)
+	must(t, first, err)
+	w := &world{t: t, log: &bytes.Buffer{}, start: *first}
+	w.users = maps.Clone(first.users)
+	w.registry = &localRegistry{w: w, root: t.TempDir()}
+	handler := w.build(first.database)
 	w.echo = handler.(*echo.Echo) //nolint:errcheck // New's promise to its tests
 	srv := httptest.NewServer(httpx.RequestIDs(strings.NewReader(strings.Repeat("id", 1<<20)), handler))
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
 	router, err := documentRouter()
 	w.router = must(t, router, err)
-	w.settle()
 	return w
 }
 
@@ -124,13 +188,13 @@ func must[T any](t testing.TB, v T, err error) T {
 }
 
 // build puts the parts together as sealock serve does.
-func (w *world) build() http.Handler {
+func (w *world) build(database []byte) http.Handler {
 	t, ctx := w.t, context.Background()
 	dir := t.TempDir()
-	content, err := empty()
-	must(t, content, err)
-	must(t, dir, os.WriteFile(filepath.Join(dir, "sealock.db"), content, 0o600))
-	w.store, err = sqlstore.Open(ctx, filepath.Join(dir, "sealock.db"), sqlstore.Options{})
+	w.file = filepath.Join(dir, "sealock.db")
+	must(t, dir, os.WriteFile(w.file, database, 0o600))
+	var err error
+	w.store, err = sqlstore.Open(ctx, w.file, sqlstore.Options{})
 	must(t, w.store, err)
 	t.Cleanup(func() { _ = w.store.Close() })
 	directory := project.NewDirectory(w.store, clock.System{})
@@ -139,6 +203,9 @@ func (w *world) build() http.Handler {
 	must(t, dir, err)
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	engine, err := policy.Open(dir, membership{directory}, log, policy.WithLoaded(func(ctx context.Context, t policy.Text, by policy.Edit) {
+		if w.database == nil {
+			return // each world that begins with this one writes the first revision
+		}
 		_, err := w.store.AppendPolicyRevision(ctx, store.PolicyRevision{
 			Author: by.Author, Comment: by.Comment, Model: t.Model, Rules: t.Rules, Fingerprint: t.Fingerprint(),
 		}, "")

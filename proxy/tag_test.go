@@ -60,15 +60,15 @@ func TestOverwriteWithoutAnAnswer(t *testing.T) {
 		want(t, "a push that may not overwrite", http.StatusServiceUnavailable)
 }
 
-// listener is an upstream that takes everything and remembers what it was asked for.
-type listener struct {
+// wiretap is an upstream that takes everything and remembers what it was asked for.
+type wiretap struct {
 	proxy.Upstream // nil: any other method panics
 	heard          *string
 }
 
-func (l listener) TakesTokens() bool { return false }
+func (l wiretap) TakesTokens() bool { return false }
 
-func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l wiretap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	*l.heard = r.RequestURI + " " + r.URL.RawQuery
 	w.WriteHeader(http.StatusCreated)
 }
@@ -76,7 +76,7 @@ func (l listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A tag in the query of a push by digest, which newer registries make, is one that no rule was asked about.
 func TestTagInQueryStaysAtTheDoor(t *testing.T) {
 	var heard string
-	d := open(t, newMint(t), listener{heard: &heard})
+	d := open(t, newMint(t), wiretap{heard: &heard})
 	d.policy.tags = []string{"alice push v9"}
 	body := `{"schemaVersion":2,"mediaType":"` + manifestType + `","config":{"mediaType":"x/y","digest":"` + digestOf(nil) + `","size":0},"layers":[]}`
 	path := "/v2/team/app/manifests/" + digestOf([]byte(body))

@@ -267,7 +267,7 @@ func TestOldTokensAtTheDoor(t *testing.T) {
 	s.api(t, "DELETE", "/projects/team", "", 200)
 	push("without the project", http.StatusForbidden)
 	s.api(t, "POST", "/projects", `{"project_name":"team"}`, 201)
-	push("in another project of that name", http.StatusForbidden)
+	push("in another project of that name", http.StatusUnauthorized)
 	s.api(t, "DELETE", user, "", 200)
 	push("of a user that is gone", http.StatusUnauthorized)
 	if w := s.call(t, "bearer", token, "GET", "/v2/", ""); w.Code != http.StatusUnauthorized {
