@@ -108,6 +108,9 @@ func (c *covering) candidates(r *rule) []*rule {
 // covers reports whether the rule says all that r says, given that its pattern covers that of r. Of two that say the same,
 // the first one does.
 func (q *rule) covers(r *rule) bool {
+	if q.pattern.tagged && q.allow != r.allow {
+		return false // without a tag, what is allowed for one counts and what is denied for one does not
+	}
 	if q.resource != r.resource && q.resource != "*" ||
 		q.condition != "" && q.condition != r.condition ||
 		q.pattern.tagged && (!r.pattern.tagged || q.pattern.tag != r.pattern.tag && q.pattern.tag != "*") {

@@ -26,6 +26,7 @@ func TestCheckCovered(t *testing.T) {
 		{"p, guest, repository, team/**, pull, allow\np, guest, repository, **, pull, deny, days=mon", ""},
 		{"p, guest, repository, team/**, push, allow\np, guest, repository, **:v*, push, deny", ""},
 		{"p, guest, repository, team/**, push, allow\np, guest, repository, **:v*, push, allow", ""},
+		{"p, guest, repository, team/app:v*, push, allow\np, guest, repository, team/app:v*, push, deny", ""},
 		{"p, systemAdmin, user, @system, read, allow\np, systemAdmin, *, **, *, allow", ""},
 	} {
 		var got []string
