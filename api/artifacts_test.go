@@ -265,8 +265,8 @@ func TestDeleteArtifactKeepsWhatOthersNeed(t *testing.T) {
 
 func TestDeleteRepository(t *testing.T) {
 	w := newOpenWorld(t)
-	w.registry.open()
-	w.registry.push(image("team/app", "unknown", "pushed past the index", nil))
+	w.registry.open(t.Context())
+	w.registry.push(t.Context(), image("team/app", "unknown", "pushed past the index", nil))
 	w.want(w.as(dave, "DELETE", teamApp, ""), 403, "DELETE a repository as a developer")
 	w.want(w.as(mia, "DELETE", teamApp, ""), 200, "DELETE a repository")
 	w.want(w.as(mia, "GET", teamApp, ""), 404, "GET a repository that is gone")
@@ -286,8 +286,8 @@ func TestCopyArtifact(t *testing.T) {
 	one, multi := digestOf(w.pushed[1].manifest), digestOf(w.pushed[4].manifest)
 	signed := image("team/app", "", "signature", nil)
 	signed.tag = strings.Replace(one, ":", "-", 1) + ".sig"
-	w.registry.open()
-	w.registry.push(signed)
+	w.registry.open(t.Context())
+	w.registry.push(t.Context(), signed)
 	w.want(w.as(admin, "POST", "/api/v2.0/projects", `{"project_name":"other"}`), 201, "POST project")
 	const to = "/api/v2.0/projects/other/repositories/x%252Fy/artifacts"
 	location := w.want(w.as(admin, "POST", to+"?from=team/app:v1", ""), 201, "copy by tag").header.Get("Location")
@@ -375,7 +375,9 @@ func TestScript(t *testing.T) {
 		req.SetBasicAuth(alice, password)
 		req.Header.Set("Content-Type", "application/json")
 		resp, err := http.DefaultClient.Do(req)
-		must(t, resp, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer func() { _ = resp.Body.Close() }()
 		text, err := io.ReadAll(resp.Body)
 		must(t, text, err)

@@ -41,20 +41,20 @@ type localRegistry struct {
 	http http.Handler
 }
 
-func (r *localRegistry) open() *proxy.Inside {
+func (r *localRegistry) open(ctx context.Context) *proxy.Inside {
 	r.once.Do(func() {
 		t := r.w.t
 		if r.w.blobs != nil {
 			must(t, r, os.CopyFS(r.root, r.w.blobs))
 		}
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		e, err := embedded.New(ctx, embedded.Config{Root: r.root, HTTPSecret: secret.New("0123456789abcdef0123456789abcdef"), Log: slog.New(slog.DiscardHandler)})
 		must(t, e, err)
 		t.Cleanup(func() { _ = e.Shutdown(); cancel() })
 		r.http, r.Inside = e, proxy.NewInside(e)
 		if r.w.blobs == nil {
 			for _, p := range r.w.pushed {
-				r.push(p)
+				r.push(ctx, p)
 			}
 		}
 	})
@@ -62,26 +62,26 @@ func (r *localRegistry) open() *proxy.Inside {
 }
 
 // push is what a client would do.
-func (r *localRegistry) push(p pushed) {
+func (r *localRegistry) push(ctx context.Context, p pushed) {
 	for _, b := range p.blobs {
-		r.send("POST", "/v2/"+p.repository+"/blobs/uploads/", func(location string) {
+		r.send(ctx, "POST", "/v2/"+p.repository+"/blobs/uploads/", func(location string) {
 			sep := "?"
 			if strings.Contains(location, "?") {
 				sep = "&"
 			}
-			r.send("PUT", location+sep+"digest="+digestOf(b), nil, b, "application/octet-stream")
+			r.send(ctx, "PUT", location+sep+"digest="+digestOf(b), nil, b, "application/octet-stream")
 		}, nil, "")
 	}
 	reference := p.tag
 	if reference == "" {
 		reference = digestOf(p.manifest)
 	}
-	r.send("PUT", "/v2/"+p.repository+"/manifests/"+reference, nil, p.manifest, p.mediaType)
+	r.send(ctx, "PUT", "/v2/"+p.repository+"/manifests/"+reference, nil, p.manifest, p.mediaType)
 }
 
-func (r *localRegistry) send(method, path string, then func(location string), body []byte, contentType string) {
+func (r *localRegistry) send(ctx context.Context, method, path string, then func(location string), body []byte, contentType string) {
 	r.w.t.Helper()
-	req := httptest.NewRequestWithContext(context.Background(), method, path, bytes.NewReader(body))
+	req := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
@@ -98,31 +98,31 @@ func (r *localRegistry) send(method, path string, then func(location string), bo
 }
 
 func (r *localRegistry) Manifest(ctx context.Context, repository, reference string) (string, []byte, error) {
-	return r.open().Manifest(ctx, repository, reference)
+	return r.open(ctx).Manifest(ctx, repository, reference)
 }
 
 func (r *localRegistry) PutManifest(ctx context.Context, repository, reference, mediaType string, body []byte) error {
-	return r.open().PutManifest(ctx, repository, reference, mediaType, body)
+	return r.open(ctx).PutManifest(ctx, repository, reference, mediaType, body)
 }
 
 func (r *localRegistry) DeleteManifest(ctx context.Context, repository, digest string) error {
-	return r.open().DeleteManifest(ctx, repository, digest)
+	return r.open(ctx).DeleteManifest(ctx, repository, digest)
 }
 
 func (r *localRegistry) DeleteTag(ctx context.Context, repository, tag string) error {
-	return r.open().DeleteTag(ctx, repository, tag)
+	return r.open(ctx).DeleteTag(ctx, repository, tag)
 }
 
 func (r *localRegistry) Tags(ctx context.Context, repository, last string, n int) ([]string, bool, error) {
-	return r.open().Tags(ctx, repository, last, n)
+	return r.open(ctx).Tags(ctx, repository, last, n)
 }
 
 func (r *localRegistry) Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error) {
-	return r.open().Blob(ctx, repository, digest, limit)
+	return r.open(ctx).Blob(ctx, repository, digest, limit)
 }
 
 func (r *localRegistry) Mount(ctx context.Context, from, to, digest string) error {
-	return r.open().Mount(ctx, from, to, digest)
+	return r.open(ctx).Mount(ctx, from, to, digest)
 }
 
 // pushed is something in the registry.
@@ -229,8 +229,9 @@ func (w *world) inRegistry(repository, reference string) bool {
 
 // pushNow pushes and notes.
 func (w *world) pushNow(p pushed) string {
-	w.registry.open()
-	w.registry.push(p)
+	ctx := w.t.Context()
+	w.registry.open(ctx)
+	w.registry.push(ctx, p)
 	w.note(p)
 	return digestOf(p.manifest)
 }

@@ -123,7 +123,7 @@ func settled(t testing.TB) (*start, error) {
 	}
 	w.build(content)
 	w.settle()
-	w.registry.open()
+	w.registry.open(t.Context())
 	if err := w.store.Close(); err != nil {
 		return nil, err
 	}

@@ -116,9 +116,18 @@ func TestSetQuota(t *testing.T) {
 
 func TestCheckMetadata(t *testing.T) {
 	for _, row := range []struct{ name, value, says string }{
-		{"public", "true", ""}, {"severity", "critical", ""}, {"proxy_speed_kb", "-1", ""}, {"proxy_cache_filter_pattern", "library/**", ""},
-		{"public", "1", "true"}, {"severity", "", "one of"}, {"proxy_speed_kb", "-2", "number"}, {"max_upstream_conn", "99999999999", "number"},
-		{"retention_id", "1", "retentions"}, {"Public", "true", "there are"}, {"", "x", "there are"}, {"proxy_cache_filter_kind", strings.Repeat("x", 256), "255"},
+		{"public", "true", ""},
+		{"severity", "critical", ""},
+		{"proxy_speed_kb", "-1", ""},
+		{"proxy_cache_filter_pattern", "library/**", ""},
+		{"public", "1", "true"},
+		{"severity", "", "one of"},
+		{"proxy_speed_kb", "-2", "number"},
+		{"max_upstream_conn", "99999999999", "number"},
+		{"retention_id", "1", "retentions"},
+		{"Public", "true", "there are"},
+		{"", "x", "there are"},
+		{"proxy_cache_filter_kind", strings.Repeat("x", 256), "255"},
 	} {
 		err := project.CheckMetadata(map[string]string{row.name: row.value})
 		if (row.says == "") != (err == nil) || err != nil && !strings.Contains(errs.As(err).Public(), row.says) {

@@ -17,8 +17,11 @@ func TestReadOnly(t *testing.T) {
 	d.pushImage(t, token, "team/app", "v1")
 	readOnly.Store(true)
 	for _, c := range []struct{ method, path string }{
-		{"POST", "/v2/team/app/blobs/uploads/"}, {"PUT", "/v2/team/app/manifests/v2"}, {"DELETE", "/v2/team/app/manifests/v1"},
-		{"PATCH", "/v2/team/app/blobs/uploads/x"}, {"DELETE", "/v2/team/app/blobs/sha256:" + strings.Repeat("a", 64)},
+		{"POST", "/v2/team/app/blobs/uploads/"},
+		{"PUT", "/v2/team/app/manifests/v2"},
+		{"DELETE", "/v2/team/app/manifests/v1"},
+		{"PATCH", "/v2/team/app/blobs/uploads/x"},
+		{"DELETE", "/v2/team/app/blobs/sha256:" + strings.Repeat("a", 64)},
 	} {
 		a := d.do(t, call{method: c.method, path: c.path, token: token})
 		if a.status != http.StatusForbidden || !strings.Contains(string(a.body), "DENIED") || !strings.Contains(string(a.body), "read-only") {

@@ -145,7 +145,7 @@ func (s *session) verifyAudit(ctx context.Context, env *environment, marks []aud
 	}
 	bar := newProgress(env)
 	defer bar.done()
-	err = answeredLines(s.stream.VerifyAuditLogs(ctx, body))(func(_ *http.Response, line []byte) error {
+	err = answeredLines(s.stream.VerifyAuditLogs(ctx, body))(func(_ *http.Response, line []byte) error { //nolint:bodyclose // answeredLines closes it
 		var far struct {
 			Checked int `json:"checked"`
 			Of      int `json:"of"`
@@ -319,7 +319,7 @@ func (s *session) exportAudit(ctx context.Context, env *environment, f store.Fil
 	}
 	out, bar, n := bufio.NewWriter(env.Stdout), newProgress(env), 0
 	defer bar.done()
-	err := answeredLines(s.stream.ExportAuditLogs(ctx, &params))(func(answer *http.Response, line []byte) error {
+	err := answeredLines(s.stream.ExportAuditLogs(ctx, &params))(func(answer *http.Response, line []byte) error { //nolint:bodyclose // answeredLines closes it
 		n++
 		total, _ := strconv.Atoi(answer.Header.Get("X-Total-Count")) // of an older server 0
 		bar.show("audit records", n, max(total, n+1))

@@ -147,7 +147,7 @@ const barLines = 10 * time.Second
 
 func newReindexBar(env *environment) *reindexBar {
 	f, ok := env.Stderr.(*os.File)
-	return &reindexBar{w: env.Stderr, terminal: ok && term.IsTerminal(int(f.Fd()))} //nolint:gosec // a descriptor fits
+	return &reindexBar{w: env.Stderr, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 func (b *reindexBar) show(st client.Reindex) {

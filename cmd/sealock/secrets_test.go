@@ -59,7 +59,7 @@ func syslogCopies(t *testing.T, conn net.PacketConn, exported string) string {
 // for it in the log and the audit trail.
 func TestSecretsAreNotWrittenDown(t *testing.T) {
 	log := new(loggedText)
-	syslog, err := net.ListenPacket("udp", "127.0.0.1:0")
+	syslog, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

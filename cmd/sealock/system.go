@@ -263,7 +263,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.openIndex(upstream)
+	s.openIndex(upstream)     //nolint:contextcheck // it lives until close
 	if s.cfg.Only == "auth" { // the registry tells of itself, and nobody comes by
 		return nil
 	}

@@ -84,7 +84,7 @@ func TestPullsAreSampled(t *testing.T) {
 
 // TestSyslogGetsACopy runs a server that forwards its trail.
 func TestSyslogGetsACopy(t *testing.T) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,5 +16,5 @@ func volumeOf(dir string) (api.Volume, error) {
 		return api.Volume{}, fmt.Errorf("asking for the room of %q: %w", dir, err)
 	}
 	unit := uint64(st.Bsize)                                                                //nolint:gosec,unconvert // no file system has blocks of a negative size; the type differs between systems
-	return api.Volume{Total: uint64(st.Blocks) * unit, Free: uint64(st.Bavail) * unit}, nil //nolint:gosec,unconvert // likewise
+	return api.Volume{Total: uint64(st.Blocks) * unit, Free: uint64(st.Bavail) * unit}, nil //nolint:unconvert // likewise
 }

@@ -178,7 +178,8 @@ func (s *Store) appendTx(ctx context.Context, end chainEnd, records []audit.Reco
 			records = records[n:]
 		}
 	}
-	moved, err := tx.StmtContext(ctx, s.hot.moveHead).ExecContext(ctx, end.head.Seq, end.head.Hash, end.head.Signature, before.Chain, before.Seq, before.Hash)
+	moved, err := tx.StmtContext(ctx, s.hot.moveHead). //nolint:sqlclosecheck // the transaction closes it
+								ExecContext(ctx, end.head.Seq, end.head.Hash, end.head.Signature, before.Chain, before.Seq, before.Hash)
 	if err != nil {
 		return end, err
 	}

@@ -58,7 +58,7 @@ func (c *counts) get(ctx context.Context, now time.Time, query string, count fun
 	last, ok := c.known.GetIfPresent(query)
 	if age := now.Sub(last.at); ok && last.changed == seen && age < countStale {
 		if age >= countFresh {
-			c.refresh(query, now, seen, count)
+			c.refresh(query, now, seen, count) //nolint:contextcheck // whoever asked does not wait for it
 		}
 		return last.n, nil
 	}

@@ -85,9 +85,16 @@ func (s *Store) PutArtifact(ctx context.Context, p store.Push) (store.Artifact, 
 func checkPush(p store.Push) error {
 	a := p.Artifact
 	fields := []field{
-		{"the repository's name", p.Repository, 255}, {"the tag", p.Tag, 128}, {"the digest", a.Digest, 300}, {"the media type", a.MediaType, 255},
-		{"the artifact type", a.ArtifactType, 255}, {"the config's media type", a.ConfigType, 255}, {"the kind", a.Kind, 255}, {"the subject", a.Subject, 300},
-		{"the annotations", writeMap(a.Annotations), maxManifestText}, {"what the config says", string(a.Extra), maxManifestText},
+		{"the repository's name", p.Repository, 255},
+		{"the tag", p.Tag, 128},
+		{"the digest", a.Digest, 300},
+		{"the media type", a.MediaType, 255},
+		{"the artifact type", a.ArtifactType, 255},
+		{"the config's media type", a.ConfigType, 255},
+		{"the kind", a.Kind, 255},
+		{"the subject", a.Subject, 300},
+		{"the annotations", writeMap(a.Annotations), maxManifestText},
+		{"what the config says", string(a.Extra), maxManifestText},
 	}
 	for _, c := range a.Children {
 		fields = append(fields, field{"a digest", c.Digest, 300}, field{"a platform", string(c.Platform), maxPlatform}, field{"annotations", writeMap(c.Annotations), maxPlatform})

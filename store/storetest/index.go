@@ -301,7 +301,8 @@ func pullCounts(t *testing.T, s store.Store) {
 	tag := must[store.Tag](t, "TagByName")(s.TagByName(ctx, a.RepositoryID, "v1"))
 	ok(t, "AddPulls of nothing", s.AddPulls(ctx, nil))
 	ok(t, "AddPulls", s.AddPulls(ctx, []store.Pull{
-		{RepositoryID: a.RepositoryID, ArtifactID: a.ID, TagID: tag.ID, Times: 2, At: when(9)}, {RepositoryID: a.RepositoryID, ArtifactID: a.ID, Times: 3, At: when(4)},
+		{RepositoryID: a.RepositoryID, ArtifactID: a.ID, TagID: tag.ID, Times: 2, At: when(9)},
+		{RepositoryID: a.RepositoryID, ArtifactID: a.ID, Times: 3, At: when(4)},
 		{RepositoryID: a.RepositoryID + 99, ArtifactID: a.ID + 99, TagID: tag.ID + 99, Times: 1, At: when(4)},
 	}))
 	ok(t, "AddPulls", s.AddPulls(ctx, []store.Pull{{RepositoryID: a.RepositoryID, ArtifactID: a.ID, TagID: tag.ID, Times: 1, At: when(1)}}))

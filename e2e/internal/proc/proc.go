@@ -126,7 +126,7 @@ func (p *Process) Kill() error {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", supervisor)) // it may be another thread's
 	if threads, globErr := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", supervisor)); globErr == nil {
 		for _, name := range threads {
-			more, readErr := os.ReadFile(name)
+			more, readErr := os.ReadFile(name) //nolint:gosec // the kernel names them
 			children, err = append(append(children, ' '), more...), errors.Join(err, readErr)
 		}
 	}
