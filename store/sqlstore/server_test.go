@@ -1,7 +1,9 @@
 package sqlstore_test
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -42,7 +44,8 @@ func TestMariaDB(t *testing.T) {
 
 func onServer(t *testing.T, s *testkit.Server) {
 	t.Run("store", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T) store.Store { return openURL(t, s.Database(t)) })
+		used := &used{server: s}
+		storetest.Run(t, func(t *testing.T) store.Store { return used.open(t) })
 	})
 	for _, part := range []struct {
 		name string
@@ -61,6 +64,95 @@ func onServer(t *testing.T, s *testkit.Server) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, s) })
 	}
+}
+
+// used keeps databases that a test is done with for the next: to make the tables takes longer than most tests.
+type used struct {
+	server *testkit.Server
+
+	mu   sync.Mutex
+	free []string
+}
+
+// open returns a store on an empty database.
+func (u *used) open(t *testing.T) *sqlstore.Store {
+	t.Helper()
+	url := ""
+	u.mu.Lock()
+	if n := len(u.free); n > 0 {
+		url, u.free = u.free[n-1], u.free[:n-1]
+	}
+	u.mu.Unlock()
+	if url == "" {
+		url = u.server.Database(t)
+	}
+	s := openURL(t, url)
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		if err := u.clear(s.Writer()); err != nil {
+			t.Errorf("emptying the database: %v", err)
+			return
+		}
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.free = append(u.free, url)
+	})
+	return s
+}
+
+// clear empties all tables.
+func (u *used) clear(db *sql.DB) error {
+	ctx := context.Background()
+	conn, err := db.Conn(ctx) // what is set counts for one connection
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	list, emptying := "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", "TRUNCATE %s CASCADE"
+	if u.server.Scheme == "mysql" {
+		list, emptying = "SHOW TABLES", "DELETE FROM %s"
+		if _, err := conn.ExecContext(ctx, "SET foreign_key_checks = 0"); err != nil {
+			return err
+		}
+	}
+	tables, err := texts(conn, list)
+	if err != nil {
+		return err
+	}
+	var full []string
+	for _, table := range tables {
+		if table != "schema_version" {
+			full = append(full, fmt.Sprintf("SELECT '%[1]s' WHERE EXISTS (SELECT 1 FROM %[1]s)", table))
+		}
+	}
+	if tables, err = texts(conn, strings.Join(full, " UNION ALL ")); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf(emptying, table)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts returns a query's only column.
+func texts(conn *sql.Conn, query string) (all []string, err error) {
+	rows, err := conn.QueryContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var one string
+		if err := rows.Scan(&one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
 }
 
 // outage stops the server under a store and starts it again: what is asked meanwhile is refused as unavailable, and
