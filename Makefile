@@ -42,21 +42,24 @@ build: ## Build bin/sealock and bin/docker-credential-sealock, static binaries
 test: unit ## Run all tests, with everything they need installed first
 	@$(MAKE) -j2 -Oline fuzz-short e2e # whole programs wait a lot, fuzzing does not
 
+# What is compiled as the program is need not be compiled again for it.
+ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
+
 # Sessions and tables that do one thing after the other, for minutes if the race detector watches.
 INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay)$$
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector
-	go vet ./...
+	$(ALIKE) go vet ./...
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(INTURN)' ./...
-	go test -run '$(INTURN)' ./api ./cmd/sealock
+	$(ALIKE) go test -run '$(INTURN)' ./api ./cmd/sealock
 
 # The tests of whole programs: registries and clients, the Dockerfile and the examples, a short run of the benchmarks.
 # They wait for programs more than they compute: more of them at once than there are cores.
 .PHONY: e2e
 e2e: build tools ## Run the tests of whole programs: registries, clients, container image, examples
-	cd e2e/image && go test -count=1 -timeout=10m ./...
-	cd e2e && go test -short -parallel=4 -count=1 -timeout=20m ./...
+	cd e2e/image && $(ALIKE) go test -count=1 -timeout=10m ./...
+	cd e2e && $(ALIKE) go test -short -parallel=4 -count=1 -timeout=20m ./...
 
 .PHONY: e2e-full
 e2e-full: build tools ## Run every cell of e2e/MATRIX.md, of which e2e runs the short form

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ func hasNot(prefix string) func(rows []string) bool {
 
 // TestIndexByTheDoor logs in with docker, pushes and pulls with crane, and looks into the index.
 func TestIndexByTheDoor(t *testing.T) {
+	t.Parallel()
 	server := serve(t, "")
 	server.AddProject(t, "team")
 	d := newDesk(t, server)
@@ -78,8 +80,10 @@ func TestIndexByTheDoor(t *testing.T) {
 
 // TestIndexByNotifications has stock registries that clients reach directly tell what they have.
 func TestIndexByNotifications(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []registry.Kind{registry.Debian28, registry.V30, registry.V31} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			upstream := proc.FreeAddr(t)
 			server := sealock.Prepare(t, sealock.Options{
 				Addr: proc.FreeAddr(t), Flags: []string{"--only", "auth"},
@@ -121,14 +125,22 @@ type adopted struct {
 
 // TestReindexAdoptsRegistry fills a registry before sealock comes, cuts the walk off in the middle, and goes on.
 func TestReindexAdoptsRegistry(t *testing.T) {
-	const repositories = 500
+	t.Parallel()
+	const repositories = 250
 	for _, kind := range []registry.Kind{registry.Debian28, registry.V31} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			upstream := proc.FreeAddr(t)
 			registry.Start(t, kind, upstream, "")
-			for n := range repositories {
-				fill(t, upstream, fmt.Sprintf("old%d/app%03d", n%2, n))
+			var wg sync.WaitGroup
+			for first := range 8 {
+				wg.Go(func() {
+					for n := first; n < repositories; n += 8 {
+						fill(t, upstream, fmt.Sprintf("old%d/app%03d", n%2, n))
+					}
+				})
 			}
+			wg.Wait()
 			fill(t, upstream, "loner")
 			server := serve(t, fmt.Sprintf("registry:\n  url: http://%s\n", upstream))
 			server.CLI(t, "reindex", "--detach")
@@ -149,12 +161,12 @@ func TestReindexAdoptsRegistry(t *testing.T) {
 			if want := (adopted{"done", repositories + 1, repositories + 1, repositories, repositories, 2, 1}); st != want {
 				t.Errorf("the walk = %+v, want %+v", st, want)
 			}
-			if rows := indexed(t, server); len(rows) != repositories || !has("old1/app499:1.0.0|sha256:")(rows) {
+			if rows := indexed(t, server); len(rows) != repositories || !has("old1/app249:1.0.0|sha256:")(rows) {
 				t.Errorf("the index has %d tags, want %d", len(rows), repositories)
 			}
 			d := newDesk(t, server)
 			must(t, d.login("admin", adminPassword))
-			must(t, d.pull("old1/app499"))
+			must(t, d.pull("old1/app249"))
 			must(t, d.push("old0/new"))
 		})
 	}
@@ -169,7 +181,7 @@ func status(t *testing.T, server *sealock.Server) (st adopted) {
 	return st
 }
 
-// fill puts a small image into a registry that asks nobody for a token.
+// fill puts a small image into a registry that asks nobody for a token. Several may at once.
 func fill(t *testing.T, host, repository string) {
 	t.Helper()
 	config, layer := []byte(`{"architecture":"amd64","os":"linux","author":"`+repository+`","rootfs":{"type":"layers","diff_ids":[]}}`), bytes.Repeat([]byte{0}, 1024)
@@ -190,17 +202,19 @@ func fillWith(t *testing.T, method, url, contentType string, body []byte, want i
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	req.Header.Set("Content-Type", contentType)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body) // for the message only
 	if resp.StatusCode != want {
-		t.Fatalf("%s %s = %d %s, want %d", method, url, resp.StatusCode, text, want)
+		t.Errorf("%s %s = %d %s, want %d", method, url, resp.StatusCode, text, want)
 	}
 	return resp.Header.Get("Location")
 }
