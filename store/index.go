@@ -98,6 +98,7 @@ type IndexFilter struct {
 	TagPart    string   // artifacts that have a tag whose name contains this
 	Holds      string   // indexes that this digest is in
 	Digests    []string // artifacts of one of these digests; nil is any
+	Labels     []int64  // artifacts that have all of these labels
 	Top        bool     // artifacts that stand for themselves: neither in an index nor about another one, unless they have a tag
 	Latest     bool     // of each repository the artifact that was pushed last
 	After      int64    // as in Filter
