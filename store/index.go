@@ -140,6 +140,8 @@ type Index interface {
 	RepositoryByName(ctx context.Context, name string) (Repository, error)
 	ListRepositories(ctx context.Context, f IndexFilter) iter.Seq2[Repository, error]
 	CountRepositories(ctx context.Context, f IndexFilter) (int, error)
+	// RepositoriesIn counts the repositories of projects, by the projects' ids.
+	RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error)
 	// UpdateRepository can change the description.
 	UpdateRepository(ctx context.Context, id int64, fn func(*Repository) error) (Repository, error)
 	// DeleteRepository removes the repository with all that is in it.
