@@ -1810,6 +1810,9 @@ type TaskID = int64
 // UserID defines model for UserID.
 type UserID = int64
 
+// ViewerFile defines model for ViewerFile.
+type ViewerFile = string
+
 // WebhookPolicyID defines model for WebhookPolicyID.
 type WebhookPolicyID = int64
 
@@ -3237,6 +3240,16 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// GetViewer Look at this document in a browser
+	//
+	// Corresponds with GET /api/docs (the `GetViewer` operationId).
+	GetViewer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetViewerFile Get a file of the page that shows this document
+	//
+	// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+	GetViewerFile(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAuditLogs List audit records, the newest first
 	//
@@ -5286,6 +5299,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/version (the `GetAPIVersion` operationId).
 	GetAPIVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetViewer Look at this document in a browser
+//
+// Corresponds with GET /api/docs (the `GetViewer` operationId).
+func (c *Client) GetViewer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetViewerRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetViewerFile Get a file of the page that shows this document
+//
+// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+func (c *Client) GetViewerFile(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetViewerFileRequest(c.Server, viewerFile)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListAuditLogs List audit records, the newest first
@@ -10275,6 +10318,67 @@ func (c *Client) GetAPIVersion(ctx context.Context, reqEditors ...RequestEditorF
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetViewerRequest constructs an http.Request for the GetViewer method
+func NewGetViewerRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/docs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetViewerFileRequest constructs an http.Request for the GetViewerFile method
+func NewGetViewerFileRequest(server string, viewerFile ViewerFile) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "viewer_file", viewerFile, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/docs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListAuditLogsRequest constructs an http.Request for the ListAuditLogs method
@@ -23368,6 +23472,20 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetViewerWithResponse Look at this document in a browser
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/docs (the `GetViewer` operationId).
+	GetViewerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetViewerResponse, error)
+
+	// GetViewerFileWithResponse Get a file of the page that shows this document
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+	GetViewerFileWithResponse(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*GetViewerFileResponse, error)
+
 	// ListAuditLogsWithResponse List audit records, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -25788,6 +25906,82 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/version (the `GetAPIVersion` operationId).
 	GetAPIVersionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAPIVersionResponse, error)
+}
+
+// GetViewerResponse429Headers the declared response headers of an HTTP 429 response for GetViewer
+type GetViewerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetViewerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetViewerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetViewerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetViewerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetViewerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetViewerFileResponse429Headers the declared response headers of an HTTP 429 response for GetViewerFile
+type GetViewerFileResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetViewerFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetViewerFileResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetViewerFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetViewerFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetViewerFileResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListAuditLogsResponse200Headers the declared response headers of an HTTP 200 response for ListAuditLogs
@@ -36754,6 +36948,32 @@ func (r GetAPIVersionResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetViewerWithResponse Look at this document in a browser
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/docs (the `GetViewer` operationId).
+func (c *ClientWithResponses) GetViewerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetViewerResponse, error) {
+	rsp, err := c.GetViewer(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetViewerResponse(rsp)
+}
+
+// GetViewerFileWithResponse Get a file of the page that shows this document
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+func (c *ClientWithResponses) GetViewerFileWithResponse(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*GetViewerFileResponse, error) {
+	rsp, err := c.GetViewerFile(ctx, viewerFile, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetViewerFileResponse(rsp)
+}
+
 // ListAuditLogsWithResponse List audit records, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -40937,6 +41157,105 @@ func (c *ClientWithResponses) GetAPIVersionWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseGetAPIVersionResponse(rsp)
+}
+
+// ParseGetViewerResponse parses an HTTP response from a GetViewerWithResponse call
+func ParseGetViewerResponse(rsp *http.Response) (*GetViewerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetViewerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetViewerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetViewerFileResponse parses an HTTP response from a GetViewerFileWithResponse call
+func ParseGetViewerFileResponse(rsp *http.Response) (*GetViewerFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetViewerFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetViewerFileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseListAuditLogsResponse parses an HTTP response from a ListAuditLogsWithResponse call

@@ -1805,6 +1805,9 @@ type TaskID = int64
 // UserID defines model for UserID.
 type UserID = int64
 
+// ViewerFile defines model for ViewerFile.
+type ViewerFile = string
+
 // WebhookPolicyID defines model for WebhookPolicyID.
 type WebhookPolicyID = int64
 
@@ -3161,6 +3164,12 @@ type SetSysAdminJSONRequestBody = UserSysAdminFlag
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetViewer Look at this document in a browser
+	// (GET /api/docs)
+	GetViewer(ctx echo.Context) error
+	// GetViewerFile Get a file of the page that shows this document
+	// (GET /api/docs/{viewer_file})
+	GetViewerFile(ctx echo.Context, viewerFile ViewerFile) error
 	// ListAuditLogs List audit records, the newest first
 	// (GET /api/v2.0/audit-logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
@@ -3886,6 +3895,31 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// GetViewer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetViewer(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetViewer(ctx)
+	return err
+}
+
+// GetViewerFile converts echo context to params.
+func (w *ServerInterfaceWrapper) GetViewerFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "viewer_file" -------------
+	var viewerFile ViewerFile
+
+	err = runtime.BindStyledParameterWithOptions("simple", "viewer_file", ctx.Param("viewer_file"), &viewerFile, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter viewer_file: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetViewerFile(ctx, viewerFile)
+	return err
 }
 
 // ListAuditLogs converts echo context to params.
@@ -10436,6 +10470,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/api/version", wrapper.GetAPIVersion, options.OperationMiddlewares["getAPIVersion"]...)
+	router.GET(options.BaseURL+"/api/docs", wrapper.GetViewer, options.OperationMiddlewares["getViewer"]...)
+	router.GET(options.BaseURL+"/api/docs/:viewer_file", wrapper.GetViewerFile, options.OperationMiddlewares["getViewerFile"]...)
 	router.GET(options.BaseURL+"/api/v2.0/openapi.json", wrapper.GetDocument, options.OperationMiddlewares["getDocument"]...)
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
