@@ -57,6 +57,14 @@ func TestProjectMetadata(t *testing.T) {
 			t.Errorf("the project's metadata.%s = %v, want %q", name, got, want)
 		}
 	}
+	bare := strings.TrimSuffix(path, "/") // as some clients of Harbor send it
+	w.want(w.as(alice, "POST", bare, `{"proxy_speed_kb":"9"}`), 200, "adding without the slash")
+	if got := strings.TrimSpace(w.as(mia, "GET", bare, "").body); !strings.Contains(got, `"proxy_speed_kb":"9"`) {
+		t.Errorf("GET metadatas without the slash = %s, want what was added", got)
+	}
+	w.want(w.as(mia, "HEAD", bare, ""), 200, "HEAD without the slash")
+	w.want(w.as(gwen, "POST", bare, `{"auto_sbom_generation":"true"}`), 403, "adding without the slash as a guest")
+	w.want(w.as(alice, "DELETE", path+"proxy_speed_kb", ""), 200, "removing what was added")
 	w.want(w.as(alice, "DELETE", path+"severity", ""), 200, "removing")
 	w.want(w.as(alice, "DELETE", path+"severity", ""), 404, "removing again")
 	w.want(w.as(alice, "DELETE", path+"public", ""), 400, "removing public")

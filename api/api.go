@@ -75,6 +75,9 @@ func (r *router) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) 
 	if _, own := r.gets[path]; !own {
 		r.gets[path] = h
 	}
+	if bare, ok := strings.CutSuffix(path, "/"); ok { // see POST
+		r.GET(bare, h, m...)
+	}
 	return r.EchoRouter.GET(path, h, m...)
 }
 
@@ -82,6 +85,14 @@ func (r *router) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) 
 func (r *router) HEAD(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
 	r.gets[path] = nil
 	return r.EchoRouter.HEAD(path, h, m...)
+}
+
+// POST serves a path that ends in a slash without it, too: clients of Harbor send /projects/1/metadatas either way.
+func (r *router) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	if bare, ok := strings.CutSuffix(path, "/"); ok {
+		r.EchoRouter.POST(bare, h, m...)
+	}
+	return r.EchoRouter.POST(path, h, m...)
 }
 
 func (r *router) addHeads(e *echo.Echo) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,10 +17,10 @@ import (
 )
 
 // told is what an answer tells of artifacts besides what they are.
-type told struct{ tags, immutable, accessories bool }
+type told struct{ tags, labels, immutable, accessories bool }
 
-func tell(tag, immutable, accessory *bool) told {
-	return told{tag == nil || *tag, value(immutable), value(accessory)}
+func tell(tag, label, immutable, accessory *bool) told {
+	return told{tag == nil || *tag, value(label), value(immutable), value(accessory)}
 }
 
 func artifactRef(of, name, reference string) project.ArtifactRef {
@@ -37,7 +39,7 @@ func (h *handlers) ListArtifacts(c echo.Context, of gen.NamedProject, name gen.R
 			return l, err
 		}
 		l.Total = found.Total
-		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithImmutableStatus, params.WithAccessory), found.Items)
+		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithLabel, params.WithImmutableStatus, params.WithAccessory), found.Items)
 		return l, err
 	})
 }
@@ -55,13 +57,20 @@ func (h *handlers) ListProjectArtifacts(c echo.Context, ref gen.ProjectRef, para
 			return l, err
 		}
 		l.Total = found.Total
-		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithImmutableStatus, params.WithAccessory), found.Items)
+		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithLabel, params.WithImmutableStatus, params.WithAccessory), found.Items)
 		return l, err
 	})
 }
 
 func artifactQuery(query, order *string, w window) (q project.ArtifactQuery, err error) {
-	terms, err := parseQuery(query, "tags", "digest", "type", "media_type", "artifact_type")
+	rest, labels, err := cutList(query, "labels")
+	if err != nil {
+		return q, err
+	}
+	if q.Labels, err = labelNumbers(labels); err != nil {
+		return q, err
+	}
+	terms, err := parseQuery(&rest, "tags", "digest", "type", "media_type", "artifact_type", "labels")
 	if err != nil {
 		return q, err
 	}
@@ -78,10 +87,32 @@ func artifactQuery(query, order *string, w window) (q project.ArtifactQuery, err
 	return q, err
 }
 
+// maxLabels bounds how many labels a list is narrowed by.
+const maxLabels = 20
+
+// labelNumbers reads the labels that a list is narrowed by.
+func labelNumbers(texts []string) (ids []int64, err error) {
+	for _, text := range texts {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id < 1 {
+			return nil, errs.New(errs.Invalid, "a label can't have the number %s", quoted(text)).WithHint("write q=labels=(1 2) with the labels' numbers")
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > maxLabels {
+		return nil, errs.New(errs.Invalid, "q has %d labels", len(ids)).WithHint("name %d at most", maxLabels)
+	}
+	return ids, nil
+}
+
 // narrowArtifacts adds one condition.
 func narrowArtifacts(q *project.ArtifactQuery, t term) error {
 	is := map[string]*string{"tags": &q.Tag, "digest": &q.Digest, "type": &q.Kind, "media_type": &q.MediaType, "artifact_type": &q.Type}[t.field]
 	switch {
+	case t.field == "labels":
+		return errs.New(errs.Invalid, "labels takes a list of those that an artifact has all of").WithHint("write q=labels=(1 2) with the labels' numbers")
 	case t.field == "tags" && t.fuzzy:
 		q.TagPart = t.value
 	case t.field == "tags" && t.value == "*":
@@ -102,7 +133,7 @@ func (h *handlers) GetArtifact(c echo.Context, of gen.NamedProject, name gen.Rep
 		if err != nil {
 			return out, err
 		}
-		list, err := h.artifactsOf(ctx, tell(params.WithTag, params.WithImmutableStatus, params.WithAccessory), []store.Artifact{a})
+		list, err := h.artifactsOf(ctx, tell(params.WithTag, params.WithLabel, params.WithImmutableStatus, params.WithAccessory), []store.Artifact{a})
 		if err != nil {
 			return out, err
 		}
@@ -186,6 +217,19 @@ func (h *handlers) DeleteTag(c echo.Context, of gen.NamedProject, name gen.Repos
 	})
 }
 
+// AddLabel takes the whole label, of which its number counts.
+func (h *handlers) AddLabel(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef) error {
+	return take(c, func(ctx context.Context, who Caller, label gen.Label) error {
+		return h.Service.AddLabel(ctx, who, artifactRef(of, name, reference), value(label.ID))
+	}, "id")
+}
+
+func (h *handlers) RemoveLabel(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, id gen.LabelID) error {
+	return done(c, func(ctx context.Context, who Caller) error {
+		return h.Service.RemoveLabel(ctx, who, artifactRef(of, name, reference), id)
+	})
+}
+
 func (h *handlers) ListAccessories(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, params gen.ListAccessoriesParams) error {
 	asIs := func(a gen.Accessory) gen.Accessory { return a }
 	return list(c, params.Page, params.PageSize, asIs, func(ctx context.Context, who Caller, w window) (l project.List[gen.Accessory], err error) {
@@ -247,6 +291,12 @@ func (h *handlers) artifactsOf(ctx context.Context, with told, artifacts []store
 			return nil, err
 		}
 	}
+	var labels map[int64][]store.Label
+	if with.labels {
+		if labels, err = h.Service.LabelsOf(ctx, artifacts...); err != nil {
+			return nil, err
+		}
+	}
 	var about map[int64][]store.Artifact
 	if with.accessories {
 		if about, err = h.Service.AccessoriesOf(ctx, artifacts...); err != nil {
@@ -258,6 +308,9 @@ func (h *handlers) artifactsOf(ctx context.Context, with told, artifacts []store
 		out[i] = artifactOf(a, children[a.RepositoryID])
 		for _, other := range about[a.ID] {
 			out[i].Accessories = append(out[i].Accessories, accessoryOf(a, other))
+		}
+		for _, l := range labels[a.ID] {
+			out[i].Labels = append(out[i].Labels, labelOf(l))
 		}
 		if out[i].Tags, err = h.tagsOf(ctx, a.RepositoryName, tags[a.ID], with.immutable); err != nil {
 			return nil, err

@@ -79,7 +79,7 @@ func wantExamples(t *testing.T, op operation) {
 	t.Helper()
 	for status, resp := range op.Responses.Map() {
 		for media, content := range resp.Value.Content {
-			if content.Example == nil && content.Schema.Value.Example == nil {
+			if content.Example == nil && (content.Schema == nil || content.Schema.Value.Example == nil) {
 				t.Errorf("response %s %s has no example, want one", status, media)
 			}
 		}
@@ -140,15 +140,17 @@ func TestRoutesAreTheDocument(t *testing.T) {
 	param := regexp.MustCompile(`\{([^}]*)\}`)
 	for _, op := range operations(t, loadDocument(t)) {
 		path := param.ReplaceAllString(op.path, ":$1")
-		want = append(want, op.method+" "+path)
-		if op.method == http.MethodGet {
-			want = append(want, http.MethodHead+" "+path)
+		for _, path := range []string{path, strings.TrimSuffix(path, "/")} { // Harbor serves a path with a slash at its end without it, too
+			want = append(want, op.method+" "+path)
+			if op.method == http.MethodGet {
+				want = append(want, http.MethodHead+" "+path)
+			}
 		}
 	}
 	got := newWorld(t).routes()
 	slices.Sort(got)
 	slices.Sort(want)
-	want = slices.Compact(want) // one path has a HEAD of its own
+	want = slices.Compact(want) // most have no slash, and one path has a HEAD of its own
 	if !slices.Equal(got, want) {
 		t.Errorf("routes = %q, want those of the document: %q", got, want)
 	}

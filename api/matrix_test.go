@@ -135,7 +135,7 @@ func (w *world) path(op operation) string {
 		"{job_id}", "1", "{registration_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 		"{registry_id}", "1", "{policy_id}", "1", "{webhook_policy_id}", "1", "{immutable_rule_id}", "1", "{retention_id}", "1", "{label_id}", "1", // settleJobs
-		"{execution_id}", "1", "{task_id}", "1",
+		"{viewer_file}", "viewer.js", "{execution_id}", "1", "{task_id}", "1",
 	).Replace(op.path)
 	if strings.Contains(path, "{") {
 		w.t.Fatalf("%s has a parameter that this test does not know: teach it (world.path)", op)

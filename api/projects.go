@@ -44,7 +44,7 @@ func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l
 			return l, err
 		}
 	}
-	return l, h.addRetention(ctx, l.Items)
+	return l, h.addCounts(ctx, l.Items)
 }
 
 func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
@@ -133,7 +133,7 @@ func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.Get
 			return shown, err
 		}
 		one := []gen.Project{shown}
-		err = h.addRetention(ctx, one)
+		err = h.addCounts(ctx, one)
 		return one[0], err
 	})
 }
@@ -183,6 +183,22 @@ func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.
 	})
 }
 
+// addCounts adds what is read for a page of projects at once.
+func (h *handlers) addCounts(ctx context.Context, projects []gen.Project) error {
+	ids := make([]int64, len(projects))
+	for i, p := range projects {
+		ids[i] = p.ProjectID
+	}
+	repositories, err := h.Service.RepositoriesIn(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, p := range projects {
+		projects[i].RepoCount = repositories[p.ProjectID]
+	}
+	return h.addRetention(ctx, projects)
+}
+
 // projectOf writes a project with what the caller is in it.
 func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (gen.Project, error) {
 	roles, err := h.Service.RolesIn(ctx, who, p.ID)
@@ -198,6 +214,7 @@ func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (
 		Togglable:          who.SysAdmin || slices.Contains(roles, store.RoleProjectAdmin),
 		CurrentUserRoleIds: make([]int64, 0, len(roles)),
 		Metadata:           words,
+		CveAllowlist:       gen.CVEAllowlist{ProjectID: p.ID, Items: []map[string]any{}},
 		CreationTime:       p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
 	for _, role := range roles {

@@ -45,6 +45,24 @@ func parseQuery(q *string, fields ...string) ([]term, error) {
 	return terms, nil
 }
 
+// cutList takes the term field=(a b), which asks for what has all of these, out of a q parameter.
+func cutList(q *string, field string) (rest string, values []string, err error) {
+	var others []string
+	for s := range strings.SplitSeq(value(q), ",") {
+		list, ok := strings.CutPrefix(s, field+"=(")
+		if !ok {
+			others = append(others, s)
+			continue
+		}
+		inside, closed := strings.CutSuffix(list, ")")
+		twice := len(values) > 0
+		if values = strings.Fields(inside); twice || !closed || len(values) == 0 {
+			return "", nil, errs.New(errs.Invalid, "q has %s for %s", quoted("("+list), field).WithHint("write q=%s=(1 2), once", field)
+		}
+	}
+	return strings.Join(others, ","), values, nil
+}
+
 func badQuery(format string, args ...any) error {
 	return errs.New(errs.Invalid, format, args...).WithHint("write q=name=value for exactly this one, q=name=~part for all that contain it")
 }

@@ -49,3 +49,50 @@ func FuzzParseQuery(f *testing.F) {
 		}
 	})
 }
+
+func TestCutList(t *testing.T) {
+	for _, c := range []struct {
+		q, rest string
+		want    []string // nil: no list; {"!"}: refused
+	}{
+		{"", "", nil},
+		{"name=a,tags=v1", "name=a,tags=v1", nil},
+		{"labels=(1 2)", "", []string{"1", "2"}},
+		{"tags=v1,labels=( 7 ),type=IMAGE", "tags=v1,type=IMAGE", []string{"7"}},
+		{"labels=7", "labels=7", nil},
+		{"labels={1 2}", "labels={1 2}", nil},
+		{"labels=()", "", []string{"!"}},
+		{"labels=(1", "", []string{"!"}},
+		{"labels=(1,2)", "", []string{"!"}},
+		{"labels=(1),labels=(2)", "", []string{"!"}},
+	} {
+		rest, got, err := cutList(&c.q, "labels")
+		if slices.Equal(c.want, []string{"!"}) {
+			if !errs.Is(err, errs.Invalid) {
+				t.Errorf("cutList(%q) = %q, %q, %v, want an error of the kind Invalid", c.q, rest, got, err)
+			}
+		} else if err != nil || rest != c.rest || !slices.Equal(got, c.want) {
+			t.Errorf("cutList(%q) = %q, %q, %v, want %q, %q", c.q, rest, got, err, c.rest, c.want)
+		}
+	}
+}
+
+// FuzzCutList holds that nothing is lost: what is no list is left as it was, and what is one has values.
+func FuzzCutList(f *testing.F) {
+	for _, q := range []string{"labels=(1 2)", "a=b,labels=(1),c=d", "labels=(", "labels=()", ",,", "labels=(1,2)", "labels=(\xff)"} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, q string) {
+		rest, values, err := cutList(&q, "labels")
+		switch {
+		case err != nil:
+			if !errs.Is(err, errs.Invalid) || len(errs.As(err).Public()) > 400 {
+				t.Errorf("cutList(%q) = %v, want a short error of the kind Invalid", q, err)
+			}
+		case values == nil && rest != q:
+			t.Errorf("cutList(%q) = %q without a list, want it as it was", q, rest)
+		case values != nil && len(rest) >= len(q):
+			t.Errorf("cutList(%q) = %q, %q, want the list to be taken out", q, rest, values)
+		}
+	})
+}

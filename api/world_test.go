@@ -347,6 +347,13 @@ func (w *world) settleJobs() {
 	must(t, k, err)
 	l, err := w.store.CreateLabel(ctx, store.Label{Name: "everybody's"})
 	must(t, l, err)
+	m, err := w.store.CreateLabel(ctx, store.Label{Name: "marked", ProjectID: w.team.ID})
+	must(t, m, err)
+	r2, err := w.store.RepositoryByName(ctx, "team/app")
+	must(t, r2, err)
+	a, err := w.store.ArtifactByTag(ctx, r2.ID, "v1")
+	must(t, a, err)
+	must(t, a, w.store.LabelArtifact(ctx, a.ID, l.ID)) // the other one is put on by an operation
 }
 
 // box seals with a key of zeros.

@@ -29,13 +29,14 @@ type ArtifactQuery struct {
 	Kind      string
 	MediaType string // of their config
 	Type      string
-	Latest    bool // of each repository the one that was pushed last
+	Labels    []int64 // that have all of these labels
+	Latest    bool    // of each repository the one that was pushed last
 	Paging
 }
 
 func (q ArtifactQuery) filter() store.IndexFilter {
 	return q.index(store.IndexFilter{
-		Exact: q.Tag, TagPart: q.TagPart, Tagged: q.Tagged, Digest: q.Digest, Kind: q.Kind, MediaType: q.MediaType, Type: q.Type, Top: true, Latest: q.Latest,
+		Exact: q.Tag, TagPart: q.TagPart, Tagged: q.Tagged, Digest: q.Digest, Kind: q.Kind, MediaType: q.MediaType, Type: q.Type, Labels: q.Labels, Top: true, Latest: q.Latest,
 	})
 }
 
@@ -106,8 +107,23 @@ func (s *Service) artifactIn(ctx context.Context, at place, reference string) (a
 	return a, err
 }
 
-// onArtifact performs a deed on an artifact or a tag of it.
+// onArtifact performs a deed on an artifact or a tag of it, in the registry.
 func (s *Service) onArtifact(ctx context.Context, c Caller, ref ArtifactRef, of func(place, store.Artifact) deed) error {
+	return s.onIndexed(ctx, c, ref, func(at place, a store.Artifact) deed {
+		d := of(at, a)
+		check := d.check
+		d.check = func(ctx context.Context) error {
+			if err := s.changeable(); err != nil || check == nil {
+				return err
+			}
+			return check(ctx)
+		}
+		return d
+	})
+}
+
+// onIndexed performs a deed on what the index knows of an artifact.
+func (s *Service) onIndexed(ctx context.Context, c Caller, ref ArtifactRef, of func(place, store.Artifact) deed) error {
 	return s.onRepository(ctx, c, ref.RepositoryRef, func(at place) deed {
 		a, err := s.artifactIn(ctx, at, ref.Reference)
 		if at.repository.ID == 0 {
@@ -119,10 +135,7 @@ func (s *Service) onArtifact(ctx context.Context, c Caller, ref ArtifactRef, of 
 		}
 		check := d.check
 		d.check = func(ctx context.Context) error {
-			if err != nil {
-				return err
-			}
-			if err := s.changeable(); err != nil || check == nil {
+			if err != nil || check == nil {
 				return err
 			}
 			return check(ctx)

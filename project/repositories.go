@@ -252,6 +252,11 @@ func (s *Service) DeleteRepository(ctx context.Context, c Caller, ref Repository
 	})
 }
 
+// RepositoriesIn counts the repositories of projects, which the caller sees, by the projects' ids.
+func (s *Service) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error) {
+	return s.store.RepositoriesIn(ctx, projectIDs)
+}
+
 // changeable refuses where there is no registry to change anything in.
 func (s *Service) changeable() error {
 	if s.registry == nil || s.follower == nil {

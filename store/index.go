@@ -98,6 +98,7 @@ type IndexFilter struct {
 	TagPart    string   // artifacts that have a tag whose name contains this
 	Holds      string   // indexes that this digest is in
 	Digests    []string // artifacts of one of these digests; nil is any
+	Labels     []int64  // artifacts that have all of these labels
 	Top        bool     // artifacts that stand for themselves: neither in an index nor about another one, unless they have a tag
 	Latest     bool     // of each repository the artifact that was pushed last
 	After      int64    // as in Filter
@@ -139,6 +140,8 @@ type Index interface {
 	RepositoryByName(ctx context.Context, name string) (Repository, error)
 	ListRepositories(ctx context.Context, f IndexFilter) iter.Seq2[Repository, error]
 	CountRepositories(ctx context.Context, f IndexFilter) (int, error)
+	// RepositoriesIn counts the repositories of projects, by the projects' ids.
+	RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error)
 	// UpdateRepository can change the description.
 	UpdateRepository(ctx context.Context, id int64, fn func(*Repository) error) (Repository, error)
 	// DeleteRepository removes the repository with all that is in it.

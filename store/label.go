@@ -26,5 +26,15 @@ type Labels interface {
 	CountLabels(ctx context.Context, f Filter) (int, error)
 	// UpdateLabel can't move it to another project.
 	UpdateLabel(ctx context.Context, id int64, fn func(*Label) error) (Label, error)
+	// DeleteLabel takes it from artifacts, too.
 	DeleteLabel(ctx context.Context, id int64) error
+
+	// LabelArtifact puts a label on an artifact. NotFound: there is no such artifact, or the label is neither global nor of
+	// the artifact's project. Conflict: the artifact has it.
+	LabelArtifact(ctx context.Context, artifactID, labelID int64) error
+	// UnlabelArtifact takes a label from an artifact. NotFound: the artifact has not got it.
+	UnlabelArtifact(ctx context.Context, artifactID, labelID int64) error
+	// LabelsOf returns the labels of artifacts, by the artifact's id and in the order in which they were put on, at most so
+	// many of each.
+	LabelsOf(ctx context.Context, artifactIDs []int64, most int) (map[int64][]Label, error)
 }

@@ -82,10 +82,10 @@ type Artifact struct {
 	ExtraAttrs map[string]interface{} `json:"extra_attrs"`
 
 	// Icon Always empty.
-	Icon              string                   `json:"icon"`
-	ID                int64                    `json:"id"`
-	Labels            []map[string]interface{} `json:"labels"`
-	ManifestMediaType string                   `json:"manifest_media_type"`
+	Icon              string  `json:"icon"`
+	ID                int64   `json:"id"`
+	Labels            []Label `json:"labels"`
+	ManifestMediaType string  `json:"manifest_media_type"`
 
 	// MediaType Of its config, else of the manifest.
 	MediaType string `json:"media_type"`
@@ -161,6 +161,13 @@ type AuditMark struct {
 // AuditVerificationReq defines model for AuditVerificationReq.
 type AuditVerificationReq struct {
 	Marks []AuditMark `json:"marks,omitempty"`
+}
+
+// CVEAllowlist The vulnerabilities that do not count: none, for there is no scanner.
+type CVEAllowlist struct {
+	ID        int64                    `json:"id"`
+	Items     []map[string]interface{} `json:"items"`
+	ProjectID int64                    `json:"project_id"`
 }
 
 // CliSecret defines model for CliSecret.
@@ -730,7 +737,10 @@ type Project struct {
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
 	CurrentUserRoleID  int64   `json:"current_user_role_id"`
 	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
-	Deleted            bool    `json:"deleted"`
+
+	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
+	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
+	Deleted      bool         `json:"deleted"`
 
 	// Metadata Values are strings, also where they say yes or no.
 	Metadata ProjectMetadata `json:"metadata"`
@@ -740,6 +750,9 @@ type Project struct {
 	OwnerID   int64  `json:"owner_id"`
 	OwnerName string `json:"owner_name"`
 	ProjectID int64  `json:"project_id"`
+
+	// RepoCount How many repositories it has.
+	RepoCount int64 `json:"repo_count"`
 
 	// Togglable Whether the caller may make it public or private.
 	Togglable  bool      `json:"togglable"`
@@ -1797,6 +1810,9 @@ type TaskID = int64
 // UserID defines model for UserID.
 type UserID = int64
 
+// ViewerFile defines model for ViewerFile.
+type ViewerFile = string
+
 // WebhookPolicyID defines model for WebhookPolicyID.
 type WebhookPolicyID = int64
 
@@ -2105,7 +2121,7 @@ type ListProjectArtifactsParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -2599,7 +2615,7 @@ type ListArtifactsParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -2629,7 +2645,7 @@ type GetArtifactParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -3064,6 +3080,9 @@ type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
 // UpdateRepositoryJSONRequestBody defines body for UpdateRepository for application/json ContentType.
 type UpdateRepositoryJSONRequestBody = RepositoryUpdate
 
+// AddLabelJSONRequestBody defines body for AddLabel for application/json ContentType.
+type AddLabelJSONRequestBody = Label
+
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
 
@@ -3221,6 +3240,16 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// GetViewer Look at this document in a browser
+	//
+	// Corresponds with GET /api/docs (the `GetViewer` operationId).
+	GetViewer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetViewerFile Get a file of the page that shows this document
+	//
+	// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+	GetViewerFile(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAuditLogs List audit records, the newest first
 	//
@@ -4244,6 +4273,31 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/additions/{addition} (the `GetAddition` operationId).
 	GetAddition(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, addition Addition, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AddLabelWithBody Put a label on an artifact
+	//
+	// A global one, or one of the project. Of the label in the body its number counts.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+	AddLabelWithBody(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddLabel Put a label on an artifact
+	//
+	// A global one, or one of the project. Of the label in the body its number counts.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+	AddLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, body AddLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveLabel Take a label from an artifact
+	//
+	// The label stays, and so does the artifact.
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
+	RemoveLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTags List the tags of an artifact
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags (the `ListTags` operationId).
@@ -5245,6 +5299,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/version (the `GetAPIVersion` operationId).
 	GetAPIVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetViewer Look at this document in a browser
+//
+// Corresponds with GET /api/docs (the `GetViewer` operationId).
+func (c *Client) GetViewer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetViewerRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetViewerFile Get a file of the page that shows this document
+//
+// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+func (c *Client) GetViewerFile(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetViewerFileRequest(c.Server, viewerFile)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListAuditLogs List audit records, the newest first
@@ -7779,6 +7863,61 @@ func (c *Client) GetAddition(ctx context.Context, projectName NamedProject, repo
 	return c.Client.Do(req)
 }
 
+// AddLabelWithBody Put a label on an artifact
+//
+// A global one, or one of the project. Of the label in the body its number counts.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+func (c *Client) AddLabelWithBody(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddLabelRequestWithBody(c.Server, projectName, repositoryName, reference, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddLabel Put a label on an artifact
+//
+// A global one, or one of the project. Of the label in the body its number counts.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+func (c *Client) AddLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, body AddLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddLabelRequest(c.Server, projectName, repositoryName, reference, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveLabel Take a label from an artifact
+//
+// The label stays, and so does the artifact.
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
+func (c *Client) RemoveLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveLabelRequest(c.Server, projectName, repositoryName, reference, labelID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTags List the tags of an artifact
 //
 // Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags (the `ListTags` operationId).
@@ -10179,6 +10318,67 @@ func (c *Client) GetAPIVersion(ctx context.Context, reqEditors ...RequestEditorF
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetViewerRequest constructs an http.Request for the GetViewer method
+func NewGetViewerRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/docs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetViewerFileRequest constructs an http.Request for the GetViewerFile method
+func NewGetViewerFileRequest(server string, viewerFile ViewerFile) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "viewer_file", viewerFile, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/docs/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListAuditLogsRequest constructs an http.Request for the ListAuditLogs method
@@ -17861,6 +18061,122 @@ func NewGetAdditionRequest(server string, projectName NamedProject, repositoryNa
 	return req, nil
 }
 
+// NewAddLabelRequest calls the generic AddLabel builder with application/json body
+func NewAddLabelRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, body AddLabelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddLabelRequestWithBody(server, projectName, repositoryName, reference, "application/json", bodyReader)
+}
+
+// NewAddLabelRequestWithBody constructs an http.Request for the AddLabel method, with any body, and a specified content type
+func NewAddLabelRequestWithBody(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name", projectName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repository_name", repositoryName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "reference", reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts/%s/labels", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveLabelRequest constructs an http.Request for the RemoveLabel method
+func NewRemoveLabelRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name", projectName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repository_name", repositoryName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "reference", reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "label_id", labelID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts/%s/labels/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTagsRequest constructs an http.Request for the ListTags method
 func NewListTagsRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params *ListTagsParams) (*http.Request, error) {
 	var err error
@@ -23156,6 +23472,20 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetViewerWithResponse Look at this document in a browser
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/docs (the `GetViewer` operationId).
+	GetViewerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetViewerResponse, error)
+
+	// GetViewerFileWithResponse Get a file of the page that shows this document
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+	GetViewerFileWithResponse(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*GetViewerFileResponse, error)
+
 	// ListAuditLogsWithResponse List audit records, the newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24380,6 +24710,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/additions/{addition} (the `GetAddition` operationId).
 	GetAdditionWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, addition Addition, reqEditors ...RequestEditorFn) (*GetAdditionResponse, error)
 
+	// AddLabelWithBodyWithResponse Put a label on an artifact
+	//
+	// A global one, or one of the project. Of the label in the body its number counts.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+	AddLabelWithBodyWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddLabelResponse, error)
+
+	// AddLabelWithResponse Put a label on an artifact
+	//
+	// A global one, or one of the project. Of the label in the body its number counts.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+	AddLabelWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, body AddLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*AddLabelResponse, error)
+
+	// RemoveLabelWithResponse Take a label from an artifact
+	//
+	// The label stays, and so does the artifact.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
+	RemoveLabelWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*RemoveLabelResponse, error)
+
 	// ListTagsWithResponse List the tags of an artifact
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -25549,6 +25906,82 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/version (the `GetAPIVersion` operationId).
 	GetAPIVersionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAPIVersionResponse, error)
+}
+
+// GetViewerResponse429Headers the declared response headers of an HTTP 429 response for GetViewer
+type GetViewerResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetViewerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetViewerResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetViewerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetViewerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetViewerResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetViewerFileResponse429Headers the declared response headers of an HTTP 429 response for GetViewerFile
+type GetViewerFileResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetViewerFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetViewerFileResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetViewerFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetViewerFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetViewerFileResponse) Bytes() []byte {
+	return r.Body
 }
 
 // ListAuditLogsResponse200Headers the declared response headers of an HTTP 200 response for ListAuditLogs
@@ -31346,6 +31779,94 @@ func (r GetAdditionResponse) Bytes() []byte {
 	return r.Body
 }
 
+// AddLabelResponse429Headers the declared response headers of an HTTP 429 response for AddLabel
+type AddLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type AddLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AddLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r AddLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AddLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
+// RemoveLabelResponse429Headers the declared response headers of an HTTP 429 response for RemoveLabel
+type RemoveLabelResponse429Headers struct {
+	RetryAfter *int
+}
+
+type RemoveLabelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RemoveLabelResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r RemoveLabelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemoveLabelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RemoveLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListTagsResponse200Headers the declared response headers of an HTTP 200 response for ListTags
 type ListTagsResponse200Headers struct {
 	Link        *string
@@ -36427,6 +36948,32 @@ func (r GetAPIVersionResponse) Bytes() []byte {
 	return r.Body
 }
 
+// GetViewerWithResponse Look at this document in a browser
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/docs (the `GetViewer` operationId).
+func (c *ClientWithResponses) GetViewerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetViewerResponse, error) {
+	rsp, err := c.GetViewer(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetViewerResponse(rsp)
+}
+
+// GetViewerFileWithResponse Get a file of the page that shows this document
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/docs/{viewer_file} (the `GetViewerFile` operationId).
+func (c *ClientWithResponses) GetViewerFileWithResponse(ctx context.Context, viewerFile ViewerFile, reqEditors ...RequestEditorFn) (*GetViewerFileResponse, error) {
+	rsp, err := c.GetViewerFile(ctx, viewerFile, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetViewerFileResponse(rsp)
+}
+
 // ListAuditLogsWithResponse List audit records, the newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -38557,6 +39104,51 @@ func (c *ClientWithResponses) GetAdditionWithResponse(ctx context.Context, proje
 	return ParseGetAdditionResponse(rsp)
 }
 
+// AddLabelWithBodyWithResponse Put a label on an artifact
+//
+// A global one, or one of the project. Of the label in the body its number counts.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+func (c *ClientWithResponses) AddLabelWithBodyWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddLabelResponse, error) {
+	rsp, err := c.AddLabelWithBody(ctx, projectName, repositoryName, reference, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddLabelResponse(rsp)
+}
+
+// AddLabelWithResponse Put a label on an artifact
+//
+// A global one, or one of the project. Of the label in the body its number counts.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels (the `AddLabel` operationId).
+func (c *ClientWithResponses) AddLabelWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, body AddLabelJSONRequestBody, reqEditors ...RequestEditorFn) (*AddLabelResponse, error) {
+	rsp, err := c.AddLabel(ctx, projectName, repositoryName, reference, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddLabelResponse(rsp)
+}
+
+// RemoveLabelWithResponse Take a label from an artifact
+//
+// The label stays, and so does the artifact.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
+func (c *ClientWithResponses) RemoveLabelWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*RemoveLabelResponse, error) {
+	rsp, err := c.RemoveLabel(ctx, projectName, repositoryName, reference, labelID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemoveLabelResponse(rsp)
+}
+
 // ListTagsWithResponse List the tags of an artifact
 //
 // Returns a wrapper object for the known response body format(s).
@@ -40565,6 +41157,105 @@ func (c *ClientWithResponses) GetAPIVersionWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseGetAPIVersionResponse(rsp)
+}
+
+// ParseGetViewerResponse parses an HTTP response from a GetViewerWithResponse call
+func ParseGetViewerResponse(rsp *http.Response) (*GetViewerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetViewerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetViewerResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetViewerFileResponse parses an HTTP response from a GetViewerFileWithResponse call
+func ParseGetViewerFileResponse(rsp *http.Response) (*GetViewerFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetViewerFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetViewerFileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseListAuditLogsResponse parses an HTTP response from a ListAuditLogsWithResponse call
@@ -49991,6 +50682,153 @@ func ParseGetAdditionResponse(rsp *http.Response) (*GetAdditionResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetAdditionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddLabelResponse parses an HTTP response from a AddLabelWithResponse call
+func ParseAddLabelResponse(rsp *http.Response) (*AddLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AddLabelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRemoveLabelResponse parses an HTTP response from a RemoveLabelWithResponse call
+func ParseRemoveLabelResponse(rsp *http.Response) (*RemoveLabelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemoveLabelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers RemoveLabelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -77,10 +77,10 @@ type Artifact struct {
 	ExtraAttrs map[string]interface{} `json:"extra_attrs"`
 
 	// Icon Always empty.
-	Icon              string                   `json:"icon"`
-	ID                int64                    `json:"id"`
-	Labels            []map[string]interface{} `json:"labels"`
-	ManifestMediaType string                   `json:"manifest_media_type"`
+	Icon              string  `json:"icon"`
+	ID                int64   `json:"id"`
+	Labels            []Label `json:"labels"`
+	ManifestMediaType string  `json:"manifest_media_type"`
 
 	// MediaType Of its config, else of the manifest.
 	MediaType string `json:"media_type"`
@@ -156,6 +156,13 @@ type AuditMark struct {
 // AuditVerificationReq defines model for AuditVerificationReq.
 type AuditVerificationReq struct {
 	Marks []AuditMark `json:"marks,omitempty"`
+}
+
+// CVEAllowlist The vulnerabilities that do not count: none, for there is no scanner.
+type CVEAllowlist struct {
+	ID        int64                    `json:"id"`
+	Items     []map[string]interface{} `json:"items"`
+	ProjectID int64                    `json:"project_id"`
 }
 
 // CliSecret defines model for CliSecret.
@@ -725,7 +732,10 @@ type Project struct {
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
 	CurrentUserRoleID  int64   `json:"current_user_role_id"`
 	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
-	Deleted            bool    `json:"deleted"`
+
+	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
+	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
+	Deleted      bool         `json:"deleted"`
 
 	// Metadata Values are strings, also where they say yes or no.
 	Metadata ProjectMetadata `json:"metadata"`
@@ -735,6 +745,9 @@ type Project struct {
 	OwnerID   int64  `json:"owner_id"`
 	OwnerName string `json:"owner_name"`
 	ProjectID int64  `json:"project_id"`
+
+	// RepoCount How many repositories it has.
+	RepoCount int64 `json:"repo_count"`
 
 	// Togglable Whether the caller may make it public or private.
 	Togglable  bool      `json:"togglable"`
@@ -1792,6 +1805,9 @@ type TaskID = int64
 // UserID defines model for UserID.
 type UserID = int64
 
+// ViewerFile defines model for ViewerFile.
+type ViewerFile = string
+
 // WebhookPolicyID defines model for WebhookPolicyID.
 type WebhookPolicyID = int64
 
@@ -2100,7 +2116,7 @@ type ListProjectArtifactsParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -2594,7 +2610,7 @@ type ListArtifactsParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -2624,7 +2640,7 @@ type GetArtifactParams struct {
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
-	// WithLabel Tell the labels.
+	// WithLabel Tell the labels, the first hundred of each.
 	WithLabel *WithLabel `form:"with_label,omitempty" json:"with_label,omitempty"`
 
 	// WithImmutableStatus Tell of each tag whether it is immutable.
@@ -3059,6 +3075,9 @@ type UpdateWebhookPolicyJSONRequestBody = WebhookPolicy
 // UpdateRepositoryJSONRequestBody defines body for UpdateRepository for application/json ContentType.
 type UpdateRepositoryJSONRequestBody = RepositoryUpdate
 
+// AddLabelJSONRequestBody defines body for AddLabel for application/json ContentType.
+type AddLabelJSONRequestBody = Label
+
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
 
@@ -3145,6 +3164,12 @@ type SetSysAdminJSONRequestBody = UserSysAdminFlag
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetViewer Look at this document in a browser
+	// (GET /api/docs)
+	GetViewer(ctx echo.Context) error
+	// GetViewerFile Get a file of the page that shows this document
+	// (GET /api/docs/{viewer_file})
+	GetViewerFile(ctx echo.Context, viewerFile ViewerFile) error
 	// ListAuditLogs List audit records, the newest first
 	// (GET /api/v2.0/audit-logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
@@ -3523,6 +3548,12 @@ type ServerInterface interface {
 	// GetAddition Show more of an artifact
 	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/additions/{addition})
 	GetAddition(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, addition Addition) error
+	// AddLabel Put a label on an artifact
+	// (POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels)
+	AddLabel(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// RemoveLabel Take a label from an artifact
+	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id})
+	RemoveLabel(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID) error
 	// ListTags List the tags of an artifact
 	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags)
 	ListTags(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params ListTagsParams) error
@@ -3864,6 +3895,31 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// GetViewer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetViewer(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetViewer(ctx)
+	return err
+}
+
+// GetViewerFile converts echo context to params.
+func (w *ServerInterfaceWrapper) GetViewerFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "viewer_file" -------------
+	var viewerFile ViewerFile
+
+	err = runtime.BindStyledParameterWithOptions("simple", "viewer_file", ctx.Param("viewer_file"), &viewerFile, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter viewer_file: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetViewerFile(ctx, viewerFile)
+	return err
 }
 
 // ListAuditLogs converts echo context to params.
@@ -8152,6 +8208,78 @@ func (w *ServerInterfaceWrapper) GetAddition(ctx echo.Context) error {
 	return err
 }
 
+// AddLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) AddLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddLabel(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// RemoveLabel converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveLabel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Path parameter "label_id" -------------
+	var labelID LabelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "label_id", ctx.Param("label_id"), &labelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter label_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveLabel(ctx, projectName, repositoryName, reference, labelID)
+	return err
+}
+
 // ListTags converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTags(ctx echo.Context) error {
 	var err error
@@ -10342,6 +10470,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/api/version", wrapper.GetAPIVersion, options.OperationMiddlewares["getAPIVersion"]...)
+	router.GET(options.BaseURL+"/api/docs", wrapper.GetViewer, options.OperationMiddlewares["getViewer"]...)
+	router.GET(options.BaseURL+"/api/docs/:viewer_file", wrapper.GetViewerFile, options.OperationMiddlewares["getViewerFile"]...)
 	router.GET(options.BaseURL+"/api/v2.0/openapi.json", wrapper.GetDocument, options.OperationMiddlewares["getDocument"]...)
 	router.GET(options.BaseURL+"/api/v2.0/ping", wrapper.Ping, options.OperationMiddlewares["ping"]...)
 	router.GET(options.BaseURL+"/api/v2.0/health", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
@@ -10400,6 +10530,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags", wrapper.ListTags, options.OperationMiddlewares["listTags"]...)
 	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags", wrapper.CreateTag, options.OperationMiddlewares["createTag"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/tags/:tag_name", wrapper.DeleteTag, options.OperationMiddlewares["deleteTag"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/labels", wrapper.AddLabel, options.OperationMiddlewares["addLabel"]...)
+	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/labels/:label_id", wrapper.RemoveLabel, options.OperationMiddlewares["removeLabel"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/accessories", wrapper.ListAccessories, options.OperationMiddlewares["listAccessories"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/vulnerabilities", wrapper.GetVulnerabilities, options.OperationMiddlewares["getVulnerabilities"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/:addition", wrapper.GetAddition, options.OperationMiddlewares["getAddition"]...)

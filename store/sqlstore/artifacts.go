@@ -153,6 +153,7 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 	if f.Holds != "" {
 		q = q.Where("t.id IN (SELECT c.parent_id FROM artifact_children AS c WHERE c.repository_id = t.repository_id AND c.digest = ?)", f.Holds)
 	}
+	q = withLabels(q, f)
 	if f.Top {
 		q = q.Where("t.top = ?", true)
 	}
@@ -224,7 +225,7 @@ func (s *Store) CountArtifacts(ctx context.Context, f store.IndexFilter) (int, e
 
 // same reports whether two filters let the same through, whatever their pages.
 func same(a, b store.IndexFilter) bool {
-	return a.Projects == nil && a.Visible == nil && len(a.Digests) == 0 && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
+	return a.Projects == nil && a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
 		a.MediaType == b.MediaType && a.Type == b.Type && a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
 }
 

@@ -56,6 +56,7 @@ func copied() []tableKey {
 		{"retention_policies", "id", true},
 		{"immutable_rules", "id", true},
 		{"labels", "id", true},
+		{"artifact_labels", "id", true},
 		{"reindex", "id", false},
 		{"audit_log", "id", true},
 		{"audit_register", "id", false},

@@ -113,6 +113,24 @@ func (s *Store) CountRepositories(ctx context.Context, f store.IndexFilter) (int
 	return repositoryListing(f).count(ctx, s, store.Filter{})
 }
 
+// RepositoriesIn counts the repositories of projects.
+func (s *Store) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error) {
+	counts := make(map[int64]int64, len(projectIDs))
+	if len(projectIDs) == 0 {
+		return counts, nil
+	}
+	var rows []struct {
+		ProjectID int64 `bun:"project_id"`
+		N         int64 `bun:"n"`
+	}
+	err := s.read.NewSelect().Table("repositories").Column("project_id").ColumnExpr("COUNT(*) AS n").
+		Where("project_id IN (?)", bun.List(projectIDs)).Group("project_id").Scan(ctx, &rows)
+	for _, r := range rows {
+		counts[r.ProjectID] = r.N
+	}
+	return counts, s.failed("counting repositories", err)
+}
+
 // Repository returns the repository with the id, or NotFound.
 func (s *Store) Repository(ctx context.Context, id int64) (store.Repository, error) {
 	row, err := s.repositoryRow(ctx, s.read.NewSelect(), id)

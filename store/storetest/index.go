@@ -245,6 +245,8 @@ func indexLists(t *testing.T, s store.Store) {
 			equal(t, fmt.Sprintf("CountRepositories(%+v)", row.f), must[int](t, "CountRepositories")(s.CountRepositories(ctx, row.f)), len(got))
 		}
 	}
+	in := must[map[int64]int64](t, "RepositoriesIn")(s.RepositoriesIn(ctx, []int64{p.ID, other.ID, other.ID + 900}))
+	equal(t, "RepositoriesIn two projects and none", fmt.Sprint(in), fmt.Sprint(map[int64]int64{p.ID: 3, other.ID: 1}))
 	app := repository(t, s, "team/app0")
 	yes, no := true, false
 	for _, row := range []struct {

@@ -85,6 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"retention policies", retentionPolicies},
 		{"immutable tag rules", immutableRules},
 		{"labels", labels},
+		{"labels on artifacts", artifactLabels},
 		{"policies of deleted projects", policiesOfDeletedProjects},
 		{"a crowd of immutable tag rules", crowdOfImmutableRules},
 		{"audit", auditTrail},
