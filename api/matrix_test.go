@@ -102,15 +102,21 @@ func (op operation) undone() bool {
 // try sends an operation with the document's example for a body.
 func (w *world) try(op operation, name string) answer {
 	w.t.Helper()
-	body := ""
-	if op.RequestBody != nil {
-		example, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
-		body = string(must(w.t, example, err))
-	}
+	body := op.example(w.t)
 	if slices.Contains([]string{"createPersonalAccessToken", "setCliSecret"}, op.OperationID) && name != nobody { // no access token is good for it
 		return w.send(op.method, w.path(op), body, "Authorization", basic(name, password))
 	}
 	return w.as(name, op.method, w.path(op), body)
+}
+
+// example is the document's example for the body, or "".
+func (o operation) example(t testing.TB) string {
+	t.Helper()
+	if o.RequestBody == nil {
+		return ""
+	}
+	example, err := json.Marshal(o.RequestBody.Value.Content.Get("application/json").Example)
+	return string(must(t, example, err))
 }
 
 // path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token and group, a robot.
