@@ -17,6 +17,21 @@ import (
 // next is where the next page is, as clients read it out of Link.
 var next = regexp.MustCompile(`<([^>]+)>; rel="next"`)
 
+// all reads a list to its end, from Link to Link.
+func (s *harborScript) all(path string) (out []fields) {
+	s.t.Helper()
+	for total := 0; path != ""; {
+		page := s.get(path)
+		out, total, path = append(out, page.list()...), page.total(), ""
+		if m := next.FindStringSubmatch(page.Header.Get("Link")); m != nil {
+			path = strings.TrimPrefix(m[1], "/api/v2.0")
+		} else if len(out) != total {
+			s.t.Errorf("%s says that there are %d, and pages had %d", page.what, total, len(out))
+		}
+	}
+	return out
+}
+
 // images is what scripts that tidy up do, with images that crane pushed.
 func (s *harborScript) images() {
 	s.create("/projects", fields{"project_name": "shop", "metadata": fields{"public": "false"}})
@@ -105,14 +120,8 @@ func (s *harborScript) lists() {
 		s.create("/projects", fields{"project_name": name, "metadata": fields{"public": fmt.Sprint(n%2 == 0)}})
 	}
 	var byLink []string
-	for at := "/projects?q=name%3D~many&sort=name&page_size=5"; at != ""; {
-		page := s.get(at)
-		byLink = append(byLink, page.names("name")...)
-		if m := next.FindStringSubmatch(page.Header.Get("Link")); m != nil {
-			at = strings.TrimPrefix(m[1], "/api/v2.0")
-		} else {
-			at = ""
-		}
+	for _, p := range s.all("/projects?q=name%3D~many&sort=name&page_size=5") {
+		byLink = append(byLink, fmt.Sprint(p["name"]))
 	}
 	s.wantNames("projects by Link", byLink, want...)
 	var byNumber []string

@@ -30,7 +30,7 @@ func TestHarborScripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := serve(t, settings(t)+"portal: {}\n")
+			server := serve(t, settings(t))
 			calls := &sentCalls{of: map[string]bool{}}
 			s := &harborScript{t: t, server: server, calls: calls, user: "admin", password: sealock.AdminPassword}
 			s.run("terraform", (*harborScript).terraform)
