@@ -43,7 +43,7 @@ test: unit ## Run all tests, with everything they need installed first
 	@$(MAKE) -j2 -Oline fuzz-short e2e # whole programs wait a lot, fuzzing does not
 
 # Sessions and tables that do one thing after the other, for minutes if the race detector watches.
-INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay)$$
+INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay|TestBodiesAssignNothingElse|TestPathVariants)$$
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector
