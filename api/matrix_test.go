@@ -138,7 +138,7 @@ func (w *world) path(op operation) string {
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
 		"{quota_id}", strconv.FormatInt(w.team.ID, 10), "{meta_name}", "severity", "{gc_id}", "1", "{purge_id}", "1", "{pool_id}", "all", "{job_type}", "all",
-		"{job_id}", "1", "{registration_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
+		"{job_id}", "1", "{registration_id}", "1", "{report_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 		"{registry_id}", "1", "{policy_id}", "1", "{webhook_policy_id}", "1", "{immutable_rule_id}", "1", "{retention_id}", "1", "{label_id}", "1", // settleJobs
 		"{execution_id}", "1", "{task_id}", "1",

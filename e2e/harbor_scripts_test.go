@@ -306,7 +306,7 @@ func (s *harborScript) absent() {
 		s.get(path).object()
 	}
 	for _, path := range []string{
-		artifact + "/additions/vulnerabilities", "/scanners/x", "/scanners/x/metadata", "/export/cve/execution/1", "/export/cve/download/1", "/p2p/preheat/instances/x",
+		artifact + "/additions/vulnerabilities", artifact + "/scan/1/log", "/scanners/x", "/scanners/x/metadata", "/export/cve/execution/1", "/export/cve/download/1", "/p2p/preheat/instances/x",
 		"/projects/shop/preheat/policies/x", "/projects/shop/preheat/policies/x/executions", "/projects/shop/preheat/policies/x/executions/1",
 		"/projects/shop/preheat/policies/x/executions/1/tasks", "/projects/shop/preheat/policies/x/executions/1/tasks/1/logs", "/icons/sha256:0",
 	} {
@@ -321,7 +321,7 @@ func (s *harborScript) absent() {
 		}
 	}
 	for path, want := range map[string]int{
-		"POST /scanners": 501, "POST /scanners/ping": 501, "PUT /projects/shop/scanner": 412, "POST /system/scanAll/schedule": 412, "PUT /system/scanAll/schedule": 412,
+		"POST " + artifact + "/scan": 412, "POST " + artifact + "/scan/stop": 412, "POST /scanners": 501, "POST /scanners/ping": 501, "PUT /projects/shop/scanner": 412, "POST /system/scanAll/schedule": 412, "PUT /system/scanAll/schedule": 412,
 		"POST /system/scanAll/stop": 412, "PUT /system/CVEAllowlist": 501, "POST /export/cve": 412, "POST /p2p/preheat/instances": 501, "POST /p2p/preheat/instances/ping": 501,
 		"POST /projects/shop/preheat/policies": 501,
 	} {
