@@ -113,7 +113,8 @@ func TestCanary(t *testing.T) {
 				for _, secret := range toldOnce(a) {
 					made[secret] = true
 				}
-				if strings.Contains(a.body, canary) && !(op.OperationID == "replaceRobotSecret" && a.status == 200) || strings.Contains(fmt.Sprint(a.header), canary) {
+				answered := op.OperationID == "replaceRobotSecret" && a.status == http.StatusOK // with the secret that it was sent, as Harbor does
+				if strings.Contains(a.body, canary) && !answered || strings.Contains(fmt.Sprint(a.header), canary) {
 					t.Errorf("%s as %q tells a secret: %d %s", op, name, a.status, a.body)
 				}
 			}

@@ -12,7 +12,7 @@ import (
 func (w *world) session(name string) *http.Cookie {
 	w.t.Helper()
 	form := url.Values{"principal": {name}, "password": {password}}
-	r := httptest.NewRequest(http.MethodPost, "/c/login", strings.NewReader(form.Encode()))
+	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "/c/login", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer := httptest.NewRecorder()
 	w.portal.ServeHTTP(answer, r)

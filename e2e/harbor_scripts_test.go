@@ -56,7 +56,7 @@ func (s *harborScript) images() {
 	}
 	artifact := list.list()[0]
 	digest := fmt.Sprint(artifact["digest"])
-	if tags, _ := artifact["tags"].([]any); len(tags) != 1 || artifact["type"] != "IMAGE" || artifact["size"].(float64) <= 0 { //nolint:forcetypeassert // as in the schema
+	if tags, _ := artifact["tags"].([]any); len(tags) != 1 || artifact["type"] != "IMAGE" || number(artifact, "size") <= 0 {
 		s.t.Errorf("an artifact = %v, want an image with one tag", artifact)
 	}
 	s.get(at + "/artifacts/1.0.0").wantWritten(fields{"digest": digest, "manifest_media_type": fixture.MediaTypeManifest})
@@ -93,7 +93,7 @@ func (s *harborScript) images() {
 	s.call(404, "GET", at, nil)
 
 	s.get("/projects/shop/summary").wantWritten(fields{"repo_count": 1})
-	if used, _ := s.get("/projects/shop/summary").object()["quota"].(fields)["used"].(fields); used["storage"].(float64) <= 0 { //nolint:forcetypeassert // as in the schema
+	if used := inner(inner(s.get("/projects/shop/summary").object(), "quota"), "used"); number(used, "storage") <= 0 {
 		s.t.Errorf("the storage that shop uses = %v, want some", used)
 	}
 	s.get("/projects/shop/_deletable").wantWritten(fields{"deletable": false})

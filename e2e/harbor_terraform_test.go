@@ -8,7 +8,6 @@ import (
 // terraform does what Terraform's provider does: it makes each kind of resource, reads it back, changes it, reads it
 // back, and takes it away. Numbers come from the Location.
 func (s *harborScript) terraform() {
-	s.user, s.password = "admin", s.password
 	project := s.tfProject()
 	s.tfMembers(project)
 	s.tfRobot()
@@ -98,7 +97,7 @@ func (s *harborScript) tfRobot() {
 	if made.object()["secret"] == "" {
 		s.t.Errorf("%s tells no secret: %s", made.what, made.Body)
 	}
-	prefix := fmt.Sprint(s.get("/configurations").object()["robot_name_prefix"].(fields)["value"]) //nolint:forcetypeassert // as in the schema
+	prefix := fmt.Sprint(inner(s.get("/configurations").object(), "robot_name_prefix")["value"])
 	read := s.get(robot)
 	read.wantWritten(with(body, fields{"name": prefix + "tf-robot", "id": id(robot), "expires_at": -1}))
 	if secret := read.object()["secret"]; secret != nil && secret != "" {
@@ -274,7 +273,7 @@ func (s *harborScript) tfConfiguration() {
 		got.wantWritten(fields{name: fields{"value": value}})
 	}
 	s.call(200, "PUT", "/configurations", with(system, fields{"project_creation_restriction": "everyone"}))
-	auth := got.object()["auth_mode"].(fields) //nolint:forcetypeassert // as in the schema
+	auth := inner(got.object(), "auth_mode")
 	s.call(200, "PUT", "/configurations", fields{"auth_mode": auth["value"]})
 }
 

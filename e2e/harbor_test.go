@@ -179,6 +179,18 @@ func (r reply) list() (v []fields) {
 	return v
 }
 
+// inner is an object in an object, and nothing where there is none.
+func inner(o fields, name string) fields {
+	v, _ := o[name].(fields)
+	return v
+}
+
+// number is a number in an object.
+func number(o fields, name string) float64 {
+	v, _ := o[name].(float64)
+	return v
+}
+
 // total is what a list says it has in all.
 func (r reply) total() int {
 	r.t.Helper()

@@ -32,7 +32,8 @@ func indexed(t *testing.T, server *sealock.Server) []string {
 		for _, a := range s.all(fmt.Sprintf("/projects/%.0f/artifacts?with_tag=true&page_size=100", p["project_id"])) {
 			tags, _ := a["tags"].([]any)
 			for _, tag := range tags {
-				rows = append(rows, fmt.Sprintf("%s:%s|%s|%v", a["repository_name"], tag.(fields)["name"], a["digest"], pulls[fmt.Sprint(a["repository_name"])])) //nolint:forcetypeassert // as in the schema
+				name := inner(fields{"tag": tag}, "tag")["name"]
+				rows = append(rows, fmt.Sprintf("%s:%s|%s|%v", a["repository_name"], name, a["digest"], pulls[fmt.Sprint(a["repository_name"])]))
 			}
 		}
 	}
