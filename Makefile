@@ -46,7 +46,7 @@ test: unit ## Run all tests, with everything they need installed first
 ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
 
 # Sessions and tables that do one thing after the other, for minutes if the race detector watches.
-INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay)$$
+INTURN := ^(TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay|TestBodiesAssignNothingElse|TestPathVariants)$$
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector

@@ -88,6 +88,20 @@ func (h *handlers) DownloadCVEExport(c echo.Context, _ gen.ExecutionID) error {
 	return h.forUser(c, func() error { return errNone("export") })
 }
 
+// Artifacts are not looked for: there is nothing to scan them with.
+
+func (h *handlers) ScanArtifact(c echo.Context, of gen.NamedProject, _ gen.RepositoryName, _ gen.ArtifactRef) error {
+	return h.cannotIn(c, of, pointer(true), "scan", "create", errNoScanner())
+}
+
+func (h *handlers) StopArtifactScan(c echo.Context, of gen.NamedProject, _ gen.RepositoryName, _ gen.ArtifactRef) error {
+	return h.cannotIn(c, of, pointer(true), "scan", "stop", errNoScanner())
+}
+
+func (h *handlers) GetArtifactScanLog(c echo.Context, of gen.NamedProject, _ gen.RepositoryName, _ gen.ArtifactRef, _ gen.ReportID) error {
+	return h.cannotIn(c, of, pointer(true), "scan", "read", errNone("report"))
+}
+
 func (h *handlers) GetProjectScanner(c echo.Context, ref gen.ProjectRef, params gen.GetProjectScannerParams) error {
 	return h.in(c, ref, params.XIsResourceName, "scanner", "read", func() error { return c.JSON(http.StatusOK, struct{}{}) })
 }

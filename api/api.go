@@ -39,6 +39,7 @@ type Deps struct {
 	Authn    auth.Authenticator
 	Verifier auth.Verifier
 	Holders  auth.Holders
+	Sessions Sessions
 	Errors   httpx.Errors
 	Origins  httpx.Origins
 	Proxies  httpx.TrustedProxies

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/sealock/sealock/auth"
@@ -146,6 +147,13 @@ type HealthCheck interface {
 type Component struct {
 	Name    string // "database", "registry", …
 	Healthy bool
+}
+
+// Sessions finds the session that a browser has with this server's pages. A web.Portal does.
+type Sessions interface {
+	// Recognise returns who is signed in, and the token that the session's changes have to carry; without a session,
+	// nobody. It may take the cookie back.
+	Recognise(w http.ResponseWriter, r *http.Request) (sub auth.Subject, token string, err error)
 }
 
 // ProviderPing reports whether an OpenID Connect provider answers at a URL. It keeps nothing and shows nothing.

@@ -91,8 +91,9 @@ func wantExamples(t *testing.T, op operation) {
 
 func wantErrors(t *testing.T, op operation) {
 	t.Helper()
-	want := []string{"401"} // for a wrong credential
-	if op.who != "anyone" && op.who != "user" {
+	want := []string{"401"}                                                // for a wrong credential
+	changes := op.method != http.MethodGet && op.method != http.MethodHead // and needs the session's token
+	if op.who != "anyone" && op.who != "user" || changes {
 		want = append(want, "403")
 	}
 	if strings.Contains(op.path, "{") {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -138,25 +139,97 @@ func TestBadLists(t *testing.T) {
 	}
 }
 
-// Nobody gets past the authentication by writing a path otherwise.
+// Nobody gets past the authentication, or past the rights, by writing a path otherwise. (Harbor: CVE-2020-29662.)
 func TestPathVariants(t *testing.T) {
 	w := newWorld(t)
+	before := w.state()
 	for _, op := range operations(t, loadDocument(t)) {
 		if op.who == "anyone" {
 			continue
 		}
-		path := w.path(op)
-		for _, variant := range []string{
-			path + "/", path + "//", path + "/.", path + "/..;/", "/" + path, strings.Replace(path, "/v2.0/", "/v2.0//", 1),
-			strings.Replace(path, "/v2.0/", "/v2.0/./", 1), strings.Replace(path, "/v2.0/", "/v2.0/ping/../", 1),
-			strings.Replace(path, "/v2.0/", "/v2%2e0/", 1), strings.Replace(path, "/v2.0/", "/v2.0%2f", 1), strings.ToUpper(path), path + "%20", path + "%00", path + ";x", path + ".json",
-		} {
-			got := w.send(op.method, variant, "")
-			if got.status < 300 || strings.Contains(got.body, "@example.com") {
-				t.Errorf("%s %s as nobody = %d %.200s, want a refusal", op.method, variant, got.status, got.body)
+		path, query, _ := strings.Cut(w.path(op), "?")
+		for _, variant := range variants(path) {
+			if query != "" {
+				variant += "?" + query
+			}
+			for _, name := range []string{nobody, bob} {
+				if name == bob && (slices.Contains(allowed(op.who), bob) || op.OperationID == "deleteProject") { // which may end in another operation's
+					continue
+				}
+				got := w.as(name, op.method, variant, op.example(t))
+				if got.status < 300 || strings.Contains(got.body, "@example.com") {
+					t.Errorf("%s %s as %q = %d %.200s, want a refusal", op.method, variant, name, got.status, got.body)
+				}
 			}
 		}
 	}
+	w.wantSameState(before, "writing a path otherwise")
+}
+
+// variants writes a path in ways that some part in between may read as the path.
+func variants(path string) []string {
+	out := []string{
+		path + "/", path + "//", path + "/.", path + "/..;/", "/" + path, strings.ToUpper(path), path + "%20", path + "%00", path + ";x", path + ".json", path + "%2f", path + "%2F..",
+		path + "?x=/api/v2.0/ping", path + "%23", path + "/ping/..", path + "/%2e%2e/" + path[strings.LastIndex(path, "/")+1:],
+	}
+	for _, root := range []string{"/v2.0//", "/v2.0/./", "/v2.0/ping/../", "/v2%2e0/", "/v2.0%2f", "/v2.0;/", "/v2.0/%2e/", "/v2.0/ping/%2e%2e/", "/V2.0/", "/v2.0\\"} {
+		out = append(out, strings.Replace(path, "/v2.0/", root, 1))
+	}
+	return out
+}
+
+// A header or a parameter that says another method is nothing to this server, whichever a proxy may listen to.
+func TestMethodsAreWhatTheySay(t *testing.T) {
+	w := newWorld(t)
+	before := w.state()
+	for _, op := range operations(t, loadDocument(t)) {
+		path := w.path(op)
+		if op.method == http.MethodGet && op.OperationID != "listProjects" { // whose HEAD is another operation
+			for _, name := range []string{nobody, bob, admin} {
+				get, head := w.as(name, "GET", path, ""), w.as(name, "HEAD", path, "")
+				if get.status != head.status || head.body != "" {
+					t.Errorf("HEAD %s as %q = %d %s, want the %d of GET and no body", path, name, head.status, head.body, get.status)
+				}
+			}
+		}
+		if op.method == http.MethodGet || op.method == http.MethodHead {
+			continue
+		}
+		sep := map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]
+		for _, header := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+			w.as(admin, "GET", path+sep+"_method="+op.method, op.example(t), header, op.method)
+		}
+		for _, method := range []string{"OPTIONS", "TRACE", "PROPFIND", strings.ToLower(op.method), "GET" + op.method} {
+			if got := w.as(admin, method, path, op.example(t)); got.status < 400 && method != "OPTIONS" || got.header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s %s = %d %v, want it to be refused", method, path, got.status, got.header)
+			}
+		}
+	}
+	w.wantSameState(before, "saying another method")
+}
+
+// TestParametersAreValues puts what means something to a database, a directory or a file system into every parameter of
+// the query that takes text: the answer finds nothing or says that it is none.
+func TestParametersAreValues(t *testing.T) {
+	w := newWorld(t)
+	before := w.state()
+	for _, op := range operations(t, loadDocument(t)) {
+		for _, p := range op.Parameters {
+			if p.Value.In != "query" || !p.Value.Schema.Value.Type.Is("string") || op.method != http.MethodGet {
+				continue
+			}
+			for _, v := range []string{"' OR '1'='1", "x'; DROP TABLE users; --", "%", "_", `\`, "*)(uid=*", "../../etc/passwd", "\x00", "\xff", strings.Repeat("x", 5000), "${jndi:x}", "{{7*7}}"} {
+				path, _, _ := strings.Cut(w.path(op), "?")
+				path += "?" + p.Value.Name + "=" + urlEscape(v)
+				got := w.as(admin, op.method, path, "")
+				var list []any
+				if got.status >= 500 && got.status != http.StatusServiceUnavailable || got.status == 200 && p.Ref != "" && json.Unmarshal([]byte(got.body), &list) == nil && len(list) > 0 {
+					t.Errorf("GET %.150s = %d %.200s, want nothing to be found, or 400", path, got.status, got.body)
+				}
+			}
+		}
+	}
+	w.wantSameState(before, "asking for odd values")
 }
 
 // A method that a path does not have, and a path that there is not, are errors of the API.

@@ -102,15 +102,21 @@ func (op operation) undone() bool {
 // try sends an operation with the document's example for a body.
 func (w *world) try(op operation, name string) answer {
 	w.t.Helper()
-	body := ""
-	if op.RequestBody != nil {
-		example, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
-		body = string(must(w.t, example, err))
-	}
+	body := op.example(w.t)
 	if slices.Contains([]string{"createPersonalAccessToken", "setCliSecret"}, op.OperationID) && name != nobody { // no access token is good for it
 		return w.send(op.method, w.path(op), body, "Authorization", basic(name, password))
 	}
 	return w.as(name, op.method, w.path(op), body)
+}
+
+// example is the document's example for the body, or "".
+func (o operation) example(t testing.TB) string {
+	t.Helper()
+	if o.RequestBody == nil {
+		return ""
+	}
+	example, err := json.Marshal(o.RequestBody.Value.Content.Get("application/json").Example)
+	return string(must(t, example, err))
 }
 
 // path fills in an operation's path: dave, the project team, gwen's membership, dave's refresh token and group, a robot.
@@ -132,7 +138,7 @@ func (w *world) path(op operation) string {
 		"{mid}", strconv.FormatInt(w.gwensID, 10),
 		"{token_id}", "davestoken", "{pat_id}", "davespat", "{lockout_id}", lousLockout().ID, "{revision_id}", "1", "{former_name}", "old", "{jti}", w.issued(dave, "repository:team/app:pull"),
 		"{quota_id}", strconv.FormatInt(w.team.ID, 10), "{meta_name}", "severity", "{gc_id}", "1", "{purge_id}", "1", "{pool_id}", "all", "{job_type}", "all",
-		"{job_id}", "1", "{registration_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
+		"{job_id}", "1", "{registration_id}", "1", "{report_id}", "1", "{preheat_instance_name}", "dragonfly", "{preheat_policy_name}", "latest", "{digest}", "sha256:0",
 		"{group_id}", strconv.FormatInt(w.group.ID, 10),
 		"{registry_id}", "1", "{policy_id}", "1", "{webhook_policy_id}", "1", "{immutable_rule_id}", "1", "{retention_id}", "1", "{label_id}", "1", // settleJobs
 		"{viewer_file}", "viewer.js", "{execution_id}", "1", "{task_id}", "1",

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
 
 	"github.com/labstack/echo/v4"
 
@@ -78,5 +79,6 @@ func wantedMetadata(m *gen.ProjectMetadata) (map[string]string, error) {
 	}
 	delete(values, "public")
 	delete(values, "retention_id")
+	maps.DeleteFunc(values, func(_, value string) bool { return value == "" }) // what clients have no word for
 	return values, err
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sealock/sealock/internal/errs"
@@ -93,6 +95,57 @@ func FuzzCutList(f *testing.F) {
 			t.Errorf("cutList(%q) = %q without a list, want it as it was", q, rest)
 		case values != nil && len(rest) >= len(q):
 			t.Errorf("cutList(%q) = %q, %q, want the list to be taken out", q, rest, values)
+		}
+	})
+}
+
+// FuzzAuditFilter holds that what narrows the audit trail is what the query says, and that all else is the client's fault.
+func FuzzAuditFilter(f *testing.F) {
+	for _, q := range []string{
+		"op_time=[2026-01-02~2026-01-03],username=alice", "op_time=[~]", "id=[1~2]", "id=[9~1]", "op_time=[2026-01-02 03:04:05~", "resource=~app,operation=create", "op_time=2026-01-02",
+		"id=[-1~x]", "op_time=[0000-01-01~9999-12-31]", "password=[a~b]", "resource_type=[a~b]",
+	} {
+		f.Add(q, "-op_time")
+	}
+	f.Fuzz(func(t *testing.T, q, sort string) {
+		got, err := auditFilter(&q, &sort)
+		if err != nil {
+			if !errs.Is(err, errs.Invalid) || len(errs.As(err).Public()) > 400 {
+				t.Errorf("auditFilter(%q, %q) = %v, want a short error of the kind Invalid", q, sort, err)
+			}
+			return
+		}
+		for _, value := range []string{got.Subject, got.Audit.Operation, got.Audit.Kind, got.Audit.Resource, got.Audit.Part} {
+			if !strings.Contains(q, value) {
+				t.Errorf("auditFilter(%q, %q) narrows by %q, which the query does not say", q, sort, value)
+			}
+		}
+		if !slices.Contains([]string{"", "time", "-time", "id", "-id"}, got.Sort) || got.Audit.From < 0 || got.Audit.To < 0 {
+			t.Errorf("auditFilter(%q, %q) = %+v, want an order and numbers that a store has", q, sort, got)
+		}
+		if bounded := strings.Contains(q, "op_time=["); !bounded && (!got.Audit.Since.IsZero() || !got.Audit.Until.IsZero()) {
+			t.Errorf("auditFilter(%q, %q) = %+v, want no time that the query does not say", q, sort, got)
+		}
+	})
+}
+
+// FuzzRepositoryRef holds that a repository's place in the API names this repository, however often its slashes are encoded.
+func FuzzRepositoryRef(f *testing.F) {
+	for _, name := range []string{"app", "a/b", "a/b/c", "a%2Fb", "a%252Fb", "%", "a b", "../x", "\x00"} {
+		f.Add("team", name)
+	}
+	f.Fuzz(func(t *testing.T, of, name string) {
+		ref := repositoryRef(of, name)
+		if strings.ContainsAny(of+ref.Name, "%") || of == "" || strings.Contains(of, "/") || ref.Name == "" {
+			return // none that there can be
+		}
+		_, last, _ := strings.Cut(repositoryPath(of+"/"+ref.Name), "/repositories/")
+		if strings.Contains(last, "/") {
+			t.Errorf("repositoryPath(%q) has %q for its last part, want no slash in it", of+"/"+ref.Name, last)
+		}
+		once, err := url.PathUnescape(last) // as the router does
+		if back := repositoryRef(of, once); err != nil || back != ref {
+			t.Errorf("repositoryRef(%q) = %v, %v, want %v", once, back, err, ref)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/hmac"
 	"net/http"
 	"strings"
 
@@ -33,7 +34,7 @@ type asker struct {
 func authenticate(d Deps) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			a, err := d.asker(c.Request())
+			a, err := d.asker(c.Response(), c.Request())
 			if err != nil {
 				return d.refuse(c, a, err)
 			}
@@ -57,12 +58,12 @@ func (d Deps) refuse(c echo.Context, a asker, err error) error {
 	return inOurWords(err)
 }
 
-// asker reads the Authorization header.
-func (d Deps) asker(r *http.Request) (asker, error) {
+// asker reads the Authorization header; without one, the session's cookie.
+func (d Deps) asker(w http.ResponseWriter, r *http.Request) (asker, error) {
 	headers := r.Header.Values("Authorization")
 	switch len(headers) {
 	case 0:
-		return asker{method: "anonymous"}, nil
+		return d.session(w, r)
 	case 1:
 	default:
 		// Two readers could choose differently.
@@ -83,6 +84,30 @@ func (d Deps) asker(r *http.Request) (asker, error) {
 		method = who.How
 	}
 	return asker{who: who, method: method, claim: auth.Presented(cred.Name)}, err
+}
+
+// csrfHeader has the session's token in each answer to it, and in each of its changes, as with Harbor.
+const csrfHeader = "X-Harbor-CSRF-Token"
+
+// session recognises who is signed in to the pages. A browser sends its cookie with whatever a page asks of it, so a
+// change has to carry what only those can know who read an answer.
+func (d Deps) session(w http.ResponseWriter, r *http.Request) (asker, error) {
+	a := asker{method: "anonymous"}
+	sub, token, err := d.Sessions.Recognise(w, r)
+	if err != nil || token == "" {
+		return a, err
+	}
+	w.Header().Set(csrfHeader, token)
+	a = asker{who: sub, method: "session"}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		if !hmac.Equal([]byte(r.Header.Get(csrfHeader)), []byte(token)) {
+			return a, errs.New(errs.Denied, "a change by a session has to carry the session's token").
+				WithHint("send the header %s as the last answer had it, or send user name and password instead of the cookie", csrfHeader)
+		}
+	}
+	return a, nil
 }
 
 // bearer accepts access tokens for the API alone: whoever runs a registry sees those that are for it.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,20 +20,26 @@ import (
 	"github.com/sealock/sealock/e2e/internal/sealock"
 )
 
-// indexed returns what the index of a server holds: its tags, as "repository:tag digest pulls".
+// indexed returns what the index of a server holds, as its API tells: tags, as "repository:tag|digest|pulls".
 func indexed(t *testing.T, server *sealock.Server) []string {
 	t.Helper()
-	python := need.Tool(t, "python3")
-	const script = `import sqlite3, sys
-for row in sqlite3.connect(sys.argv[1]).execute(
-    "SELECT r.name || ':' || t.name || ' ' || a.digest || ' ' || r.pull_count FROM tags t"
-    " JOIN artifacts a ON a.id = t.artifact_id JOIN repositories r ON r.id = t.repository_id ORDER BY 1"):
-    print(row[0])`
-	out := proc.Run(proc.Command{Args: []string{python, "-c", script, filepath.Join(server.DataDir, "sealock.db")}})
-	if out.Err != nil {
-		t.Fatalf("reading the index:\n%s", out)
+	s := &harborScript{t: t, server: server, calls: &sentCalls{of: map[string]bool{}}, user: "admin", password: sealock.AdminPassword}
+	pulls := map[string]any{}
+	for _, r := range s.all("/repositories?page_size=100") {
+		pulls[fmt.Sprint(r["name"])] = r["pull_count"]
 	}
-	return strings.Fields(strings.ReplaceAll(strings.TrimSpace(out.Stdout), " ", "|"))
+	var rows []string
+	for _, p := range s.all("/projects?page_size=100") {
+		for _, a := range s.all(fmt.Sprintf("/projects/%.0f/artifacts?with_tag=true&page_size=100", p["project_id"])) {
+			tags, _ := a["tags"].([]any)
+			for _, tag := range tags {
+				name := inner(fields{"tag": tag}, "tag")["name"]
+				rows = append(rows, fmt.Sprintf("%s:%s|%s|%v", a["repository_name"], name, a["digest"], pulls[fmt.Sprint(a["repository_name"])]))
+			}
+		}
+	}
+	slices.Sort(rows)
+	return rows
 }
 
 // awaitIndex waits for what a registry tells in its own time.

@@ -51,6 +51,7 @@ debian_packages_e2e() {
 		chromium        | chromium
 		slapd           | slapd
 		ldap-utils      | ldapmodify
+		postgresql      | initdb
 		systemd         | systemd-analyze
 	ROWS
 }

@@ -67,12 +67,16 @@ type Answer struct {
 // maxForm is how many bytes a form may have.
 const maxForm = 64 << 10
 
-// serve finds the page for the method and lets in whom it is for.
-func (p *Portal) serve(w http.ResponseWriter, r *http.Request, methods map[string]Page) {
-	v := &Visit{
+func (p *Portal) newVisit(w http.ResponseWriter, r *http.Request) *Visit {
+	return &Visit{
 		Request: r, Form: r.URL.Query(), Origin: p.Origins.Of(r), Remote: p.Proxies.ClientIP(r), RequestID: httpx.RequestID(w),
 		portal: p, w: w,
 	}
+}
+
+// serve finds the page for the method and lets in whom it is for.
+func (p *Portal) serve(w http.ResponseWriter, r *http.Request, methods map[string]Page) {
+	v := p.newVisit(w, r)
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet

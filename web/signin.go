@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/sealock/sealock/auth"
-	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
 )
@@ -66,16 +65,5 @@ func (p *Portal) signIn(ctx context.Context, v *Visit) (Answer, error) {
 
 // signOut ends the session. Who has none is signed out already.
 func (p *Portal) signOut(ctx context.Context, v *Visit) (Answer, error) {
-	out := Answer{To: "/sign-in?said=signed-out"}
-	if v.Session.ID == "" {
-		return out, nil
-	}
-	if err := v.record(ctx, "logout", v.Session.Subject, "session", audit.Allowed, "own session"); err != nil {
-		return Answer{}, err
-	}
-	if err := p.forget(ctx, v.Session.ID); err != nil {
-		return Answer{}, err
-	}
-	v.setCookie("sealock", "", -1)
-	return out, nil
+	return Answer{To: "/sign-in?said=signed-out"}, v.end(ctx)
 }

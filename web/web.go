@@ -76,6 +76,7 @@ func New(d Deps) (*Portal, error) {
 		}
 	}
 	p.mux.Handle(staticPrefix, p.static)
+	p.addHarbor()
 	return p, nil
 }
 
@@ -109,7 +110,7 @@ func (p *Portal) add(page Page) error {
 
 // Paths are the patterns of all pages, as [http.ServeMux] writes them.
 func (p *Portal) Paths() []string {
-	paths := []string{staticPrefix}
+	paths := []string{staticPrefix, loginPath, logoutPath}
 	for path := range p.pages {
 		paths = append(paths, path)
 	}

@@ -1783,6 +1783,9 @@ type RegistryID = int64
 // RegistryInfoID defines model for RegistryInfoID.
 type RegistryInfoID = int64
 
+// ReportID defines model for ReportID.
+type ReportID = string
+
 // RepositoryName defines model for RepositoryName.
 type RepositoryName = string
 
@@ -4297,6 +4300,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
 	RemoveLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScanArtifact Scan an artifact
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan (the `ScanArtifact` operationId).
+	ScanArtifact(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopArtifactScan Stop the scan of an artifact
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/stop (the `StopArtifactScan` operationId).
+	StopArtifactScan(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetArtifactScanLog Show the log of a scan
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/{report_id}/log (the `GetArtifactScanLog` operationId).
+	GetArtifactScanLog(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTags List the tags of an artifact
 	//
@@ -7908,6 +7926,51 @@ func (c *Client) AddLabel(ctx context.Context, projectName NamedProject, reposit
 // Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
 func (c *Client) RemoveLabel(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRemoveLabelRequest(c.Server, projectName, repositoryName, reference, labelID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScanArtifact Scan an artifact
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan (the `ScanArtifact` operationId).
+func (c *Client) ScanArtifact(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScanArtifactRequest(c.Server, projectName, repositoryName, reference)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopArtifactScan Stop the scan of an artifact
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/stop (the `StopArtifactScan` operationId).
+func (c *Client) StopArtifactScan(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopArtifactScanRequest(c.Server, projectName, repositoryName, reference)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetArtifactScanLog Show the log of a scan
+//
+// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/{report_id}/log (the `GetArtifactScanLog` operationId).
+func (c *Client) GetArtifactScanLog(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetArtifactScanLogRequest(c.Server, projectName, repositoryName, reference, reportID)
 	if err != nil {
 		return nil, err
 	}
@@ -18177,6 +18240,157 @@ func NewRemoveLabelRequest(server string, projectName NamedProject, repositoryNa
 	return req, nil
 }
 
+// NewScanArtifactRequest constructs an http.Request for the ScanArtifact method
+func NewScanArtifactRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name", projectName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repository_name", repositoryName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "reference", reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts/%s/scan", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStopArtifactScanRequest constructs an http.Request for the StopArtifactScan method
+func NewStopArtifactScanRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name", projectName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repository_name", repositoryName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "reference", reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts/%s/scan/stop", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetArtifactScanLogRequest constructs an http.Request for the GetArtifactScanLog method
+func NewGetArtifactScanLogRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project_name", projectName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repository_name", repositoryName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "reference", reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "report_id", reportID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts/%s/scan/%s/log", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTagsRequest constructs an http.Request for the ListTags method
 func NewListTagsRequest(server string, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params *ListTagsParams) (*http.Request, error) {
 	var err error
@@ -24737,6 +24951,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id} (the `RemoveLabel` operationId).
 	RemoveLabelWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID, reqEditors ...RequestEditorFn) (*RemoveLabelResponse, error)
 
+	// ScanArtifactWithResponse Scan an artifact
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan (the `ScanArtifact` operationId).
+	ScanArtifactWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*ScanArtifactResponse, error)
+
+	// StopArtifactScanWithResponse Stop the scan of an artifact
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/stop (the `StopArtifactScan` operationId).
+	StopArtifactScanWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*StopArtifactScanResponse, error)
+
+	// GetArtifactScanLogWithResponse Show the log of a scan
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/{report_id}/log (the `GetArtifactScanLog` operationId).
+	GetArtifactScanLogWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID, reqEditors ...RequestEditorFn) (*GetArtifactScanLogResponse, error)
+
 	// ListTagsWithResponse List the tags of an artifact
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -26404,6 +26639,8 @@ type ExportCVEResponse struct {
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON412 the response for an HTTP 412 `application/json` response
 	JSON412 *Precondition
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -31864,6 +32101,139 @@ func (r RemoveLabelResponse) StatusCode() int {
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
 func (r RemoveLabelResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ScanArtifactResponse429Headers the declared response headers of an HTTP 429 response for ScanArtifact
+type ScanArtifactResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ScanArtifactResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ScanArtifactResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ScanArtifactResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScanArtifactResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ScanArtifactResponse) Bytes() []byte {
+	return r.Body
+}
+
+// StopArtifactScanResponse429Headers the declared response headers of an HTTP 429 response for StopArtifactScan
+type StopArtifactScanResponse429Headers struct {
+	RetryAfter *int
+}
+
+type StopArtifactScanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON412 the response for an HTTP 412 `application/json` response
+	JSON412 *Precondition
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StopArtifactScanResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r StopArtifactScanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopArtifactScanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r StopArtifactScanResponse) Bytes() []byte {
+	return r.Body
+}
+
+// GetArtifactScanLogResponse429Headers the declared response headers of an HTTP 429 response for GetArtifactScanLog
+type GetArtifactScanLogResponse429Headers struct {
+	RetryAfter *int
+}
+
+type GetArtifactScanLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetArtifactScanLogResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetArtifactScanLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetArtifactScanLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetArtifactScanLogResponse) Bytes() []byte {
 	return r.Body
 }
 
@@ -39149,6 +39519,45 @@ func (c *ClientWithResponses) RemoveLabelWithResponse(ctx context.Context, proje
 	return ParseRemoveLabelResponse(rsp)
 }
 
+// ScanArtifactWithResponse Scan an artifact
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan (the `ScanArtifact` operationId).
+func (c *ClientWithResponses) ScanArtifactWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*ScanArtifactResponse, error) {
+	rsp, err := c.ScanArtifact(ctx, projectName, repositoryName, reference, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScanArtifactResponse(rsp)
+}
+
+// StopArtifactScanWithResponse Stop the scan of an artifact
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/stop (the `StopArtifactScan` operationId).
+func (c *ClientWithResponses) StopArtifactScanWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reqEditors ...RequestEditorFn) (*StopArtifactScanResponse, error) {
+	rsp, err := c.StopArtifactScan(ctx, projectName, repositoryName, reference, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopArtifactScanResponse(rsp)
+}
+
+// GetArtifactScanLogWithResponse Show the log of a scan
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/{report_id}/log (the `GetArtifactScanLog` operationId).
+func (c *ClientWithResponses) GetArtifactScanLogWithResponse(ctx context.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID, reqEditors ...RequestEditorFn) (*GetArtifactScanLogResponse, error) {
+	rsp, err := c.GetArtifactScanLog(ctx, projectName, repositoryName, reference, reportID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetArtifactScanLogResponse(rsp)
+}
+
 // ListTagsWithResponse List the tags of an artifact
 //
 // Returns a wrapper object for the known response body format(s).
@@ -41920,6 +42329,13 @@ func ParseExportCVEResponse(rsp *http.Response) (*ExportCVEResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest Precondition
@@ -50829,6 +51245,227 @@ func ParseRemoveLabelResponse(rsp *http.Response) (*RemoveLabelResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers RemoveLabelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseScanArtifactResponse parses an HTTP response from a ScanArtifactWithResponse call
+func ParseScanArtifactResponse(rsp *http.Response) (*ScanArtifactResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScanArtifactResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ScanArtifactResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopArtifactScanResponse parses an HTTP response from a StopArtifactScanWithResponse call
+func ParseStopArtifactScanResponse(rsp *http.Response) (*StopArtifactScanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopArtifactScanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest Precondition
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers StopArtifactScanResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetArtifactScanLogResponse parses an HTTP response from a GetArtifactScanLogWithResponse call
+func ParseGetArtifactScanLogResponse(rsp *http.Response) (*GetArtifactScanLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetArtifactScanLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetArtifactScanLogResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

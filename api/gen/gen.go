@@ -1778,6 +1778,9 @@ type RegistryID = int64
 // RegistryInfoID defines model for RegistryInfoID.
 type RegistryInfoID = int64
 
+// ReportID defines model for ReportID.
+type ReportID = string
+
 // RepositoryName defines model for RepositoryName.
 type RepositoryName = string
 
@@ -3554,6 +3557,15 @@ type ServerInterface interface {
 	// RemoveLabel Take a label from an artifact
 	// (DELETE /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/labels/{label_id})
 	RemoveLabel(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, labelID LabelID) error
+	// ScanArtifact Scan an artifact
+	// (POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan)
+	ScanArtifact(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// StopArtifactScan Stop the scan of an artifact
+	// (POST /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/stop)
+	StopArtifactScan(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef) error
+	// GetArtifactScanLog Show the log of a scan
+	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/scan/{report_id}/log)
+	GetArtifactScanLog(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, reportID ReportID) error
 	// ListTags List the tags of an artifact
 	// (GET /api/v2.0/projects/{project_name}/repositories/{repository_name}/artifacts/{reference}/tags)
 	ListTags(ctx echo.Context, projectName NamedProject, repositoryName RepositoryName, reference ArtifactRef, params ListTagsParams) error
@@ -8280,6 +8292,110 @@ func (w *ServerInterfaceWrapper) RemoveLabel(ctx echo.Context) error {
 	return err
 }
 
+// ScanArtifact converts echo context to params.
+func (w *ServerInterfaceWrapper) ScanArtifact(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ScanArtifact(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// StopArtifactScan converts echo context to params.
+func (w *ServerInterfaceWrapper) StopArtifactScan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopArtifactScan(ctx, projectName, repositoryName, reference)
+	return err
+}
+
+// GetArtifactScanLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetArtifactScanLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_name" -------------
+	var projectName NamedProject
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_name", ctx.Param("project_name"), &projectName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_name: %s", err))
+	}
+
+	// ------------- Path parameter "repository_name" -------------
+	var repositoryName RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository_name", ctx.Param("repository_name"), &repositoryName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter repository_name: %s", err))
+	}
+
+	// ------------- Path parameter "reference" -------------
+	var reference ArtifactRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", ctx.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Path parameter "report_id" -------------
+	var reportID ReportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "report_id", ctx.Param("report_id"), &reportID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter report_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetArtifactScanLog(ctx, projectName, repositoryName, reference, reportID)
+	return err
+}
+
 // ListTags converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTags(ctx echo.Context) error {
 	var err error
@@ -10533,6 +10649,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/labels", wrapper.AddLabel, options.OperationMiddlewares["addLabel"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/labels/:label_id", wrapper.RemoveLabel, options.OperationMiddlewares["removeLabel"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/accessories", wrapper.ListAccessories, options.OperationMiddlewares["listAccessories"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/scan", wrapper.ScanArtifact, options.OperationMiddlewares["scanArtifact"]...)
+	router.POST(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/scan/stop", wrapper.StopArtifactScan, options.OperationMiddlewares["stopArtifactScan"]...)
+	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/scan/:report_id/log", wrapper.GetArtifactScanLog, options.OperationMiddlewares["getArtifactScanLog"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/vulnerabilities", wrapper.GetVulnerabilities, options.OperationMiddlewares["getVulnerabilities"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name/artifacts/:reference/additions/:addition", wrapper.GetAddition, options.OperationMiddlewares["getAddition"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/artifacts", wrapper.ListProjectArtifacts, options.OperationMiddlewares["listProjectArtifacts"]...)

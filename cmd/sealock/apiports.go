@@ -11,7 +11,7 @@ import (
 )
 
 // newAPI puts the REST API together.
-func (s *system) newAPI() http.Handler {
+func (s *system) newAPI(sessions api.Sessions) http.Handler {
 	service := s.service
 	if s.gate != nil {
 		service = service.WithContents(s.gate)
@@ -34,6 +34,7 @@ func (s *system) newAPI() http.Handler {
 		Authn:        s.authn,
 		Verifier:     s.tokens,
 		Holders:      s.holders,
+		Sessions:     sessions,
 		Errors:       s.errors,
 		Origins:      s.origins,
 		Proxies:      s.trusted,

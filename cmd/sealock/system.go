@@ -291,7 +291,11 @@ func (s *system) openHandler(context.Context) error {
 	for path, handler := range endpoint.Routes() {
 		e.Any(path, echo.WrapHandler(handler))
 	}
-	e.Any("/api/*", echo.WrapHandler(s.newAPI())) //nolint:contextcheck // requests bring their own
+	portal, err := s.newPortal()
+	if err != nil {
+		return err
+	}
+	e.Any("/api/*", echo.WrapHandler(s.newAPI(portal))) //nolint:contextcheck // requests bring their own
 	if s.gate != nil {
 		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
 			e.Any(path, echo.WrapHandler(s.gate))
@@ -302,10 +306,6 @@ func (s *system) openHandler(context.Context) error {
 	}
 	if s.tlsRoot != nil {
 		e.GET("/ca.crt", s.serveCA)
-	}
-	portal, err := s.newPortal()
-	if err != nil {
-		return err
 	}
 	routePortal(e, portal)
 	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
