@@ -230,7 +230,7 @@ func (w *world) build(database []byte) http.Handler {
 	must(t, origins, err)
 	w.indexer = project.NewIndexer(w.store, w.registry, clock.System{}, log)
 	return api.New(api.Deps{
-		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).
+		Service: project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).WithRoles(engine).
 			WithRegistry(w.registry, w.indexer),
 		Audit: w.store, Keys: ring, Policy: policyAdmin{engine}, History: w.store, Health: health{}, ProviderPing: pinged,
 		Info: api.Info{Version: "1.0.0", CA: root.PEM()}, Decider: w.asked, Recorder: trail, Words: policyWords(),
@@ -497,7 +497,11 @@ type membership struct{ directory *project.Directory }
 
 func (m membership) Standing(ctx context.Context, sub auth.Subject, name string) (policy.Standing, error) {
 	s, err := m.directory.Standing(ctx, sub, name)
-	return policy.Standing{Exists: s.Exists, Public: s.Public, Roles: s.Roles}, err
+	out := policy.Standing{Exists: s.Exists, Public: s.Public, Roles: s.Roles}
+	for _, some := range s.Some {
+		out.Some = append(out.Some, policy.Limited(some))
+	}
+	return out, err
 }
 
 type policyAdmin struct{ engine *policy.Engine }

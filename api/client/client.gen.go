@@ -421,6 +421,9 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// MemberRepositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+type MemberRepositories = []string
+
 // Metadata What a project is told, by name. Values are strings.
 type Metadata map[string]string
 
@@ -754,7 +757,7 @@ type ProjectDeletable struct {
 	Message *string `json:"message,omitempty"`
 }
 
-// ProjectMember defines model for ProjectMember.
+// ProjectMember The role is named by its number or by its name.
 type ProjectMember struct {
 	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
 	// in a directory by its DN; one of a source that is not known yet is recorded then.
@@ -763,8 +766,14 @@ type ProjectMember struct {
 	// MemberUser A user, by name or by number.
 	MemberUser *UserEntity `json:"member_user,omitempty"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // ProjectMemberEntity defines model for ProjectMemberEntity.
@@ -777,7 +786,13 @@ type ProjectMemberEntity struct {
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleGone The policy file has no rule for the role any more: it allows nothing.
+	RoleGone *bool `json:"role_gone,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 	RoleID   RoleID `json:"role_id"`
 	RoleName string `json:"role_name"`
 }
@@ -1387,13 +1402,32 @@ type RobotSecRequest struct {
 	Secret *string `json:"secret,omitempty"`
 }
 
-// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+// Role defines model for Role.
+type Role struct {
+	// Custom It is a role of the policy file and not one of Harbor's.
+	Custom bool `json:"custom"`
+
+	// RoleGone Members have it, and the policy file has no rule for it any more: it allows nothing.
+	RoleGone bool `json:"role_gone"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
+	RoleID   RoleID `json:"role_id"`
+	RoleName string `json:"role_name"`
+}
+
+// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 type RoleID = int64
 
-// RoleRequest defines model for RoleRequest.
+// RoleRequest The role is named by its number or by its name. Without repositories it stays for those that it is for.
 type RoleRequest struct {
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // Schedule defines model for Schedule.
@@ -3853,14 +3887,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `GetMember` operationId).
 	GetMember(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *GetMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetMemberRoleWithBody Give a member another role
+	// SetMemberRoleWithBody Give a member another role, or for other repositories
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithBody(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetMemberRole Give a member another role
+	// SetMemberRole Give a member another role, or for other repositories
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4717,6 +4751,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRoles List the roles that a member can have
+	//
+	// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+	// are listed to who may read it.
+	//
+	// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+	ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScanners List vulnerability scanners
 	//
@@ -6798,7 +6840,7 @@ func (c *Client) GetMember(ctx context.Context, projectNameOrID ProjectRef, mid 
 	return c.Client.Do(req)
 }
 
-// SetMemberRoleWithBody Give a member another role
+// SetMemberRoleWithBody Give a member another role, or for other repositories
 //
 // Takes any type of body and a specified content type.
 //
@@ -6815,7 +6857,7 @@ func (c *Client) SetMemberRoleWithBody(ctx context.Context, projectNameOrID Proj
 	return c.Client.Do(req)
 }
 
-// SetMemberRole Give a member another role
+// SetMemberRole Give a member another role, or for other repositories
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8873,6 +8915,24 @@ func (c *Client) UpdateRobotWithBody(ctx context.Context, robotID RobotID, conte
 // Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateRobotRequest(c.Server, robotID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRoles List the roles that a member can have
+//
+// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+// are listed to who may read it.
+//
+// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+func (c *Client) ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -20395,6 +20455,33 @@ func NewUpdateRobotRequestWithBody(server string, robotID RobotID, contentType s
 	return req, nil
 }
 
+// NewListRolesRequest constructs an http.Request for the ListRoles method
+func NewListRolesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/roles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListScannersRequest constructs an http.Request for the ListScanners method
 func NewListScannersRequest(server string, params *ListScannersParams) (*http.Request, error) {
 	var err error
@@ -23907,14 +23994,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `GetMember` operationId).
 	GetMemberWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *GetMemberParams, reqEditors ...RequestEditorFn) (*GetMemberResponse, error)
 
-	// SetMemberRoleWithBodyWithResponse Give a member another role
+	// SetMemberRoleWithBodyWithResponse Give a member another role, or for other repositories
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
 
-	// SetMemberRoleWithResponse Give a member another role
+	// SetMemberRoleWithResponse Give a member another role, or for other repositories
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24919,6 +25006,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
+
+	// ListRolesWithResponse List the roles that a member can have
+	//
+	// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+	// are listed to who may read it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+	ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
 
 	// ListScannersWithResponse List vulnerability scanners
 	//
@@ -33598,6 +33695,45 @@ func (r UpdateRobotResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListRolesResponse429Headers the declared response headers of an HTTP 429 response for ListRoles
+type ListRolesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRolesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRolesResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListScannersResponse200Headers the declared response headers of an HTTP 200 response for ListScanners
 type ListScannersResponse200Headers struct {
 	Link        *string
@@ -37730,7 +37866,7 @@ func (c *ClientWithResponses) GetMemberWithResponse(ctx context.Context, project
 	return ParseGetMemberResponse(rsp)
 }
 
-// SetMemberRoleWithBodyWithResponse Give a member another role
+// SetMemberRoleWithBodyWithResponse Give a member another role, or for other repositories
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37743,7 +37879,7 @@ func (c *ClientWithResponses) SetMemberRoleWithBodyWithResponse(ctx context.Cont
 	return ParseSetMemberRoleResponse(rsp)
 }
 
-// SetMemberRoleWithResponse Give a member another role
+// SetMemberRoleWithResponse Give a member another role, or for other repositories
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -39473,6 +39609,22 @@ func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robot
 		return nil, err
 	}
 	return ParseUpdateRobotResponse(rsp)
+}
+
+// ListRolesWithResponse List the roles that a member can have
+//
+// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+// are listed to who may read it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+func (c *ClientWithResponses) ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
+	rsp, err := c.ListRoles(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolesResponse(rsp)
 }
 
 // ListScannersWithResponse List vulnerability scanners
@@ -53697,6 +53849,59 @@ func ParseUpdateRobotResponse(rsp *http.Response) (*UpdateRobotResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers UpdateRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRolesResponse parses an HTTP response from a ListRolesWithResponse call
+func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListRolesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"project deletion", projectDeletion},
 		{"members", members},
 		{"members of other projects", foreignMembers},
+		{"members with custom roles and for some repositories", memberships},
 		{"member lists", memberLists},
 		{"robots", robots},
 		{"robot updates", robotUpdates},
