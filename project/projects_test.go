@@ -178,7 +178,7 @@ func TestProject(t *testing.T) {
 			t.Errorf("Project, public, by %q = %v, want no error", who, err)
 		}
 	}
-	for who, want := range map[string][]store.Role{"alice": {store.RoleProjectAdmin}, "bob": {store.RoleGuest}, "carol": nil, "": nil, "ldap-user": nil} {
+	for who, want := range map[string][]store.MemberRole{"alice": {{Role: store.RoleProjectAdmin}}, "bob": {{Role: store.RoleGuest}}, "carol": nil, "": nil, "ldap-user": nil} {
 		if roles, err := f.RolesIn(ctx, f.as(who), f.ids["project:team"]); !slices.Equal(roles, want) || err != nil {
 			t.Errorf("RolesIn by %q = %v, %v, want %v", who, roles, err, want)
 		}
