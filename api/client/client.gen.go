@@ -3865,12 +3865,18 @@ type ClientInterface interface {
 
 	// AddMemberWithBody Add a member to a project
 	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
 	AddMemberWithBody(ctx context.Context, projectNameOrID ProjectRef, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddMember Add a member to a project
+	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6778,6 +6784,9 @@ func (c *Client) ListMembers(ctx context.Context, projectNameOrID ProjectRef, pa
 
 // AddMemberWithBody Add a member to a project
 //
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
@@ -6794,6 +6803,9 @@ func (c *Client) AddMemberWithBody(ctx context.Context, projectNameOrID ProjectR
 }
 
 // AddMember Add a member to a project
+//
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -23968,12 +23980,18 @@ type ClientWithResponsesInterface interface {
 
 	// AddMemberWithBodyWithResponse Add a member to a project
 	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
 	AddMemberWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddMemberResponse, error)
 
 	// AddMemberWithResponse Add a member to a project
+	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -37816,6 +37834,9 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, proje
 
 // AddMemberWithBodyWithResponse Add a member to a project
 //
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
@@ -37828,6 +37849,9 @@ func (c *ClientWithResponses) AddMemberWithBodyWithResponse(ctx context.Context,
 }
 
 // AddMemberWithResponse Add a member to a project
+//
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
