@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/api/client"
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/store"
 )
 
@@ -108,4 +110,31 @@ func TestMembersWithRolesOfThePolicy(t *testing.T) {
 	w.want(w.as(bob, "GET", "/api/v2.0/projects/team", ""), 404, "GET team with a role that allows nothing")
 	w.want(w.as(alice, "PUT", bobs, `{"role_name":"guest"}`), 200, "a role of Harbor's by its name")
 	w.want(w.as(bob, "GET", "/api/v2.0/projects/team", ""), 200, "GET team as guest")
+}
+
+// TestLogsOfRenamedProjects wants in a project's trail what was done under all names that it had, and nothing that was done to
+// another one under its name.
+func TestLogsOfRenamedProjects(t *testing.T) {
+	w := newWorld(t) // where team was made as old
+	for _, r := range []audit.Record{
+		{Time: w.team.CreatedAt, Resource: "project:team/member:foreign"},
+		{Time: w.team.CreatedAt.Add(-time.Hour), Resource: "project:old/member:ancient"},
+		{Time: time.Now(), Resource: "project:old/member:early"},
+		{Time: time.Now(), Resource: "project:library/member:elsewhere"},
+		{Time: time.Now(), Resource: "project:team/member:late"},
+	} {
+		r.Operation, r.Actor, r.Outcome = "member.create", alice, audit.Allowed
+		must(t, r, w.store.AppendAudit(t.Context(), []audit.Record{r}))
+	}
+	for _, path := range []string{"/logs", "/auditlog-exts"} {
+		a := w.get(alice, "/api/v2.0/projects/team"+path)
+		for name, want := range map[string]bool{"foreign": false, "ancient": false, "elsewhere": false, "early": true, "late": true} {
+			if got := strings.Contains(a.body, "member:"+name) || strings.Contains(a.body, "/"+name); got != want {
+				t.Errorf("GET %s has %s = %t, want %t: %s", path, name, got, want, a.body)
+			}
+		}
+		if n := a.header.Get("X-Total-Count"); n != "2" {
+			t.Errorf("GET %s says %s records, want 2", path, n)
+		}
+	}
 }

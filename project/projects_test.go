@@ -413,8 +413,10 @@ func TestRenameProject(t *testing.T) {
 	_, err = svc.RenameProject(ctx, f.as("alice"), named("team"), "other")
 	f.kind("RenameProject to another one's name", err, errs.Conflict)
 
+	f.trail.take()
 	p, err := svc.RenameProject(ctx, f.as("alice"), named("team"), "crew")
 	f.ok("RenameProject", err)
+	f.recorded("RenameProject", "alice|project.rename|project:team/name:crew|allowed|projectAdmin")
 	if _, moved := images["crew"]; p.Name != "crew" || !moved {
 		t.Errorf("RenameProject = %+v with the images %v, want both to be crew", p, images)
 	}

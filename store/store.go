@@ -304,8 +304,17 @@ type Projects interface {
 	ProjectByFormerName(ctx context.Context, name string) (Project, error)
 	// FormerNames returns what a project was called, the oldest first.
 	FormerNames(ctx context.Context, projectID int64) ([]string, error)
+	// ProjectNames returns what a project is called, and then what it was called before, each with since when: nobody else
+	// has had the name from then on.
+	ProjectNames(ctx context.Context, projectID int64) ([]NamedSince, error)
 	// ForgetName lets go of what a project was called, or returns NotFound.
 	ForgetName(ctx context.Context, projectID int64, name string) error
+}
+
+// NamedSince is a name of a project.
+type NamedSince struct {
+	Name  string
+	Since time.Time
 }
 
 // Members keeps who has which role where.

@@ -36,6 +36,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"members", members},
 		{"members of other projects", foreignMembers},
 		{"members with custom roles and for some repositories", memberships},
+		{"names of projects", projectNames},
+		{"audit of projects with several names", auditNames},
 		{"member lists", memberLists},
 		{"robots", robots},
 		{"robot updates", robotUpdates},
