@@ -134,11 +134,12 @@ func newMemberRolesCommand(env *environment) *cobra.Command {
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
 		resp, err := s.api.ListRolesWithResponse(ctx)
-		if err := done(resp, err); err != nil {
+		roles, err := decode[[]client.Role](resp, err)
+		if err != nil {
 			return err
 		}
 		t := table{head: []string{"ID", "ROLE", "FROM"}}
-		for _, r := range *resp.JSON200 {
+		for _, r := range roles {
 			from := "Harbor"
 			switch {
 			case r.RoleGone:
@@ -148,7 +149,7 @@ func newMemberRolesCommand(env *environment) *cobra.Command {
 			}
 			t.rows = append(t.rows, []string{strconv.FormatInt(r.RoleID, 10), r.RoleName, from})
 		}
-		return s.out.print(*resp.JSON200, t)
+		return s.out.print(roles, t)
 	})
 }
 
