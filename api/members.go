@@ -13,7 +13,7 @@ import (
 )
 
 func (h *handlers) ListMembers(c echo.Context, ref gen.ProjectRef, params gen.ListMembersParams) error {
-	return list(c, params.Page, params.PageSize, memberOf, func(ctx context.Context, who Caller, w window) (project.List[store.Member], error) {
+	return list(c, params.Page, params.PageSize, h.memberOf, func(ctx context.Context, who Caller, w window) (project.List[store.Member], error) {
 		return h.Service.ListMembers(ctx, who, projectRef(ref, params.XIsResourceName), project.MemberQuery{
 			Name: value(params.Entityname), Paging: w.paging(""),
 		})
@@ -32,19 +32,21 @@ func (h *handlers) AddMember(c echo.Context, ref gen.ProjectRef, params gen.AddM
 }
 
 func newMember(req gen.ProjectMember) (project.NewMember, error) {
-	role := store.Role(req.RoleID)
+	n := project.NewMember{Role: store.Role(req.RoleID), RoleName: value(req.RoleName), Only: value(req.Repositories)}
 	user, group := value(req.MemberUser), groupRef(value(req.MemberGroup))
 	byUser, byGroup := named(user), group.Named()
 	switch {
 	case byUser && byGroup:
 		return project.NewMember{}, errs.New(errs.Invalid, "the body names a user and a group").WithHint("add two members")
 	case byGroup:
-		return project.NewMember{Group: &group, Role: role}, nil
+		n.Group = &group
+		return n, nil
 	case !byUser:
 		return project.NewMember{}, errs.New(errs.Invalid, "the body names no user or group").
 			WithHint(`write "member_user":{"username":"alice"} or "member_group":{"group_name":"dev"}`)
 	}
-	return project.NewMember{UserName: value(user.Username), UserID: value(user.UserID), Role: role}, nil
+	n.UserName, n.UserID = value(user.Username), value(user.UserID)
+	return n, nil
 }
 
 // named reports whether a user is named at all.
@@ -53,13 +55,15 @@ func named(u gen.UserEntity) bool { return value(u.Username) != "" || value(u.Us
 func (h *handlers) GetMember(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.GetMemberParams) error {
 	return reply(c, func(ctx context.Context, who Caller) (gen.ProjectMemberEntity, error) {
 		m, err := h.Service.Member(ctx, who, projectRef(ref, params.XIsResourceName), mid)
-		return memberOf(m), err
+		return h.memberOf(m), err
 	})
 }
 
 func (h *handlers) SetMemberRole(c echo.Context, ref gen.ProjectRef, mid gen.MemberID, params gen.SetMemberRoleParams) error {
 	return take(c, func(ctx context.Context, who Caller, req gen.RoleRequest) error {
-		return h.Service.SetMemberRole(ctx, who, projectRef(ref, params.XIsResourceName), mid, store.Role(req.RoleID))
+		return h.Service.SetMemberRole(ctx, who, projectRef(ref, params.XIsResourceName), mid, project.RoleIn{
+			Role: store.Role(req.RoleID), Name: value(req.RoleName), Only: value(req.Repositories),
+		})
 	})
 }
 
@@ -69,13 +73,31 @@ func (h *handlers) RemoveMember(c echo.Context, ref gen.ProjectRef, mid gen.Memb
 	})
 }
 
-func memberOf(m store.Member) gen.ProjectMemberEntity {
+func (h *handlers) memberOf(m store.Member) gen.ProjectMemberEntity {
 	out := gen.ProjectMemberEntity{
 		ID: m.ID, ProjectID: m.ProjectID, EntityName: m.UserName, EntityID: m.UserID, EntityType: "u",
-		RoleID: int64(m.Role), RoleName: store.RoleNames()[m.Role],
+		RoleID: int64(m.Role), RoleName: m.RoleName(),
+	}
+	if only := m.Only.List(); only != nil {
+		out.Repositories = &only
+	}
+	if h.Service.Gone(m) {
+		out.RoleGone = pointer(true)
 	}
 	if m.GroupID != 0 {
 		out.EntityName, out.EntityID, out.EntityType = m.GroupName, m.GroupID, "g"
 	}
 	return out
+}
+
+// ListRoles lists the roles that a member can have.
+func (h *handlers) ListRoles(c echo.Context) error {
+	return reply(c, func(ctx context.Context, who Caller) ([]gen.Role, error) {
+		roles, err := h.Service.Roles(ctx, who)
+		out := make([]gen.Role, 0, len(roles))
+		for _, r := range roles {
+			out = append(out, gen.Role{RoleID: int64(r.Role), RoleName: r.Name, Custom: r.Custom, RoleGone: r.Gone})
+		}
+		return out, err
+	})
 }

@@ -18,7 +18,9 @@ var viewerFiles embed.FS
 
 func (h *handlers) GetViewer(c echo.Context) error { return viewerFile(c, "index.html") }
 
-func (h *handlers) GetViewerFile(c echo.Context, name gen.ViewerFile) error { return viewerFile(c, name) }
+func (h *handlers) GetViewerFile(c echo.Context, name gen.ViewerFile) error {
+	return viewerFile(c, name)
+}
 
 func viewerFile(c echo.Context, name string) error {
 	text, err := viewerFiles.ReadFile(path.Join("viewer", path.Base(name)))

@@ -231,7 +231,7 @@ func (w *world) build(database []byte) http.Handler {
 	origins, err := httpx.NewOrigins([]string{"http://localhost:8080"}, nil)
 	must(t, origins, err)
 	w.indexer = project.NewIndexer(w.store, w.registry, clock.System{}, log)
-	service := project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).
+	service := project.New(w.store, w.asked, trail, hasher, clock.System{}).WithSources(sources(), probe).WithJobs(w.box(), askRegistry).WithRules(w.runtime).WithRoles(engine).
 		WithRegistry(w.registry, w.indexer)
 	authn := w.lockout(auth.NewCredentialCache(auth.Chain{{Name: "database", Authenticator: source}}, time.Minute), log)
 	w.portal, err = web.New(web.Deps{
@@ -513,7 +513,11 @@ type membership struct{ directory *project.Directory }
 
 func (m membership) Standing(ctx context.Context, sub auth.Subject, name string) (policy.Standing, error) {
 	s, err := m.directory.Standing(ctx, sub, name)
-	return policy.Standing{Exists: s.Exists, Public: s.Public, Roles: s.Roles}, err
+	out := policy.Standing{Exists: s.Exists, Public: s.Public, Roles: s.Roles}
+	for _, some := range s.Some {
+		out.Some = append(out.Some, policy.Limited(some))
+	}
+	return out, err
 }
 
 type policyAdmin struct{ engine *policy.Engine }

@@ -47,11 +47,22 @@ func (p Permission) allows(q Question) bool {
 	case len(p.Repositories) == 0:
 		return true
 	}
-	name, ok := strings.CutPrefix(q.Repository, q.Project+"/")
-	return ok && slices.ContainsFunc(p.Repositories, func(pattern string) bool {
-		match, err := doublestar.Match(pattern, name)
-		return err == nil && match
-	})
+	_, ok := MatchingPattern(p.Repositories, q.Project, q.Repository)
+	return ok
+}
+
+// MatchingPattern returns which of the patterns, if any, matches what follows the project in a repository's name.
+func MatchingPattern(patterns []string, project, repository string) (string, bool) {
+	name, ok := strings.CutPrefix(repository, project+"/")
+	if !ok {
+		return "", false
+	}
+	for _, pattern := range patterns {
+		if match, err := doublestar.Match(pattern, name); err == nil && match {
+			return pattern, true
+		}
+	}
+	return "", false
 }
 
 func holds(actions []string, action string) bool {

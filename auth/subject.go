@@ -164,6 +164,8 @@ type Access struct {
 	Repository string // the whole name, for what is in a repository; "" for what is in the project
 	Tag        string // for what is about one tag of the repository
 	Action     string
+	// Whole asks about all of the project: a role that is for some of its repositories is none then.
+	Whole bool
 }
 
 // EveryTag in an [Access] is for what touches all tags that there may be, as to delete a manifest by its digest does. No tag

@@ -22,7 +22,7 @@ type asker struct {
 	entered  bool
 	project  string
 	standing Standing
-	who      roleSet // what the subject is in the project
+	who      roleSet // what the subject is in the whole project
 
 	place string // what is asked about: the project, or SystemLevel
 	at    moment
@@ -54,6 +54,40 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 	}
 	a.who = a.gen.addGrants(a.who, a.given, a.place)
 	return s.Exists, nil
+}
+
+// held returns what the subject is where the question is about: in a repository, also what it is for some.
+func (a *asker) held(k key, whole bool) roleSet {
+	who := a.who
+	if whole {
+		return who
+	}
+	for _, some := range a.standing.Some {
+		if _, ok := some.reaches(k, a.place); ok {
+			who = a.gen.addMember(who, some.Role)
+		}
+	}
+	return who
+}
+
+// reaches reports whether the role is for what is asked about, and by which of its patterns. In the project as a whole it is
+// for what leads to its repositories.
+func (l Limited) reaches(k key, project string) (pattern string, ok bool) {
+	if k.name == project {
+		return "", leads(k.resource, k.action)
+	}
+	return auth.MatchingPattern(l.Only, project, k.name)
+}
+
+// leads reports whether a right in a project as a whole is needed by those who are there for some of its repositories, and
+// tells nothing of the others: to see that there is the project, to ask for the list of repositories, each of which is then
+// asked about, and to find the labels that a repository's artifacts can have.
+func leads(resource, action string) bool {
+	switch resource + ":" + action {
+	case "project:read", "repository:list", "label:list", "label:read":
+		return true
+	}
+	return false
 }
 
 // atSystem returns what the subject is at system level.
@@ -101,7 +135,9 @@ func (a *asker) grantRepository(ctx context.Context, r auth.ResourceActions) ([]
 			return nil, calledNow(project, a.place), nil
 		}
 	}
-	return a.allowed(key{who: a.who, resource: string(auth.TypeRepository), name: name}, wanted,
+	k := key{resource: string(auth.TypeRepository), name: name}
+	k.who = a.held(k, false)
+	return a.allowed(k, wanted,
 		auth.Question{Project: a.place, Repository: name, Resource: string(auth.TypeRepository)})
 }
 
@@ -173,20 +209,46 @@ func (a *asker) rule(k key, q auth.Question) (auth.Ruling, error) {
 // reason says which rule decided, and for a role in a project how the subject came to it.
 func (a *asker) reason(k key, v verdict) string {
 	if v.rule == nil {
-		return a.gen.unruled(k)
+		return a.gen.unruled(k) + a.elsewhere(k)
 	}
 	if !v.rule.byMembership {
 		return v.rule.reason
 	}
-	if a.place == SystemLevel || !slices.Contains(a.standing.Roles, v.rule.who) {
+	if a.place == SystemLevel || !slices.Contains(a.standing.Roles, v.rule.who) && a.only(k, v.rule.who) == "" {
 		for _, g := range a.given {
 			if g.role == v.rule.who && g.projects.match(a.place) {
 				return v.rule.reason + " (" + g.at + ")"
 			}
 		}
 	}
-	project, _ := auth.Project(k.name)
-	return v.rule.reason + " (member of " + project + ")"
+	return v.rule.reason + " (member of " + a.place + a.only(k, v.rule.who) + ")"
+}
+
+// only says for which repositories the subject has a role that it has for some.
+func (a *asker) only(k key, role string) string {
+	if slices.Contains(a.standing.Roles, role) {
+		return ""
+	}
+	for _, some := range a.standing.Some {
+		if pattern, ok := some.reaches(k, a.place); ok && some.Role == role {
+			return " for " + cmp.Or(pattern, strings.Join(some.Only, ", "))
+		}
+	}
+	return ""
+}
+
+// elsewhere says which roles the subject has in the project for other repositories.
+func (a *asker) elsewhere(k key) string {
+	if a.place == SystemLevel {
+		return ""
+	}
+	var b strings.Builder
+	for _, some := range a.standing.Some {
+		if _, ok := some.reaches(k, a.place); !ok {
+			b.WriteString("; " + some.Role + " for " + strings.Join(some.Only, ", ") + " alone")
+		}
+	}
+	return b.String()
 }
 
 // joinReasons says for each group of actions why; a reason that all of them share is given once and alone.

@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 		{"p, user:a\x00b, repository, **, pull, allow", "invisible character U+0000"},
 		{"p, user:a\xffb, repository, **, pull, allow", "the line is not UTF-8"},
 
-		{"p, pilot, repository, **, pull, allow", `warning: nobody holds the role "pilot": add a line: g, user:name, pilot, project`},
+		{"p, pilot, repository, **, pull, allow", `warning: nobody holds the role "pilot": give it to a member (sealock member add PROJECT NAME --role pilot), or add a line: g, user:name, pilot, project`},
 		{"p, Developer, repository, **, pull, allow", `warning: nobody holds the role "Developer": did you mean developer?`},
 		{"p, anonymous, repository, **, pull, deny", "warning: this denies everybody, administrators included"},
 		{"p, user:*, repository, **, pull, allow", "warning: this is about a user whose name is an asterisk"},

@@ -15,10 +15,18 @@ import (
 
 // Standing is what a subject is to a project.
 type Standing struct {
-	Exists bool     // without a project no rule counts, not even an administrator's
-	Public bool     // everybody holds the role "public" here
-	Roles  []string // the subject's roles in the project, by their names in the policy file
-	Now    string   // what the project is called now, if it was asked for by what it was called
+	Exists bool      // without a project no rule counts, not even an administrator's
+	Public bool      // everybody holds the role "public" here
+	Roles  []string  // the subject's roles in the project, by their names in the policy file
+	Some   []Limited // its roles that are for some repositories only
+	Now    string    // what the project is called now, if it was asked for by what it was called
+}
+
+// Limited is a role that a subject has for the repositories that match one of the patterns. These are held against what
+// follows the project in a repository's name.
+type Limited struct {
+	Role string
+	Only []string
 }
 
 // Membership says what a subject is to a project. It is asked for each request, so it should answer from memory. A
@@ -168,7 +176,9 @@ func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, erro
 		name = a.standing.Now + strings.TrimPrefix(name, access.Project)
 		question.Project, question.Repository = a.standing.Now, a.standing.Now+strings.TrimPrefix(access.Repository, access.Project)
 	}
-	return a.rule(key{who: a.who, resource: access.Resource, name: name, tag: access.Tag, action: a.gen.meaning(access.Action)}, question)
+	k := key{resource: access.Resource, name: name, tag: access.Tag, action: a.gen.meaning(access.Action)}
+	k.who = a.held(k, access.Whole)
+	return a.rule(k, question)
 }
 
 func (e *Engine) asker(sub auth.Subject) asker {

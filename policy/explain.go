@@ -101,13 +101,14 @@ func (x *explaining) run(ctx context.Context) error {
 		if x.exists, err = x.enter(ctx, x.access.Project); err != nil {
 			return err
 		}
-		x.key.who, x.key.name = x.who, x.access.Project
+		x.key.name = x.access.Project
 		if x.access.Repository != "" {
 			x.key.name = x.access.Repository
 		}
 		if x.standing.Now != "" {
 			x.key.name = x.place + strings.TrimPrefix(x.key.name, x.access.Project)
 		}
+		x.key.who = x.held(x.key, x.access.Whole)
 	}
 	if x.exists && x.wellNamed() {
 		if err := x.holdAgainstCasbin(); err != nil {
@@ -277,6 +278,9 @@ func (x *explaining) change() Change {
 	if r := x.unmet(); r != nil {
 		return Change{Text: fmt.Sprintf("ask when %s counts (%s)", place(PolicyFile, r.line), r.condition), Line: x.own()}
 	}
+	if c := x.widened(); c.Text != "" {
+		return c
+	}
 	if role := x.smallestRole(); role != "" {
 		return x.give(role)
 	}
@@ -322,6 +326,23 @@ func (x *explaining) unmet() *rule {
 		}
 	}
 	return nil
+}
+
+// widened proposes to let a role that the subject has for some repositories be for this one, too.
+func (x *explaining) widened() Change {
+	name, inRepository := strings.CutPrefix(x.key.name, x.place+"/")
+	if x.access.Project == "" || !inRepository {
+		return Change{}
+	}
+	for _, some := range x.standing.Some {
+		k := x.key
+		k.who = x.gen.addMember(k.who, some.Role)
+		if v, err := x.gen.decide(k, x.at); err == nil && v.allowed {
+			return Change{Role: some.Role, Text: fmt.Sprintf("let the membership as %s, which is for %s, be for %s, too: sealock member set-role --repository",
+				some.Role, strings.Join(some.Only, ", "), name)}
+		}
+	}
+	return Change{}
 }
 
 // smallestRole returns the role of a project's members that would do and that allows the least besides, or "".

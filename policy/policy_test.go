@@ -18,6 +18,7 @@ type town struct {
 	mu       sync.Mutex
 	projects map[string]bool                // name → public
 	roles    map[string]map[string][]string // project → user → roles
+	some     map[string][]policy.Limited    // user → roles in team
 	err      error
 }
 
@@ -28,6 +29,9 @@ func (w *town) Standing(_ context.Context, sub auth.Subject, project string) (po
 	s := policy.Standing{Exists: exists, Public: public}
 	if !sub.Anonymous() {
 		s.Roles = slices.Clone(w.roles[project][sub.Name])
+		if project == "team" {
+			s.Some = w.some[sub.Name]
+		}
 	}
 	return s, w.err
 }
@@ -37,6 +41,9 @@ func (w *town) Origins(ctx context.Context, sub auth.Subject, project string) ([
 	var origins []policy.Origin
 	for _, role := range s.Roles {
 		origins = append(origins, policy.Origin{Role: role, From: "member list"})
+	}
+	for _, some := range s.Some {
+		origins = append(origins, policy.Origin{Role: some.Role, From: "member list, for some alone"})
 	}
 	return origins, err
 }

@@ -175,6 +175,8 @@ func checkEffect(effect string) fault {
 	return fault{}
 }
 
+func nobodyHolds(role string) string { return quote("nobody holds the role %q", role) }
+
 // checkRoles holds the roles of rules and grants against each other, once all are known.
 func (s *ruleset) checkRoles() {
 	known := slices.Concat(builtinRoles(), harborRoles())
@@ -187,7 +189,7 @@ func (s *ruleset) checkRoles() {
 	}
 	for _, r := range s.rules {
 		if r.byMembership && !given[r.who] {
-			s.doubt(r.line, quote("nobody holds the role %q", r.who), didYouMean(r.who, known, "add a line: g, user:name, "+r.who+", project"))
+			s.doubt(r.line, nobodyHolds(r.who), didYouMean(r.who, known, "give it to a member (sealock member add PROJECT NAME --role "+r.who+"), or add a line: g, user:name, "+r.who+", project"))
 		}
 	}
 	for _, g := range s.grants {

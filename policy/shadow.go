@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -129,6 +130,7 @@ type Existing struct {
 	Repositories []string
 	Groups       []string // those that are kept here
 	Sources      []string // of users
+	Roles        []string // not of Harbor's, that any member of a project has
 }
 
 // CheckAgainst is [CheckText], and warns besides of rules and members whose patterns match nothing that there is.
@@ -139,6 +141,17 @@ func CheckAgainst(t Text, there Existing) []Finding {
 		return findings
 	}
 	rules := readRules(src.file, src.rules)
+	findings = slices.DeleteFunc(findings, func(f Finding) bool {
+		return slices.ContainsFunc(there.Roles, func(role string) bool { return f.What == nobodyHolds(role) })
+	})
+	for _, role := range there.Roles {
+		if !rules.named[role] {
+			findings = append(findings, Finding{
+				File: src.file, What: quote("members of projects have the role %q, and no rule names it: it allows them nothing", role), Warning: true,
+				Remedy: didYouMean(role, slices.Collect(maps.Keys(rules.named)), "put its rules back, or give those members another role"),
+			})
+		}
+	}
 	all := append(slices.Clone(there.Projects), there.Repositories...)
 	for _, r := range rules.rules {
 		if r.pattern.name == SystemLevel || r.resource == "registry" || matchesAny(r.pattern, all) {

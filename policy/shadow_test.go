@@ -110,3 +110,22 @@ func TestCheckAgainst(t *testing.T) {
 		t.Errorf("CheckAgainst(…) warns of lines %v, want %v", lines, want)
 	}
 }
+
+// TestCheckAgainstRolesOfMembers wants a role that members have to be held by somebody, and one that no rule names told of.
+func TestCheckAgainstRolesOfMembers(t *testing.T) {
+	t.Parallel()
+	text := policy.Text{Rules: "p, pilot, repository, **, pull, allow\np, captain, repository, **, push, allow"}
+	for _, tt := range []struct{ has, want string }{
+		{"pilot", `nobody holds the role "captain"`},
+		{"captian", `members of projects have the role "captian", and no rule names it: it allows them nothing: did you mean captain?`},
+	} {
+		var all []string
+		for _, f := range policy.CheckAgainst(text, policy.Existing{Projects: []string{"team"}, Roles: []string{tt.has}}) {
+			all = append(all, f.String())
+		}
+		got := strings.Join(all, "\n")
+		if !strings.Contains(got, tt.want) || strings.Contains(got, `holds the role "`+tt.has+`"`) {
+			t.Errorf("CheckAgainst with members as %s:\n%s\nwant %s in it", tt.has, got, tt.want)
+		}
+	}
+}

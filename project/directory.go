@@ -20,16 +20,24 @@ import (
 type Standing struct {
 	Exists bool
 	Public bool
-	Roles  []string  // names of store.RoleNames, the strongest first: its own role and those of its groups
+	Roles  []string  // names as the policy file has them, the strongest first: its own role and those of its groups
+	Some   []Limited // roles that are for some repositories only
 	Since  time.Time // when the project was made: another one may have had the name before
 	Now    string    // what the project is called now, if it was renamed since; else ""
+}
+
+// Limited is a role that is for the repositories that match one of the patterns, which are held against what follows the
+// project in a repository's name.
+type Limited struct {
+	Role string
+	Only []string
 }
 
 // Memberships is what a [Directory] asks of a store.
 type Memberships interface {
 	ProjectByName(ctx context.Context, name string) (store.Project, error)
 	ProjectByFormerName(ctx context.Context, name string) (store.Project, error)
-	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error)
+	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.MemberRole, error)
 	Group(ctx context.Context, id int64) (store.Group, error)
 	Subscribe(fn func(store.Change)) (cancel func())
 }
@@ -186,7 +194,7 @@ func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) 
 	if err != nil {
 		return Standing{}, err
 	}
-	s.Roles = d.names(roles)
+	s.Roles, s.Some = d.parted(roles)
 	return s, nil
 }
 
@@ -233,27 +241,32 @@ func (d *Directory) Origins(ctx context.Context, sub auth.Subject, project strin
 	return origins, nil
 }
 
-func (d *Directory) originsOf(roles []store.Role, from string) []Origin {
+func (d *Directory) originsOf(roles []store.MemberRole, from string) []Origin {
 	var origins []Origin
-	for _, name := range d.names(roles) {
-		origins = append(origins, Origin{name, from})
+	for _, r := range roles {
+		origin := Origin{r.Name(), from}
+		if only := r.Only.List(); only != nil {
+			origin.From += ", for " + strings.Join(only, ", ") + " alone"
+		}
+		origins = append(origins, origin)
 	}
 	return origins
 }
 
-// names returns the names of roles. Most have one role or none, and share its list.
-func (d *Directory) names(roles []store.Role) []string {
-	switch len(roles) {
-	case 0:
-		return nil
-	case 1:
-		return d.roles[roles[0]]
+// parted returns the names of the roles that are for the whole project, and those that are for some of its repositories.
+// Most have one role of Harbor's or none, and share its list.
+func (d *Directory) parted(roles []store.MemberRole) (names []string, some []Limited) {
+	if len(roles) == 1 && roles[0].Only == "" && roles[0].Custom == "" {
+		return d.roles[roles[0].Role], nil
 	}
-	names := make([]string, 0, len(roles))
-	for _, role := range roles {
-		names = append(names, d.roles[role]...)
+	for _, r := range roles {
+		if only := r.Only.List(); only != nil {
+			some = append(some, Limited{Role: r.Name(), Only: only})
+		} else {
+			names = append(names, r.Name())
+		}
 	}
-	return names
+	return names, some
 }
 
 // changed makes the answers about a user, a group or a project invalid.

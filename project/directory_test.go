@@ -28,7 +28,7 @@ func (c *counted) ProjectByName(ctx context.Context, name string) (store.Project
 	return c.Store.ProjectByName(ctx, name)
 }
 
-func (c *counted) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error) {
+func (c *counted) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.MemberRole, error) {
 	c.asked.Add(1)
 	roles, err := c.Store.MemberRoles(ctx, projectID, userID, groupIDs)
 	if c.after != nil {

@@ -143,7 +143,7 @@ func TestMemberGroups(t *testing.T) {
 		t.Errorf("ListProjects of carol = %+v, %v, want team and open", l, err)
 	}
 	roles, err := f.RolesIn(ctx, f.inGroups("bob", dev), f.ids["project:team"])
-	if want := []store.Role{store.RoleMaintainer, store.RoleGuest}; err != nil || !slices.Equal(roles, want) {
+	if want := []store.MemberRole{{Role: store.RoleMaintainer}, {Role: store.RoleGuest}}; err != nil || !slices.Equal(roles, want) {
 		t.Errorf("RolesIn of bob = %v, %v, want %v", roles, err, want)
 	}
 }

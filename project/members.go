@@ -15,6 +15,23 @@ type NewMember struct {
 	UserID   int64     // where UserName is empty
 	Group    *GroupRef // instead of a user
 	Role     store.Role
+	RoleName string   // as RoleIn's Name
+	Only     []string // as RoleIn's
+}
+
+// RoleIn is a role in a project.
+type RoleIn struct {
+	Role store.Role // 0 where it is named
+	Name string     // as the policy file has it; "" is the one that has the number
+
+	// Only are patterns of the repositories that it is for, as in [auth.Permission]; empty is the whole project. In a change,
+	// nil leaves it as it is.
+	Only []string
+}
+
+// admin reports whether the role is that of a project's administrator.
+func admin(role store.Role, only store.Patterns) bool {
+	return role == store.RoleProjectAdmin && only == ""
 }
 
 // MemberQuery narrows a list of members.
@@ -60,7 +77,7 @@ func (s *Service) MayIn(ctx context.Context, c Caller, ref Ref, resource, action
 }
 
 // RolesIn returns the caller's own roles in a project, those of its groups among them, the strongest first.
-func (s *Service) RolesIn(ctx context.Context, c Caller, projectID int64) ([]store.Role, error) {
+func (s *Service) RolesIn(ctx context.Context, c Caller, projectID int64) ([]store.MemberRole, error) {
 	if c.ID == 0 && len(c.GroupIDs) == 0 {
 		return nil, nil
 	}
@@ -68,17 +85,20 @@ func (s *Service) RolesIn(ctx context.Context, c Caller, projectID int64) ([]sto
 }
 
 // AddMember gives a user or a group a role in a project. NotFound: no such user or group. Conflict: it is a member
-// already. Invalid: no such role. A group of a source that nobody has spoken of yet is recorded.
+// already. Invalid: no such role, or no such pattern. Denied: the role may do what the caller may not. A group of a source that nobody has spoken of yet is recorded.
 func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember) (added store.Member, err error) {
 	err = s.onProject(ctx, c, ref, func(p store.Project) deed {
-		m := store.Member{ProjectID: p.ID, Role: n.Role}
+		m := store.Member{ProjectID: p.ID}
 		var group store.Group
 		return deed{
 			operation: "member.create", resource: "project:" + p.Name + "/member:" + n.who(),
 			what:   "add members to project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "member", Project: p.Name, Action: "create"},
 			check: func(ctx context.Context) (err error) {
-				if err = checkRole(n.Role); err != nil {
+				if m.Role, m.Custom, err = s.roleToGive(ctx, c, p, RoleIn{Role: n.Role, Name: n.RoleName}); err != nil {
+					return err
+				}
+				if m.Only, err = store.NewPatterns(n.Only); err != nil {
 					return err
 				}
 				if n.Group != nil {
@@ -131,16 +151,33 @@ func (s *Service) memberUser(ctx context.Context, c Caller, n NewMember) (store.
 	return s.store.User(ctx, n.UserID)
 }
 
-// SetMemberRole gives a member another role. Precondition: it is the last administrator of the project, and the caller
-// is no system administrator.
-func (s *Service) SetMemberRole(ctx context.Context, c Caller, ref Ref, id int64, role store.Role) error {
+// SetMemberRole gives a member another role, or the same one for other repositories. Precondition: it is the last
+// administrator of the project, and the caller is no system administrator. The other errors are those of AddMember.
+func (s *Service) SetMemberRole(ctx context.Context, c Caller, ref Ref, id int64, to RoleIn) error {
+	var change func(*store.Member)
 	return s.onMember(ctx, c, ref, id, deed{
 		operation: "member.update", what: "change the roles of members",
 		access: auth.Access{Resource: "member", Action: "update"},
-		check:  func(context.Context) error { return checkRole(role) },
-	}, role, func(ctx context.Context, p store.Project) error {
+	}, func(ctx context.Context, p store.Project, m *store.Member) error {
+		role, custom, err := s.roleToGive(ctx, c, p, to)
+		if err != nil {
+			return err
+		}
+		only, err := store.NewPatterns(to.Only)
+		if err != nil {
+			return err
+		}
+		change = func(m *store.Member) {
+			m.Role, m.Custom = role, custom
+			if to.Only != nil {
+				m.Only = only
+			}
+		}
+		change(m)
+		return nil
+	}, func(ctx context.Context, p store.Project) error {
 		_, err := s.store.UpdateMember(ctx, p.ID, id, func(m *store.Member) error {
-			m.Role = role
+			change(m)
 			return nil
 		})
 		return err
@@ -152,12 +189,15 @@ func (s *Service) RemoveMember(ctx context.Context, c Caller, ref Ref, id int64)
 	return s.onMember(ctx, c, ref, id, deed{
 		operation: "member.delete", what: "remove members",
 		access: auth.Access{Resource: "member", Action: "delete"},
-	}, 0, func(ctx context.Context, p store.Project) error { return s.store.RemoveMember(ctx, p.ID, id) })
+	}, func(_ context.Context, _ store.Project, m *store.Member) error {
+		*m = store.Member{}
+		return nil
+	}, func(ctx context.Context, p store.Project) error { return s.store.RemoveMember(ctx, p.ID, id) })
 }
 
-// onMember performs a deed on a member, whose role becomes another one (0: none).
-func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d deed, role store.Role,
-	do func(context.Context, store.Project) error,
+// onMember performs a deed on a member. check makes of it what it will be.
+func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d deed,
+	check func(context.Context, store.Project, *store.Member) error, do func(context.Context, store.Project) error,
 ) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
 		d.access.Project = p.Name
@@ -165,14 +205,16 @@ func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d d
 		if m, err := s.store.Member(ctx, p.ID, id); err == nil {
 			d.resource = "project:" + p.Name + "/member:" + trailName(m)
 		}
-		check := d.check
 		d.check = func(ctx context.Context) error {
-			if check != nil {
-				if err := check(ctx); err != nil {
-					return err
-				}
+			m, err := s.store.Member(ctx, p.ID, id)
+			after := m
+			if bad := check(ctx, p, &after); bad != nil {
+				return bad
 			}
-			return s.notLastProjectAdmin(ctx, c, p, id, role)
+			if err != nil {
+				return err
+			}
+			return s.notLastProjectAdmin(ctx, c, p, m, after)
 		}
 		d.do = func(ctx context.Context) error { return do(ctx, p) }
 		return d
@@ -189,16 +231,15 @@ func trailName(m store.Member) string {
 
 // notLastProjectAdmin keeps a project from being left to nobody by mistake; a system administrator may do it on purpose.
 // Two administrators who remove each other in the same instant get past it: a system administrator can repair that.
-func (s *Service) notLastProjectAdmin(ctx context.Context, c Caller, p store.Project, id int64, role store.Role) error {
-	m, err := s.store.Member(ctx, p.ID, id)
-	if err != nil || c.SysAdmin || m.Role != store.RoleProjectAdmin || role == store.RoleProjectAdmin {
-		return err
+func (s *Service) notLastProjectAdmin(ctx context.Context, c Caller, p store.Project, m, after store.Member) error {
+	if c.SysAdmin || !admin(m.Role, m.Only) || admin(after.Role, after.Only) {
+		return nil
 	}
 	for other, err := range s.store.ListMembers(ctx, p.ID, store.Filter{Role: store.RoleProjectAdmin}) {
 		if err != nil {
 			return err
 		}
-		if other.ID == id {
+		if other.ID == m.ID || !admin(other.Role, other.Only) {
 			continue
 		}
 		if somebody, err := s.standsForSomebody(ctx, other); err != nil || somebody {
@@ -224,12 +265,4 @@ func (s *Service) standsForSomebody(ctx context.Context, m store.Member) (bool, 
 	}
 	n, err := s.store.CountGroupMembers(ctx, g.ID, store.Filter{})
 	return n > 0, err
-}
-
-func checkRole(role store.Role) error {
-	if _, ok := store.RoleNames()[role]; !ok {
-		return errs.New(errs.Invalid, "there is no role %d", int(role)).
-			WithHint("use 1 (projectAdmin), 2 (developer), 3 (guest), 4 (maintainer) or 5 (limitedGuest)")
-	}
-	return nil
 }

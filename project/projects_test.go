@@ -128,8 +128,10 @@ func TestUnseenProjects(t *testing.T) {
 			_, err := f.AddMember(ctx, c, ref, project.NewMember{UserName: "carol", Role: 1})
 			return err
 		},
-		"SetMemberRole": func(c project.Caller, ref project.Ref) error { return f.SetMemberRole(ctx, c, ref, 1, 1) },
-		"RemoveMember":  func(c project.Caller, ref project.Ref) error { return f.RemoveMember(ctx, c, ref, 1) },
+		"SetMemberRole": func(c project.Caller, ref project.Ref) error {
+			return f.SetMemberRole(ctx, c, ref, 1, project.RoleIn{Role: 1})
+		},
+		"RemoveMember": func(c project.Caller, ref project.Ref) error { return f.RemoveMember(ctx, c, ref, 1) },
 	}
 	for what, do := range operations {
 		for _, who := range []string{"carol", "", "ldap-user"} {
@@ -176,7 +178,7 @@ func TestProject(t *testing.T) {
 			t.Errorf("Project, public, by %q = %v, want no error", who, err)
 		}
 	}
-	for who, want := range map[string][]store.Role{"alice": {store.RoleProjectAdmin}, "bob": {store.RoleGuest}, "carol": nil, "": nil, "ldap-user": nil} {
+	for who, want := range map[string][]store.MemberRole{"alice": {{Role: store.RoleProjectAdmin}}, "bob": {{Role: store.RoleGuest}}, "carol": nil, "": nil, "ldap-user": nil} {
 		if roles, err := f.RolesIn(ctx, f.as(who), f.ids["project:team"]); !slices.Equal(roles, want) || err != nil {
 			t.Errorf("RolesIn by %q = %v, %v, want %v", who, roles, err, want)
 		}
@@ -238,10 +240,10 @@ func TestMembers(t *testing.T) {
 	f.kind("AddMember of an unknown id", add("admin", project.NewMember{UserID: 999, Role: 1}), errs.NotFound)
 	f.kind("AddMember without a role", add("alice", project.NewMember{UserName: "helpdesk"}), errs.Invalid)
 	f.kind("AddMember by a guest", add("bob", project.NewMember{UserName: "helpdesk", Role: 1}), errs.Denied)
-	f.kind("SetMemberRole of oneself by a developer", f.SetMemberRole(ctx, f.as("carol"), team, m.ID, store.RoleProjectAdmin), errs.Denied)
-	f.kind("SetMemberRole to an unknown role", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, 9), errs.Invalid)
+	f.kind("SetMemberRole of oneself by a developer", f.SetMemberRole(ctx, f.as("carol"), team, m.ID, project.RoleIn{Role: store.RoleProjectAdmin}), errs.Denied)
+	f.kind("SetMemberRole to an unknown role", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: 9}), errs.Invalid)
 	f.trail.take()
-	f.ok("SetMemberRole", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, store.RoleMaintainer))
+	f.ok("SetMemberRole", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: store.RoleMaintainer}))
 	f.recorded("SetMemberRole", "alice|member.update|project:team/member:carol|allowed|projectAdmin")
 	f.ok("RemoveMember", f.RemoveMember(ctx, f.as("alice"), team, m.ID))
 	f.recorded("RemoveMember", "alice|member.delete|project:team/member:carol|allowed|projectAdmin")
@@ -253,7 +255,7 @@ func TestForeignMembers(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	foreign := f.ids["open/alice"]
-	f.kind("SetMemberRole", f.SetMemberRole(ctx, f.as("alice"), named("team"), foreign, store.RoleProjectAdmin), errs.NotFound)
+	f.kind("SetMemberRole", f.SetMemberRole(ctx, f.as("alice"), named("team"), foreign, project.RoleIn{Role: store.RoleProjectAdmin}), errs.NotFound)
 	f.kind("RemoveMember", f.RemoveMember(ctx, f.as("alice"), named("team"), foreign), errs.NotFound)
 	_, err := f.Member(ctx, f.as("alice"), named("team"), f.ids["hidden/admin"])
 	f.kind("Member", err, errs.NotFound)
@@ -272,10 +274,10 @@ func TestLastProjectAdmin(t *testing.T) {
 	ctx := t.Context()
 	team, alice := named("team"), f.ids["team/alice"]
 	f.kind("RemoveMember of the last administrator", f.RemoveMember(ctx, f.as("alice"), team, alice), errs.Precondition)
-	f.kind("SetMemberRole of the last administrator", f.SetMemberRole(ctx, f.as("alice"), team, alice, store.RoleGuest), errs.Precondition)
-	f.ok("SetMemberRole to the same role", f.SetMemberRole(ctx, f.as("alice"), team, alice, store.RoleProjectAdmin))
-	f.ok("SetMemberRole of another", f.SetMemberRole(ctx, f.as("alice"), team, f.ids["team/bob"], store.RoleProjectAdmin))
-	f.ok("SetMemberRole of one of two administrators", f.SetMemberRole(ctx, f.as("alice"), team, alice, store.RoleGuest))
+	f.kind("SetMemberRole of the last administrator", f.SetMemberRole(ctx, f.as("alice"), team, alice, project.RoleIn{Role: store.RoleGuest}), errs.Precondition)
+	f.ok("SetMemberRole to the same role", f.SetMemberRole(ctx, f.as("alice"), team, alice, project.RoleIn{Role: store.RoleProjectAdmin}))
+	f.ok("SetMemberRole of another", f.SetMemberRole(ctx, f.as("alice"), team, f.ids["team/bob"], project.RoleIn{Role: store.RoleProjectAdmin}))
+	f.ok("SetMemberRole of one of two administrators", f.SetMemberRole(ctx, f.as("alice"), team, alice, project.RoleIn{Role: store.RoleGuest}))
 	f.ok("RemoveMember of the last one by a system administrator", f.RemoveMember(ctx, f.as("admin"), team, f.ids["team/bob"]))
 }
 
@@ -411,8 +413,10 @@ func TestRenameProject(t *testing.T) {
 	_, err = svc.RenameProject(ctx, f.as("alice"), named("team"), "other")
 	f.kind("RenameProject to another one's name", err, errs.Conflict)
 
+	f.trail.take()
 	p, err := svc.RenameProject(ctx, f.as("alice"), named("team"), "crew")
 	f.ok("RenameProject", err)
+	f.recorded("RenameProject", "alice|project.rename|project:team/name:crew|allowed|projectAdmin")
 	if _, moved := images["crew"]; p.Name != "crew" || !moved {
 		t.Errorf("RenameProject = %+v with the images %v, want both to be crew", p, images)
 	}

@@ -18,7 +18,7 @@ func (s *Service) RenameProject(ctx context.Context, c Caller, ref Ref, name str
 	err = s.onProject(ctx, c, ref, func(p store.Project) deed {
 		renamed = p
 		return deed{
-			operation: "project.rename", resource: "project:" + p.Name + " to " + clipped(name), what: "rename project " + strconv.Quote(p.Name),
+			operation: "project.rename", resource: "project:" + p.Name + "/name:" + clipped(name), what: "rename project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "project", Project: p.Name, Action: "update"},
 			check:  func(ctx context.Context) error { return s.freeName(ctx, p, name) },
 			do:     func(ctx context.Context) (err error) { renamed, err = s.rename(ctx, p, name); return err },
@@ -79,7 +79,7 @@ func (s *Service) FormerNames(ctx context.Context, c Caller, ref Ref) ([]string,
 func (s *Service) ForgetName(ctx context.Context, c Caller, ref Ref, name string) error {
 	return s.onProject(ctx, c, ref, func(p store.Project) deed {
 		return deed{
-			operation: "project.forget-name", resource: "project:" + p.Name + " as " + clipped(name), what: "change project " + strconv.Quote(p.Name),
+			operation: "project.forget-name", resource: "project:" + p.Name + "/name:" + clipped(name), what: "change project " + strconv.Quote(p.Name),
 			access: auth.Access{Resource: "project", Project: p.Name, Action: "update"},
 			do:     func(ctx context.Context) error { return s.store.ForgetName(ctx, p.ID, name) },
 		}

@@ -239,7 +239,7 @@ func (s *Service) mayGive(ctx context.Context, c Caller, p auth.Permission) (boo
 		if c.Grants.Cover(auth.Permissions{{Project: p.Project, Repositories: p.Repositories, Resource: p.Resource, Actions: []string{action}}}) {
 			continue
 		}
-		ok, err := s.may(ctx, c, auth.Access{Resource: p.Resource, Project: p.Project, Action: action})
+		ok, err := s.may(ctx, c, auth.Access{Resource: p.Resource, Project: p.Project, Action: action, Whole: true})
 		if err != nil || !ok {
 			return false, err
 		}

@@ -28,10 +28,11 @@ type Service struct {
 	personal PersonalTokenRules
 	sources  []Source // of users, besides the database
 	probe    LDAPProbe
-	lockout  Lockout // nil: nobody counts
-	box      Box     // for secrets that jobs need; nil: none can be kept
-	ping     Ping    // nil: registries are not asked
-	rules    Rules   // nil: nobody decides
+	lockout  Lockout   // nil: nobody counts
+	box      Box       // for secrets that jobs need; nil: none can be kept
+	ping     Ping      // nil: registries are not asked
+	rules    Rules     // nil: nobody decides
+	roles    RoleWords // of the policy file; nil: there are Harbor's alone
 
 	reindexer *Reindexer // nil where there is no registry
 	registry  Registry   // nil: there is none

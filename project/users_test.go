@@ -327,7 +327,7 @@ func TestNoRecordNoAction(t *testing.T) {
 			return err
 		},
 		"SetMemberRole": func() error {
-			return f.SetMemberRole(ctx, alice, named("team"), f.ids["team/bob"], store.RoleDeveloper)
+			return f.SetMemberRole(ctx, alice, named("team"), f.ids["team/bob"], project.RoleIn{Role: store.RoleDeveloper})
 		},
 		"RemoveMember":       func() error { return f.RemoveMember(ctx, alice, named("team"), f.ids["team/bob"]) },
 		"RevokeRefreshToken": func() error { return f.RevokeRefreshToken(ctx, alice, "one") },

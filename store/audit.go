@@ -6,7 +6,9 @@ import (
 
 // AuditFilter narrows a list of audit records. The zero value is everything.
 type AuditFilter struct {
-	Project   string    // of the trail of this project
+	Project string // of the trail of this project
+	// Formerly are other names that the project had: what was recorded of them since then belongs to its trail, too.
+	Formerly  *[]NamedSince
 	Kind      string    // what it was done to: "project" of "project.create"
 	Operation string    // what was done: "create" of "project.create"; "token" is both of itself
 	Resource  string    // to which thing, with its kind before it or without

@@ -112,8 +112,8 @@ func RoleNames() map[Role]string {
 	}
 }
 
-// ByStrength orders roles, the strongest first.
-func ByStrength(a, b Role) int { return strength(b) - strength(a) }
+// ByStrength orders roles, the strongest first. Those that a policy invents come after Harbor's.
+func ByStrength(a, b Role) int { return cmp.Or(strength(b)-strength(a), cmp.Compare(a, b)) }
 
 func strength(r Role) int {
 	return slices.Index([]Role{RoleLimitedGuest, RoleGuest, RoleDeveloper, RoleMaintainer, RoleProjectAdmin}, r)
@@ -129,9 +129,14 @@ type Member struct {
 	GroupID     int64  // of a group; 0 for a user
 	GroupName   string // read only
 	Role        Role
+	Custom      string   // the name of a role that the policy file invents, whose number Role is then; "" for Harbor's
+	Only        Patterns // the repositories that the role is for; "" is the project with all of them
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
+
+// RoleName returns what the role is called in the policy file.
+func (m Member) RoleName() string { return cmp.Or(m.Custom, RoleNames()[m.Role]) }
 
 // Name returns the name of the user or the group.
 func (m Member) Name() string { return cmp.Or(m.UserName, m.GroupName) }
@@ -299,8 +304,17 @@ type Projects interface {
 	ProjectByFormerName(ctx context.Context, name string) (Project, error)
 	// FormerNames returns what a project was called, the oldest first.
 	FormerNames(ctx context.Context, projectID int64) ([]string, error)
+	// ProjectNames returns what a project is called, and then what it was called before, each with since when: nobody else
+	// has had the name from then on.
+	ProjectNames(ctx context.Context, projectID int64) ([]NamedSince, error)
 	// ForgetName lets go of what a project was called, or returns NotFound.
 	ForgetName(ctx context.Context, projectID int64, name string) error
+}
+
+// NamedSince is a name of a project.
+type NamedSince struct {
+	Name  string
+	Since time.Time
 }
 
 // Members keeps who has which role where.
@@ -315,7 +329,10 @@ type Members interface {
 	MemberRole(ctx context.Context, projectID, userID int64) (Role, error)
 	// MemberRoles returns the roles that a user (0 is nobody) and the groups have in a project, each once and the
 	// strongest first, by index look-ups. To have none is no error.
-	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]Role, error)
+	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]MemberRole, error)
+	// CustomRoles returns the names of the roles not of Harbor's that any member has, in their order. It costs a look-up for
+	// each, however many members have it.
+	CustomRoles(ctx context.Context) ([]string, error)
 }
 
 // Groups keeps groups, and the members of those that are kept here.

@@ -428,6 +428,9 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// MemberRepositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+type MemberRepositories = []string
+
 // Metadata What a project is told, by name. Values are strings.
 type Metadata map[string]string
 
@@ -767,7 +770,7 @@ type ProjectDeletable struct {
 	Message *string `json:"message,omitempty"`
 }
 
-// ProjectMember defines model for ProjectMember.
+// ProjectMember The role is named by its number or by its name.
 type ProjectMember struct {
 	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
 	// in a directory by its DN; one of a source that is not known yet is recorded then.
@@ -776,8 +779,14 @@ type ProjectMember struct {
 	// MemberUser A user, by name or by number.
 	MemberUser *UserEntity `json:"member_user,omitempty"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // ProjectMemberEntity defines model for ProjectMemberEntity.
@@ -790,7 +799,13 @@ type ProjectMemberEntity struct {
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleGone The policy file has no rule for the role any more: it allows nothing.
+	RoleGone *bool `json:"role_gone,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 	RoleID   RoleID `json:"role_id"`
 	RoleName string `json:"role_name"`
 }
@@ -1400,13 +1415,32 @@ type RobotSecRequest struct {
 	Secret *string `json:"secret,omitempty"`
 }
 
-// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+// Role defines model for Role.
+type Role struct {
+	// Custom It is a role of the policy file and not one of Harbor's.
+	Custom bool `json:"custom"`
+
+	// RoleGone Members have it, and the policy file has no rule for it any more: it allows nothing.
+	RoleGone bool `json:"role_gone"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
+	RoleID   RoleID `json:"role_id"`
+	RoleName string `json:"role_name"`
+}
+
+// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 type RoleID = int64
 
-// RoleRequest defines model for RoleRequest.
+// RoleRequest The role is named by its number or by its name. Without repositories it stays for those that it is for.
 type RoleRequest struct {
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // Schedule defines model for Schedule.
@@ -3863,12 +3897,18 @@ type ClientInterface interface {
 
 	// AddMemberWithBody Add a member to a project
 	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
 	AddMemberWithBody(ctx context.Context, projectNameOrID ProjectRef, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddMember Add a member to a project
+	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3885,14 +3925,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `GetMember` operationId).
 	GetMember(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *GetMemberParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetMemberRoleWithBody Give a member another role
+	// SetMemberRoleWithBody Give a member another role, or for other repositories
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithBody(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SetMemberRole Give a member another role
+	// SetMemberRole Give a member another role, or for other repositories
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4789,6 +4829,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRoles List the roles that a member can have
+	//
+	// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+	// are listed to who may read it.
+	//
+	// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+	ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScanners List vulnerability scanners
 	//
@@ -6838,6 +6886,9 @@ func (c *Client) ListMembers(ctx context.Context, projectNameOrID ProjectRef, pa
 
 // AddMemberWithBody Add a member to a project
 //
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
@@ -6854,6 +6905,9 @@ func (c *Client) AddMemberWithBody(ctx context.Context, projectNameOrID ProjectR
 }
 
 // AddMember Add a member to a project
+//
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6900,7 +6954,7 @@ func (c *Client) GetMember(ctx context.Context, projectNameOrID ProjectRef, mid 
 	return c.Client.Do(req)
 }
 
-// SetMemberRoleWithBody Give a member another role
+// SetMemberRoleWithBody Give a member another role, or for other repositories
 //
 // Takes any type of body and a specified content type.
 //
@@ -6917,7 +6971,7 @@ func (c *Client) SetMemberRoleWithBody(ctx context.Context, projectNameOrID Proj
 	return c.Client.Do(req)
 }
 
-// SetMemberRole Give a member another role
+// SetMemberRole Give a member another role, or for other repositories
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9075,6 +9129,24 @@ func (c *Client) UpdateRobotWithBody(ctx context.Context, robotID RobotID, conte
 // Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 func (c *Client) UpdateRobot(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateRobotRequest(c.Server, robotID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRoles List the roles that a member can have
+//
+// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+// are listed to who may read it.
+//
+// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+func (c *Client) ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -20925,6 +20997,33 @@ func NewUpdateRobotRequestWithBody(server string, robotID RobotID, contentType s
 	return req, nil
 }
 
+// NewListRolesRequest constructs an http.Request for the ListRoles method
+func NewListRolesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2.0/roles")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListScannersRequest constructs an http.Request for the ListScanners method
 func NewListScannersRequest(server string, params *ListScannersParams) (*http.Request, error) {
 	var err error
@@ -24425,12 +24524,18 @@ type ClientWithResponsesInterface interface {
 
 	// AddMemberWithBodyWithResponse Add a member to a project
 	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
 	AddMemberWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, params *AddMemberParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddMemberResponse, error)
 
 	// AddMemberWithResponse Add a member to a project
+	//
+	// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+	// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24451,14 +24556,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `GetMember` operationId).
 	GetMemberWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *GetMemberParams, reqEditors ...RequestEditorFn) (*GetMemberResponse, error)
 
-	// SetMemberRoleWithBodyWithResponse Give a member another role
+	// SetMemberRoleWithBodyWithResponse Give a member another role, or for other repositories
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v2.0/projects/{project_name_or_id}/members/{mid} (the `SetMemberRole` operationId).
 	SetMemberRoleWithBodyWithResponse(ctx context.Context, projectNameOrID ProjectRef, mid MemberID, params *SetMemberRoleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetMemberRoleResponse, error)
 
-	// SetMemberRoleWithResponse Give a member another role
+	// SetMemberRoleWithResponse Give a member another role, or for other repositories
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25511,6 +25616,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v2.0/robots/{robot_id} (the `UpdateRobot` operationId).
 	UpdateRobotWithResponse(ctx context.Context, robotID RobotID, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotResponse, error)
+
+	// ListRolesWithResponse List the roles that a member can have
+	//
+	// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+	// are listed to who may read it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+	ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
 
 	// ListScannersWithResponse List vulnerability scanners
 	//
@@ -34489,6 +34604,45 @@ func (r UpdateRobotResponse) Bytes() []byte {
 	return r.Body
 }
 
+// ListRolesResponse429Headers the declared response headers of an HTTP 429 response for ListRoles
+type ListRolesResponse429Headers struct {
+	RetryAfter *int
+}
+
+type ListRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRolesResponse429Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRolesResponse) Bytes() []byte {
+	return r.Body
+}
+
 // ListScannersResponse200Headers the declared response headers of an HTTP 200 response for ListScanners
 type ListScannersResponse200Headers struct {
 	Link        *string
@@ -38597,6 +38751,9 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, proje
 
 // AddMemberWithBodyWithResponse Add a member to a project
 //
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v2.0/projects/{project_name_or_id}/members (the `AddMember` operationId).
@@ -38609,6 +38766,9 @@ func (c *ClientWithResponses) AddMemberWithBodyWithResponse(ctx context.Context,
 }
 
 // AddMemberWithResponse Add a member to a project
+//
+// Beyond Harbor: `"repositories": ["app/**", "tools"]` makes the membership one for these repositories alone, and
+// `"role_name": "releaser"` gives a role that the policy file has besides Harbor's.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -38647,7 +38807,7 @@ func (c *ClientWithResponses) GetMemberWithResponse(ctx context.Context, project
 	return ParseGetMemberResponse(rsp)
 }
 
-// SetMemberRoleWithBodyWithResponse Give a member another role
+// SetMemberRoleWithBodyWithResponse Give a member another role, or for other repositories
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -38660,7 +38820,7 @@ func (c *ClientWithResponses) SetMemberRoleWithBodyWithResponse(ctx context.Cont
 	return ParseSetMemberRoleResponse(rsp)
 }
 
-// SetMemberRoleWithResponse Give a member another role
+// SetMemberRoleWithResponse Give a member another role, or for other repositories
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -40474,6 +40634,22 @@ func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robot
 		return nil, err
 	}
 	return ParseUpdateRobotResponse(rsp)
+}
+
+// ListRolesWithResponse List the roles that a member can have
+//
+// Harbor's five, and those that the policy file names besides. Those that members have and the policy file has no more
+// are listed to who may read it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v2.0/roles (the `ListRoles` operationId).
+func (c *ClientWithResponses) ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
+	rsp, err := c.ListRoles(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolesResponse(rsp)
 }
 
 // ListScannersWithResponse List vulnerability scanners
@@ -55172,6 +55348,59 @@ func ParseUpdateRobotResponse(rsp *http.Response) (*UpdateRobotResponse, error) 
 	switch {
 	case rsp.StatusCode == 429:
 		var headers UpdateRobotResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRolesResponse parses an HTTP response from a ListRolesWithResponse call
+func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListRolesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

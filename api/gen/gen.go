@@ -423,6 +423,9 @@ type Lockout struct {
 	Username *string `json:"username,omitempty"`
 }
 
+// MemberRepositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+type MemberRepositories = []string
+
 // Metadata What a project is told, by name. Values are strings.
 type Metadata map[string]string
 
@@ -762,7 +765,7 @@ type ProjectDeletable struct {
 	Message *string `json:"message,omitempty"`
 }
 
-// ProjectMember defines model for ProjectMember.
+// ProjectMember The role is named by its number or by its name.
 type ProjectMember struct {
 	// MemberGroup A group that is kept here, or one of a user source. As a member it is named by its id, by its name and type, or
 	// in a directory by its DN; one of a source that is not known yet is recorded then.
@@ -771,8 +774,14 @@ type ProjectMember struct {
 	// MemberUser A user, by name or by number.
 	MemberUser *UserEntity `json:"member_user,omitempty"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // ProjectMemberEntity defines model for ProjectMemberEntity.
@@ -785,7 +794,13 @@ type ProjectMemberEntity struct {
 	ID         int64  `json:"id"`
 	ProjectID  int64  `json:"project_id"`
 
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleGone The policy file has no rule for the role any more: it allows nothing.
+	RoleGone *bool `json:"role_gone,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 	RoleID   RoleID `json:"role_id"`
 	RoleName string `json:"role_name"`
 }
@@ -1395,13 +1410,32 @@ type RobotSecRequest struct {
 	Secret *string `json:"secret,omitempty"`
 }
 
-// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
+// Role defines model for Role.
+type Role struct {
+	// Custom It is a role of the policy file and not one of Harbor's.
+	Custom bool `json:"custom"`
+
+	// RoleGone Members have it, and the policy file has no rule for it any more: it allows nothing.
+	RoleGone bool `json:"role_gone"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
+	RoleID   RoleID `json:"role_id"`
+	RoleName string `json:"role_name"`
+}
+
+// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; 1000 and above a role of the policy file.
 type RoleID = int64
 
-// RoleRequest defines model for RoleRequest.
+// RoleRequest The role is named by its number or by its name. Without repositories it stays for those that it is for.
 type RoleRequest struct {
-	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest.
-	RoleID RoleID `json:"role_id"`
+	// Repositories Patterns for what follows the project in a repository's name; the membership is for those that match one. None is for the whole project.
+	Repositories *MemberRepositories `json:"repositories,omitempty"`
+
+	// RoleID 1 projectAdmin, 4 maintainer, 2 developer, 3 guest, 5 limitedGuest; others as the list of roles says.
+	RoleID int64 `json:"role_id,omitempty"`
+
+	// RoleName As the policy file has it.
+	RoleName *string `json:"role_name,omitempty"`
 }
 
 // Schedule defines model for Schedule.
@@ -3401,7 +3435,7 @@ type ServerInterface interface {
 	// GetMember Show a member of a project
 	// (GET /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	GetMember(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params GetMemberParams) error
-	// SetMemberRole Give a member another role
+	// SetMemberRole Give a member another role, or for other repositories
 	// (PUT /api/v2.0/projects/{project_name_or_id}/members/{mid})
 	SetMemberRole(ctx echo.Context, projectNameOrID ProjectRef, mid MemberID, params SetMemberRoleParams) error
 	// ListProjectMetadatas Show what a project is told
@@ -3710,6 +3744,9 @@ type ServerInterface interface {
 	// UpdateRobot Change a robot account
 	// (PUT /api/v2.0/robots/{robot_id})
 	UpdateRobot(ctx echo.Context, robotID RobotID) error
+	// ListRoles List the roles that a member can have
+	// (GET /api/v2.0/roles)
+	ListRoles(ctx echo.Context) error
 	// ListScanners List vulnerability scanners
 	// (GET /api/v2.0/scanners)
 	ListScanners(ctx echo.Context, params ListScannersParams) error
@@ -9487,6 +9524,15 @@ func (w *ServerInterfaceWrapper) UpdateRobot(ctx echo.Context) error {
 	return err
 }
 
+// ListRoles converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRoles(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRoles(ctx)
+	return err
+}
+
 // ListScanners converts echo context to params.
 func (w *ServerInterfaceWrapper) ListScanners(ctx echo.Context) error {
 	var err error
@@ -10634,6 +10680,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.GetMember, options.OperationMiddlewares["getMember"]...)
 	router.PUT(options.BaseURL+"/api/v2.0/projects/:project_name_or_id/members/:mid", wrapper.SetMemberRole, options.OperationMiddlewares["setMemberRole"]...)
+	router.GET(options.BaseURL+"/api/v2.0/roles", wrapper.ListRoles, options.OperationMiddlewares["listRoles"]...)
 	router.GET(options.BaseURL+"/api/v2.0/repositories", wrapper.ListAllRepositories, options.OperationMiddlewares["listAllRepositories"]...)
 	router.GET(options.BaseURL+"/api/v2.0/projects/:project_name/repositories", wrapper.ListRepositories, options.OperationMiddlewares["listRepositories"]...)
 	router.DELETE(options.BaseURL+"/api/v2.0/projects/:project_name/repositories/:repository_name", wrapper.DeleteRepository, options.OperationMiddlewares["deleteRepository"]...)

@@ -18,32 +18,33 @@ func newMemberCommand(env *environment) *cobra.Command {
 	return groupCommand("member", "Say who has which role in a project", `  sealock member add team bob --role developer
   sealock member add team --group release-team --role maintainer
   sealock member list team`,
-		newMemberAddCommand(env), newMemberListCommand(env), newMemberSetRoleCommand(env), newMemberRemoveCommand(env))
+		newMemberAddCommand(env), newMemberListCommand(env), newMemberRolesCommand(env), newMemberSetRoleCommand(env), newMemberRemoveCommand(env))
 }
 
 func newMemberAddCommand(env *environment) *cobra.Command {
-	var role string
+	var role roleFlags
 	var who memberFlags
 	cmd := &cobra.Command{
 		Use: "add PROJECT {USER | --group NAME} --role ROLE", Short: "Add a member to a project",
-		Long: "Add a user or a group to a project with a role: " + strings.Join(roleNames(), ", ") + `.
+		Long: "Add a user or a group to a project with a role: " + strings.Join(roleNames(), ", ") + `,
+or one that the policy file has besides (sealock member roles lists them).
+
+With --repository the role is for the repositories alone whose name after the project matches the pattern (app,
+app-*, app/**); what else is in the project stays unseen.
 
 A group is one that is kept here, or with --group-type ldap, oidc or external one of a user source. In a directory it
 is named by its DN.`,
 		Example: `  sealock member add team bob --role developer
   sealock member add team --group release-team --role maintainer
+  sealock member add team carol --role developer --repository 'app/**' --repository tools
   sealock member add team --group cn=dev,ou=groups,dc=example,dc=com --group-type ldap --role developer`,
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	who.add(cmd)
-	addRoleFlag(cmd, &role, who.arguments(2))
-	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		role, err := roleID(role)
-		if err != nil {
-			return err
-		}
+	role.add(cmd, who.arguments(2))
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) (err error) {
 		params := &client.AddMemberParams{XIsResourceName: pointer(true)}
-		req := client.ProjectMember{RoleID: role}
+		req := client.ProjectMember{RoleName: &role.name, Repositories: role.only()}
 		if who.group == "" {
 			req.MemberUser = &client.UserEntity{Username: &args[1]}
 		} else if req.MemberGroup, err = who.ref(); err != nil {
@@ -57,7 +58,7 @@ is named by its DN.`,
 		if err != nil {
 			return err
 		}
-		return s.out.say(m, "%s is %s in %s now", m.EntityName, m.RoleName, args[0])
+		return s.out.say(m, "%s is %s in %s now", m.EntityName, roleText(m), args[0])
 	})
 }
 
@@ -92,15 +93,64 @@ func (f *memberFlags) name(args []string) (name, kind string) {
 	return args[1], "u"
 }
 
-// addRoleFlag adds the flag --role, without which no member is made: who may do what is never guessed.
-func addRoleFlag(cmd *cobra.Command, role *string, arguments cobra.PositionalArgs) {
-	cmd.Flags().StringVar(role, "role", "", "one of "+strings.Join(roleNames(), ", "))
+// roleFlags say which role a member has, and for what.
+type roleFlags struct {
+	name         string
+	repositories []string
+	all          bool
+}
+
+// add adds the flag --role, without which no member is made: who may do what is never guessed.
+func (f *roleFlags) add(cmd *cobra.Command, arguments cobra.PositionalArgs) {
+	cmd.Flags().StringVar(&f.name, "role", "", strings.Join(roleNames(), ", ")+", or a role of the policy file")
+	cmd.Flags().StringArrayVar(&f.repositories, "repository", nil, "for repositories alone whose name after the project matches the pattern; can be repeated")
 	// Checked with the arguments: cobra's own check of required flags is no usage error, and comes after a login.
 	cmd.Args = usageArgs(func(cmd *cobra.Command, args []string) error {
-		_, err := roleID(*role)
+		var err error
+		if f.name == "" {
+			err = usagef("there is no role: give --role one of %s", strings.Join(roleNames(), ", "))
+		}
 		return cmp.Or(arguments(cmd, args), err)
 	})
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roleNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// only returns the patterns, and nil where they are not spoken of.
+func (f *roleFlags) only() *[]string {
+	switch {
+	case f.all:
+		return &[]string{}
+	case len(f.repositories) == 0:
+		return nil
+	}
+	return &f.repositories
+}
+
+func newMemberRolesCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "roles", Short: "List the roles that a member can have",
+		Long:    "List the roles that a member can have: Harbor's, and those that the policy file has besides.",
+		Example: "  sealock member roles", Args: usageArgs(cobra.NoArgs),
+	}
+	return clientCommand(env, cmd, func(ctx context.Context, s *session, _ []string) error {
+		resp, err := s.api.ListRolesWithResponse(ctx)
+		roles, err := decode[[]client.Role](resp, err)
+		if err != nil {
+			return err
+		}
+		t := table{head: []string{"ID", "ROLE", "FROM"}}
+		for _, r := range roles {
+			from := "Harbor"
+			switch {
+			case r.RoleGone:
+				from = "no policy any more: allows nothing"
+			case r.Custom:
+				from = "the policy file"
+			}
+			t.rows = append(t.rows, []string{strconv.FormatInt(r.RoleID, 10), r.RoleName, from})
+		}
+		return s.out.print(roles, t)
+	})
 }
 
 func newMemberListCommand(env *environment) *cobra.Command {
@@ -119,31 +169,34 @@ func newMemberListCommand(env *environment) *cobra.Command {
 }
 
 func newMemberSetRoleCommand(env *environment) *cobra.Command {
-	var role string
+	var role roleFlags
 	var who memberFlags
 	cmd := &cobra.Command{
 		Use: "set-role PROJECT {USER | --group NAME} --role ROLE", Short: "Give a member another role",
-		Long:              "Give a member another role: " + strings.Join(roleNames(), ", ") + ".",
-		Example:           "  sealock member set-role team bob --role maintainer",
+		Long: "Give a member another role: " + strings.Join(roleNames(), ", ") + `, or one of the policy file.
+It stays for the repositories that it is for, unless --repository or --all-repositories say otherwise.`,
+		Example: `  sealock member set-role team bob --role maintainer
+  sealock member set-role team carol --role developer --repository 'app/**'
+  sealock member set-role team carol --role developer --all-repositories`,
 		ValidArgsFunction: completeArgs(env, projectNames, userNames),
 	}
 	cmd.Flags().StringVar(&who.group, "group", "", "a group instead of a user, by its name in the list of members")
-	addRoleFlag(cmd, &role, who.arguments(2))
+	cmd.Flags().BoolVar(&role.all, "all-repositories", false, "for the whole project, and not for some repositories any more")
+	role.add(cmd, who.arguments(2))
+	cmd.MarkFlagsMutuallyExclusive("repository", "all-repositories")
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
-		role, err := roleID(role)
-		if err != nil {
-			return err
-		}
 		m, err := s.member(ctx, args[0], &who, args)
 		if err != nil {
 			return err
 		}
 		params := &client.SetMemberRoleParams{XIsResourceName: pointer(true)}
-		if err := done(s.api.SetMemberRoleWithResponse(ctx, args[0], m.ID, params, client.RoleRequest{RoleID: role})); err != nil {
+		if err := done(s.api.SetMemberRoleWithResponse(ctx, args[0], m.ID, params, client.RoleRequest{RoleName: &role.name, Repositories: role.only()})); err != nil {
 			return err
 		}
-		m.RoleID, m.RoleName = role, roleName(role)
-		return s.out.say(m, "%s is %s in %s now", m.EntityName, m.RoleName, args[0])
+		if m, err = s.memberAt(ctx, args[0], strconv.FormatInt(m.ID, 10)); err != nil {
+			return err
+		}
+		return s.out.say(m, "%s is %s in %s now", m.EntityName, roleText(m), args[0])
 	})
 }
 
@@ -213,26 +266,32 @@ func memberTable(members []client.ProjectMemberEntity) table {
 		if m.EntityType == "g" {
 			kind = "group"
 		}
-		t.rows = append(t.rows, []string{strconv.FormatInt(m.ID, 10), m.EntityName, kind, m.RoleName})
+		t.rows = append(t.rows, []string{strconv.FormatInt(m.ID, 10), m.EntityName, kind, roleText(m)})
 	}
 	return t
 }
 
-// roleName names a role as the policy file does; "-" is none.
+// roleText says what a member's role is, and for which repositories.
+func roleText(m client.ProjectMemberEntity) string {
+	text := m.RoleName
+	if m.Repositories != nil && len(*m.Repositories) > 0 {
+		text += " for " + strings.Join(*m.Repositories, ", ")
+	}
+	if m.RoleGone != nil && *m.RoleGone {
+		text += " (a role that the policy has no more: it allows nothing)"
+	}
+	return text
+}
+
+// roleName names a role of Harbor's; "-" is none.
 func roleName(id int64) string {
 	if name, ok := store.RoleNames()[store.Role(id)]; ok {
 		return name
 	}
-	return "-"
-}
-
-func roleID(name string) (int64, error) {
-	for role, n := range store.RoleNames() {
-		if strings.EqualFold(n, name) {
-			return int64(role), nil
-		}
+	if id != 0 {
+		return "custom"
 	}
-	return 0, usagef("there is no role %q: give --role one of %s", name, strings.Join(roleNames(), ", "))
+	return "-"
 }
 
 // roleNames lists the roles, the strongest first.

@@ -255,6 +255,10 @@ func (s *system) existing(ctx context.Context) (policy.Existing, error) {
 			there.Groups = append(there.Groups, g.Name)
 		}
 	}
+	var err error
+	if there.Roles, err = s.store.CustomRoles(ctx); err != nil {
+		return there, err
+	}
 	for _, src := range s.sources {
 		there.Sources = append(there.Sources, src.Name)
 	}

@@ -225,6 +225,7 @@ func (s *system) openPolicy(ctx context.Context) (err error) {
 		WithLockout(s.signIn).
 		WithJobs(s.box, job.Ping).
 		WithRules(s.runtime).
+		WithRoles(s.policy).
 		WithPersonalTokens(project.PersonalTokenRules{MaxLife: s.cfg.PAT.MaxLife, Words: policy.CheckPermission})
 	return nil
 }
@@ -446,7 +447,11 @@ func (m membership) Standing(ctx context.Context, sub auth.Subject, name string)
 	if err != nil {
 		return policy.Standing{}, fmt.Errorf("looking up members of %s: %w", name, err)
 	}
-	return policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles, Now: st.Now}, nil
+	s := policy.Standing{Exists: st.Exists, Public: st.Public, Roles: st.Roles, Now: st.Now}
+	for _, some := range st.Some {
+		s.Some = append(s.Some, policy.Limited(some))
+	}
+	return s, nil
 }
 
 func (m membership) Origins(ctx context.Context, sub auth.Subject, name string) ([]policy.Origin, error) {

@@ -120,6 +120,9 @@ func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) 
 // ListAudit lists records, the newest first; After is the id of the last record of the page before. They can be
 // sorted by time ("-time" is the newest first).
 func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error] {
+	if parts := auditParts(f); len(parts) > 1 {
+		return s.mergedAudit(ctx, f, parts)
+	}
 	return func(yield func(audit.Record, error) bool) {
 		f, err := s.betweenIDs(ctx, f)
 		if err != nil {
@@ -165,6 +168,15 @@ func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err erro
 		// Each by itself: SQLite reads the whole table for both in one query.
 		q := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MAX(id) FROM audit_log) - (SELECT MIN(id) FROM audit_log) + 1, 0)")
 		return n, s.failed("counting audit records", q.Scan(ctx, &n))
+	}
+	if parts := auditParts(f); len(parts) > 1 {
+		for _, part := range parts {
+			some, err := s.CountAudit(ctx, part)
+			if n += some; err != nil || n >= store.AuditCounted {
+				return min(n, store.AuditCounted), err
+			}
+		}
+		return n, nil
 	}
 	if f, err = s.betweenIDs(ctx, f); err != nil {
 		return 0, s.failed("counting audit records", err)

@@ -32,7 +32,7 @@ const (
 
 // What is asked for each token of somebody in groups. It is not prepared: the number of groups differs.
 const (
-	rolesOfGroups = "SELECT role FROM members WHERE project_id = ? AND group_id IN (?)"
+	rolesOfGroups = "SELECT role, role_name, repositories FROM members WHERE project_id = ? AND group_id IN (?)"
 	groupsByKey   = "SELECT id FROM user_groups WHERE source = ? AND group_key IN (?)"
 )
 
@@ -47,7 +47,7 @@ func (h *hotQueries) queries(p pools) []hotQuery {
 	return []hotQuery{
 		{p.read, &h.userByName, "SELECT " + userColumns + " FROM users AS t WHERE t.name_key = ?"},
 		{p.read, &h.projectByName, "SELECT " + projectColumns + " FROM projects AS t LEFT JOIN users AS o ON o.id = t.owner_id WHERE t.name = ?"},
-		{p.read, &h.memberRole, "SELECT role FROM members WHERE project_id = ? AND user_id = ?"},
+		{p.read, &h.memberRole, "SELECT role, role_name, repositories FROM members WHERE project_id = ? AND user_id = ?"},
 		{p.read, &h.groupsOf, "SELECT g.id, g.name FROM group_members AS t JOIN user_groups AS g ON g.id = t.group_id WHERE t.user_id = ? ORDER BY t.group_id"},
 		{p.read, &h.robotByName, "SELECT " + robotColumns + " FROM robots AS t LEFT JOIN projects AS p ON p.id = t.project_id WHERE t.name_key = ?"},
 		{p.read, &h.refreshToken, "SELECT " + tokenColumns + " FROM refresh_tokens AS t WHERE t.id = ?"},

@@ -21,6 +21,8 @@ type memberRow struct {
 	UserID      int64      `bun:"user_id,nullzero"`
 	GroupID     int64      `bun:"group_id,nullzero"`
 	Role        store.Role `bun:"role"`
+	Custom      string     `bun:"role_name"`
+	Only        string     `bun:"repositories"`
 	CreatedAt   int64      `bun:"created_at"`
 	UpdatedAt   int64      `bun:"updated_at"`
 	ProjectName string     `bun:"project_name,scanonly"`
@@ -32,7 +34,7 @@ type memberRow struct {
 func (r memberRow) record() store.Member {
 	return store.Member{
 		ID: r.ID, ProjectID: r.ProjectID, ProjectName: r.ProjectName, UserID: r.UserID, UserName: r.UserName,
-		GroupID: r.GroupID, GroupName: r.GroupName, Role: r.Role,
+		GroupID: r.GroupID, GroupName: r.GroupName, Role: r.Role, Custom: r.Custom, Only: store.Patterns(r.Only),
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}
 }
@@ -41,12 +43,14 @@ func (r memberRow) change() store.Change {
 	return store.Change{Kind: store.MemberChanged, UserID: r.UserID, GroupID: r.GroupID, ProjectID: r.ProjectID, Project: r.ProjectName}
 }
 
-func checkRole(r store.Role) error {
-	if _, ok := store.RoleNames()[r]; !ok {
-		return errs.New(errs.Invalid, "there is no role %d", int(r)).
-			WithHint("use 1 (projectAdmin), 2 (developer), 3 (guest), 4 (maintainer) or 5 (limitedGuest)")
+// maxOnly is how long patterns may be, in characters: as many of them as there may be.
+const maxOnly = store.MaxPatterns * 256
+
+func (r memberRow) check() error {
+	if err := store.CheckRole(r.Role, r.Custom); err != nil {
+		return err
 	}
-	return nil
+	return checkFields(field{"the name of a role", r.Custom, maxName}, field{"the patterns of a member", r.Only, maxOnly})
 }
 
 func memberListing(projectID int64) listing[memberRow, store.Member] {
@@ -114,7 +118,12 @@ func (s *Store) AddMember(ctx context.Context, m store.Member) (store.Member, er
 }
 
 func (s *Store) insertMember(ctx context.Context, tx bun.Tx, m store.Member) (id int64, err error) {
-	if err := checkRole(m.Role); err != nil {
+	now := s.stamp()
+	row := memberRow{
+		ProjectID: m.ProjectID, UserID: m.UserID, GroupID: m.GroupID, Role: m.Role, Custom: m.Custom, Only: string(m.Only),
+		CreatedAt: now, UpdatedAt: now,
+	}
+	if err := row.check(); err != nil {
 		return 0, err
 	}
 	if m.UserID == 0 && m.GroupID == 0 {
@@ -123,8 +132,6 @@ func (s *Store) insertMember(ctx context.Context, tx bun.Tx, m store.Member) (id
 	if m.UserID != 0 && m.GroupID != 0 {
 		return 0, errs.New(errs.Invalid, "a member is a user or a group, not both").WithHint("add two members")
 	}
-	now := s.stamp()
-	row := memberRow{ProjectID: m.ProjectID, UserID: m.UserID, GroupID: m.GroupID, Role: m.Role, CreatedAt: now, UpdatedAt: now}
 	_, err = tx.NewInsert().Model(&row).Exec(ctx)
 	return row.ID, err
 }
@@ -182,8 +189,8 @@ func (s *Store) CountMembers(ctx context.Context, projectID int64, f store.Filte
 	return memberListing(projectID).count(ctx, s, f)
 }
 
-// UpdateMember runs fn on the stored member and stores the role that fn gave it. NotFound: no such member in that
-// project. Invalid: no such role.
+// UpdateMember runs fn on the stored member and stores the role that fn gave it, and for what. NotFound: no such member in
+// that project. Invalid: no such role.
 func (s *Store) UpdateMember(ctx context.Context, projectID, memberID int64, fn func(*store.Member) error) (store.Member, error) {
 	var row memberRow
 	changed := false
@@ -195,11 +202,11 @@ func (s *Store) UpdateMember(ctx context.Context, projectID, memberID int64, fn 
 		if err := fn(&m); err != nil {
 			return err
 		}
-		if changed = m.Role != row.Role; !changed {
+		if changed = m.Role != row.Role || m.Custom != row.Custom || string(m.Only) != row.Only; !changed {
 			return nil
 		}
-		row.Role, row.UpdatedAt = m.Role, s.stamp()
-		if err := checkRole(row.Role); err != nil {
+		row.Role, row.Custom, row.Only, row.UpdatedAt = m.Role, m.Custom, string(m.Only), s.stamp()
+		if err := row.check(); err != nil {
 			return err
 		}
 		_, err = tx.NewUpdate().Model(&row).WherePK().Exec(ctx)
@@ -233,20 +240,31 @@ func (s *Store) RemoveMember(ctx context.Context, projectID, memberID int64) err
 
 // MemberRole returns the role of a user in a project by one look-up in an index, or NotFound.
 func (s *Store) MemberRole(ctx context.Context, projectID, userID int64) (store.Role, error) {
-	var role store.Role
-	err := s.hot.memberRole.QueryRowContext(ctx, projectID, userID).Scan(&role)
+	r, err := s.memberRole(ctx, projectID, userID)
+	return r.Role, err
+}
+
+func (s *Store) memberRole(ctx context.Context, projectID, userID int64) (r store.MemberRole, err error) {
+	err = s.hot.memberRole.QueryRowContext(ctx, projectID, userID).Scan(&r.Role, &r.Custom, &r.Only)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, notFound("member", userID)
+		return r, notFound("member", userID)
 	}
-	return role, s.failed("reading a role", err)
+	return r, s.failed("reading a role", err)
+}
+
+// groupRole is a row of rolesOfGroups.
+type groupRole struct {
+	Role   store.Role `bun:"role"`
+	Custom string     `bun:"role_name"`
+	Only   string     `bun:"repositories"`
 }
 
 // MemberRoles returns the roles of a user and of groups in a project, the strongest first. Groups are looked up by the
 // same index as users.
-func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.Role, error) {
-	var roles []store.Role
+func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]store.MemberRole, error) {
+	var roles []store.MemberRole
 	if userID != 0 {
-		role, err := s.MemberRole(ctx, projectID, userID)
+		role, err := s.memberRole(ctx, projectID, userID)
 		if err == nil {
 			roles = append(roles, role)
 		} else if !errs.Is(err, errs.NotFound) {
@@ -254,13 +272,34 @@ func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupI
 		}
 	}
 	for some := range slices.Chunk(groupIDs, lookUpSize) {
-		var found []store.Role
+		var found []groupRole
 		err := s.read.NewRaw(rolesOfGroups, projectID, bun.List(some)).Scan(ctx, &found)
 		if err != nil {
 			return nil, s.failed("reading roles of groups", err)
 		}
-		roles = append(roles, found...)
+		for _, r := range found {
+			roles = append(roles, store.MemberRole{Role: r.Role, Custom: r.Custom, Only: store.Patterns(r.Only)})
+		}
 	}
-	slices.SortFunc(roles, store.ByStrength)
+	slices.SortFunc(roles, store.MemberRole.ByStrength)
 	return slices.Compact(roles), nil
+}
+
+// CustomRoles returns the names of the roles not of Harbor's that any member has: each is found behind the one before,
+// by the index.
+func (s *Store) CustomRoles(ctx context.Context) ([]string, error) {
+	var names []string
+	last := ""
+	for {
+		var next sql.NullString
+		err := s.read.NewSelect().Model((*memberRow)(nil)).ColumnExpr("MIN(t.role_name)").Where("t.role_name > ''").Where("t.role_name > ?", last).Scan(ctx, &next)
+		if err != nil {
+			return nil, s.failed("reading the roles of members", err)
+		}
+		if !next.Valid {
+			return names, nil
+		}
+		last = next.String
+		names = append(names, last)
+	}
 }

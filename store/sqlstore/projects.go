@@ -29,6 +29,7 @@ type projectRow struct {
 	UpdatedAt int64  `bun:"updated_at"`
 	Metadata  string `bun:"metadata"`
 	Limit     int64  `bun:"storage_limit"`
+	NamedAt   int64  `bun:"named_at,scanonly"` // written by a rename alone
 	OwnerName string `bun:"owner_name,scanonly"`
 }
 

@@ -1,7 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -18,6 +21,7 @@ type projectNameRow struct {
 	ID        int64  `bun:"id,pk,autoincrement"`
 	ProjectID int64  `bun:"project_id"`
 	Name      string `bun:"name"`
+	Since     int64  `bun:"since"`
 	CreatedAt int64  `bun:"created_at"`
 }
 
@@ -34,14 +38,7 @@ func (s *Store) RenameProject(ctx context.Context, id int64, name string) (store
 		if err != nil {
 			return err
 		}
-		// Its own former name is its name again.
-		if _, err := tx.NewDelete().Model((*projectNameRow)(nil)).Where("project_id = ? AND name = ?", id, name).Exec(ctx); err != nil {
-			return err
-		}
-		if err := s.unclaimedName(ctx, tx, name); err != nil {
-			return err
-		}
-		if _, err := tx.NewInsert().Model(&projectNameRow{ProjectID: id, Name: before.Name, CreatedAt: s.stamp()}).Exec(ctx); err != nil {
+		if err := s.remember(ctx, tx, before, name); err != nil {
 			return err
 		}
 		return s.renameRepositories(ctx, tx, before, name)
@@ -53,6 +50,32 @@ func (s *Store) RenameProject(ctx context.Context, id int64, name string) (store
 		s.publishProject(before, after)
 	}
 	return after.record(), nil
+}
+
+// remember notes what a project was called and since when it has its new name. Its own former name, which nobody else
+// could have meanwhile, is its name again, and since then.
+func (s *Store) remember(ctx context.Context, tx bun.Tx, before projectRow, name string) error {
+	now := s.stamp()
+	var again projectNameRow
+	err := tx.NewSelect().Model(&again).Where("t.project_id = ? AND t.name = ?", before.ID, name).Scan(ctx)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		again.Since = now
+	case err != nil:
+		return err
+	default:
+		if _, err := tx.NewDelete().Model((*projectNameRow)(nil)).Where("id = ?", again.ID).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.unclaimedName(ctx, tx, name); err != nil {
+		return err
+	}
+	if _, err := tx.NewUpdate().Table("projects").Set("named_at = ?", again.Since).Where("id = ?", before.ID).Exec(ctx); err != nil {
+		return err
+	}
+	_, err = tx.NewInsert().Model(&projectNameRow{ProjectID: before.ID, Name: before.Name, Since: before.NamedAt, CreatedAt: now}).Exec(ctx)
+	return err
 }
 
 func (s *Store) renameRepositories(ctx context.Context, tx bun.Tx, before projectRow, name string) error {
@@ -94,6 +117,31 @@ func (s *Store) FormerNames(ctx context.Context, projectID int64) ([]string, err
 	names := []string{}
 	err := s.read.NewSelect().Model((*projectNameRow)(nil)).Column("t.name").Where("t.project_id = ?", projectID).Order("t.id").Scan(ctx, &names)
 	return names, s.failed("reading what a project was called", err)
+}
+
+// ProjectNames returns what a project is called and what it was called before, and since when.
+func (s *Store) ProjectNames(ctx context.Context, projectID int64) ([]store.NamedSince, error) {
+	var now struct {
+		Name      string `bun:"name"`
+		NamedAt   int64  `bun:"named_at"`
+		CreatedAt int64  `bun:"created_at"`
+	}
+	err := s.read.NewSelect().Table("projects").Column("name", "named_at", "created_at").Where("id = ?", projectID).Scan(ctx, &now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, notFound("project", projectID)
+	}
+	if err != nil {
+		return nil, s.failed("reading what a project is called", err)
+	}
+	var rows []projectNameRow
+	if err := s.read.NewSelect().Model(&rows).Where("t.project_id = ?", projectID).Order("t.id").Scan(ctx); err != nil {
+		return nil, s.failed("reading what a project was called", err)
+	}
+	names := []store.NamedSince{{Name: now.Name, Since: fromMicros(cmp.Or(now.NamedAt, now.CreatedAt))}}
+	for _, r := range rows {
+		names = append(names, store.NamedSince{Name: r.Name, Since: fromMicros(cmp.Or(r.Since, now.CreatedAt))})
+	}
+	return names, nil
 }
 
 // ForgetName lets go of what a project was called, or returns NotFound.

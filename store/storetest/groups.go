@@ -211,7 +211,12 @@ func groupsAsMembers(t *testing.T, s store.Store) {
 
 	roles := func(what string, userID int64, groupIDs []int64, want ...store.Role) {
 		t.Helper()
-		got, err := s.MemberRoles(ctx, p.ID, userID, groupIDs)
+		found, err := s.MemberRoles(ctx, p.ID, userID, groupIDs)
+		var got []store.Role
+		for _, r := range found {
+			got = append(got, r.Role)
+			equal(t, "MemberRoles of "+what, r, store.MemberRole{Role: r.Role})
+		}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("MemberRoles of %s = %v, %v, want %v", what, got, err, want)
 		}

@@ -114,3 +114,70 @@ func memberLists(t *testing.T, s store.Store) {
 		t.Errorf("ListMembers by name after %q = %v, want bob and carol", first.UserName, rest)
 	}
 }
+
+// memberships holds what a membership can say besides a role of Harbor's: a role of the policy file, and for which
+// repositories.
+func memberships(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	alice, dev, p, other := user(t, s, "alice"), group(t, s, "dev"), project(t, s, "team"), project(t, s, "other")
+	const only = store.Patterns("app/**\ntools/{a,b}*")
+	releaser := store.CustomRole("releaser")
+	mine, err := s.AddMember(ctx, store.Member{ProjectID: p.ID, UserID: alice.ID, Role: releaser, Custom: "releaser", Only: only})
+	ok(t, "AddMember", err)
+	equal(t, "AddMember", mine, store.Member{
+		ID: mine.ID, ProjectID: p.ID, ProjectName: "team", UserID: alice.ID, UserName: "alice", Role: releaser, Custom: "releaser", Only: only,
+		CreatedAt: mine.CreatedAt, UpdatedAt: mine.UpdatedAt,
+	})
+	equal(t, "Member", must[store.Member](t, "Member")(s.Member(ctx, p.ID, mine.ID)), mine)
+	equal(t, "MemberRole", must[store.Role](t, "MemberRole")(s.MemberRole(ctx, p.ID, alice.ID)), releaser)
+	_, err = s.AddMember(ctx, store.Member{ProjectID: p.ID, GroupID: dev.ID, Role: store.RoleGuest, Only: "docs"})
+	ok(t, "AddMember of a group", err)
+	_, err = s.AddMember(ctx, store.Member{ProjectID: other.ID, GroupID: dev.ID, Role: store.CustomRole("auditor"), Custom: "auditor"})
+	ok(t, "AddMember of a group to another project", err)
+
+	roles := func(what string, projectID, userID int64, groups []int64, want ...store.MemberRole) {
+		t.Helper()
+		if got, err := s.MemberRoles(ctx, projectID, userID, groups); err != nil || !slices.Equal(got, want) {
+			t.Errorf("MemberRoles of %s = %+v, %v, want %+v", what, got, err, want)
+		}
+	}
+	guest, release := store.MemberRole{Role: store.RoleGuest, Only: "docs"}, store.MemberRole{Role: releaser, Custom: "releaser", Only: only}
+	roles("a user", p.ID, alice.ID, nil, release)
+	roles("a user in a group", p.ID, alice.ID, []int64{dev.ID}, guest, release)
+	roles("a group elsewhere", other.ID, alice.ID, []int64{dev.ID}, store.MemberRole{Role: store.CustomRole("auditor"), Custom: "auditor"})
+	custom := func(want ...string) {
+		t.Helper()
+		if got, err := s.CustomRoles(ctx); err != nil || !slices.Equal(got, want) {
+			t.Errorf("CustomRoles() = %q, %v, want %q", got, err, want)
+		}
+	}
+	custom("auditor", "releaser")
+
+	told := 0
+	defer s.Subscribe(func(c store.Change) {
+		if c.Kind == store.MemberChanged && c.UserID == alice.ID {
+			told++
+		}
+	})()
+	update := func(fn func(m *store.Member)) error {
+		_, err := s.UpdateMember(ctx, p.ID, mine.ID, func(m *store.Member) error { fn(m); return nil })
+		return err
+	}
+	ok(t, "UpdateMember of the patterns", update(func(m *store.Member) { m.Only = "docs" }))
+	roles("a user for other repositories", p.ID, alice.ID, nil, store.MemberRole{Role: releaser, Custom: "releaser", Only: "docs"})
+	ok(t, "UpdateMember to a role of Harbor's", update(func(m *store.Member) { m.Role, m.Custom, m.Only = store.RoleGuest, "", "" }))
+	roles("a user with another role", p.ID, alice.ID, nil, store.MemberRole{Role: store.RoleGuest})
+	ok(t, "UpdateMember to the same", update(func(m *store.Member) { m.Role = store.RoleGuest }))
+	equal(t, "changes told", told, 2)
+	custom("auditor")
+
+	for what, m := range map[string]store.Member{
+		"a role of Harbor's with a name":    {Role: store.RoleGuest, Custom: "releaser"},
+		"a role with the number of another": {Role: store.CustomRole("auditor"), Custom: "releaser"},
+		"a role without its name":           {Role: releaser},
+		"a name that can't be kept":         {Role: store.CustomRole("a\x00"), Custom: "a\x00"},
+	} {
+		kind(t, "UpdateMember to "+what, update(func(to *store.Member) { to.Role, to.Custom = m.Role, m.Custom }), errs.Invalid)
+	}
+	roles("a user after failed updates", p.ID, alice.ID, nil, store.MemberRole{Role: store.RoleGuest})
+}
