@@ -9,6 +9,7 @@ type AuditFilter struct {
 	Project   string    // of the trail of this project
 	Kind      string    // what it was done to: "project" of "project.create"
 	Operation string    // what was done: "create" of "project.create"; "token" is both of itself
+	Exactly   string    // what was done, as a whole: "project.create"
 	Resource  string    // to which thing, with its kind before it or without
 	Part      string    // to things whose names contain this
 	Since     time.Time // at this time or later

@@ -40,7 +40,7 @@ func pageQueries[R, T any](s *Store, l listing[R, T]) (queries []string) {
 	for _, by := range l.sorts {
 		for _, down := range []bool{false, true} {
 			var rows []R
-			q := order[R]{by: by, id: l.id, down: down}.apply(l.filter(s.read.NewSelect().Model(&rows), store.Filter{}), nil)
+			q := order[R]{by: by, id: l.id, down: down}.apply(l.filter(s.read.NewSelect().Model(&rows), store.Filter{}), nil, false)
 			queries = append(queries, q.Limit(10).String())
 		}
 	}

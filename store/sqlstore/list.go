@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -31,6 +32,17 @@ type listing[R, T any] struct {
 	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
 	columns func(q *bun.SelectQuery) *bun.SelectQuery // adds joined columns; nil for none
 	record  func(R) T
+
+	// parts returns filters that let through, each something else, what the filter lets through together; each of them
+	// has an index for each order, where the filter has none. nil is for filters that have one.
+	parts func(f store.Filter) []store.Filter
+}
+
+func (l listing[R, T]) partsOf(f store.Filter) []store.Filter {
+	if l.parts == nil {
+		return []store.Filter{f}
+	}
+	return l.parts(f)
 }
 
 // order is a parsed store.Filter.Sort.
@@ -57,6 +69,9 @@ func (l listing[R, T]) all(ctx context.Context, s *Store, f store.Filter) iter.S
 			return
 		}
 		offset, left := f.Offset, f.Limit
+		if at != nil {
+			offset = 0
+		}
 		for {
 			want := batchSize
 			if f.Limit > 0 {
@@ -103,19 +118,24 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 	if o.by.sql == o.id.sql {
 		return o, &cursor{by: f.After, id: f.After}, nil
 	}
-	at, err := l.place(ctx, s, o, f.After)
+	at, err := l.place(ctx, s, o, f)
 	return o, at, err
 }
 
-// place finds the place of the record with the id in an order that is not by id.
-func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64) (*cursor, error) {
+// place finds the place of the record that the page starts after in an order that is not by id. One that the filter does
+// not let through has none: where it stands would tell of what nobody may see.
+func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], f store.Filter) (*cursor, error) {
 	var rows []R
-	q := l.filter(s.read.NewSelect().Model(&rows), store.Filter{})
+	id := f.After
+	q := l.filter(s.read.NewSelect().Model(&rows), f)
 	if l.columns != nil {
 		q = l.columns(q)
 	}
 	if err := q.Where("? = ?", bun.Safe(o.id.sql), id).Scan(ctx); err != nil {
 		return nil, err
+	}
+	if len(rows) == 0 && f.Offset > 0 {
+		return nil, nil //nolint:nilnil // the page's number says where it starts
 	}
 	if len(rows) == 0 {
 		return nil, errs.New(errs.Invalid, "the record %d that the page starts after is gone", id).WithHint("start again from the first page")
@@ -125,26 +145,65 @@ func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64
 
 func (l listing[R, T]) batch(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
 	rows := make([]R, 0, min(want, batchSize))
-	q := l.filter(s.read.NewSelect().Model(&rows), f)
+	q := l.page(s, s.read.NewSelect().Model(&rows), f, o, at, offset, want)
+	if q == nil {
+		return nil, nil
+	}
+	return rows, q.Scan(ctx)
+}
+
+// page makes q select a page, nil for one that can't hold anything. What comes before it is skipped in an index, and rows
+// are read of the page alone. Of several parts, the page is in what each of them has up to its end.
+func (l listing[R, T]) page(s *Store, q *bun.SelectQuery, f store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
+	parts := l.partsOf(f)
 	if l.columns != nil {
 		q = l.columns(q)
 	}
-	if err := o.apply(q, at).Offset(int64(offset)).Limit(int64(want)).Scan(ctx); err != nil {
-		return nil, err
+	switch {
+	case len(parts) == 0:
+		return nil
+	case len(parts) == 1 && offset == 0:
+		return o.apply(l.filter(q, parts[0]), at, s.dialect.tupleRanges).Limit(int64(want))
 	}
-	return rows, nil
+	// What columns join may stand on what filter joins.
+	q = l.filter(q, store.Filter{}).Where("? IN (?)", bun.Safe(o.id.sql), l.ids(s, parts, o, at, offset, want))
+	return o.apply(q, nil, false)
 }
 
-// apply sorts q and lets it start after the place.
-func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
+// ids selects the ids of a page.
+func (l listing[R, T]) ids(s *Store, parts []store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
+	of := func(f store.Filter, offset, want int) *bun.SelectQuery {
+		q := l.filter(s.read.NewSelect().Model((*R)(nil)).ColumnExpr("? AS id", bun.Safe(o.id.sql)).ColumnExpr("? AS place", bun.Safe(o.by.sql)), f)
+		return o.apply(q, at, s.dialect.tupleRanges).Offset(int64(offset)).Limit(int64(want))
+	}
+	if len(parts) == 1 {
+		return s.read.NewSelect().ColumnExpr("k.id").TableExpr("(?) AS k", of(parts[0], offset, want))
+	}
+	var all []string
+	var args []any
+	for i, f := range parts {
+		all = append(all, fmt.Sprintf("SELECT p%d.id, p%d.place FROM (?) AS p%d", i, i, i))
+		args = append(args, of(f, 0, offset+want))
+	}
+	merged := s.read.NewSelect().ColumnExpr("k.id").TableExpr("("+strings.Join(all, " UNION ALL ")+") AS k", args...)
+	some := order[R]{by: column[R]{sql: "k.place"}, id: column[R]{sql: "k.id"}, down: o.down}.apply(merged, nil, false)
+	return s.read.NewSelect().ColumnExpr("m.id").TableExpr("(?) AS m", some.Offset(int64(offset)).Limit(int64(want)))
+}
+
+// apply sorts q and lets it start after the place. Where tuples is set, the database finds a pair of values in an index.
+func (o order[R]) apply(q *bun.SelectQuery, at *cursor, tuples bool) *bun.SelectQuery {
 	direction, beyond := bun.Safe("ASC"), bun.Safe(">")
 	if o.down {
 		direction, beyond = "DESC", "<"
 	}
 	by, id := bun.Safe(o.by.sql), bun.Safe(o.id.sql)
-	if at != nil && o.by.sql == o.id.sql {
+	switch {
+	case at == nil:
+	case o.by.sql == o.id.sql:
 		q = q.Where("? ? ?", id, beyond, at.id)
-	} else if at != nil {
+	case tuples:
+		q = q.Where("(?, ?) ? (?, ?)", by, id, beyond, at.by, at.id)
+	default:
 		q = q.Where("(? ? ? OR (? = ? AND ? ? ?))", by, beyond, at.by, by, at.by, id, beyond, at.id)
 	}
 	if o.by.sql != o.id.sql {
@@ -158,12 +217,19 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 	if !matchable(f) {
 		return 0, nil
 	}
-	query := func() *bun.SelectQuery { return l.filter(s.read.NewSelect().Model((*R)(nil)), f) }
-	n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
-		n, err := query().Count(ctx)
-		return int(n), err
-	})
-	return n, s.failed("counting "+l.table, err)
+	total := 0
+	for _, part := range l.partsOf(f) { // each by itself: what is public is counted for everybody
+		query := func() *bun.SelectQuery { return l.filter(s.read.NewSelect().Model((*R)(nil)), part) }
+		n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
+			n, err := query().Count(ctx)
+			return int(n), err
+		})
+		if err != nil {
+			return 0, s.failed("counting "+l.table, err)
+		}
+		total += n
+	}
+	return total, nil
 }
 
 // matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.

@@ -71,7 +71,19 @@ func projectListing() listing[projectRow, store.Project] {
 		filter:  filterProjects,
 		columns: withOwner,
 		record:  projectRow.record,
+		parts:   partsOfProjects,
 	}
+}
+
+// partsOfProjects parts what a user may see into what is public and what else it is a member of.
+func partsOfProjects(f store.Filter) []store.Filter {
+	if f.MemberID == 0 || f.Public != nil {
+		return []store.Filter{f}
+	}
+	public, private := f, f
+	public.Public, public.MemberID, public.GroupIDs = new(true), 0, nil
+	private.Public = new(false)
+	return []store.Filter{public, private}
 }
 
 // withOwner adds the name of the owner.
