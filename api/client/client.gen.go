@@ -1689,6 +1689,9 @@ type WebhookTargetObject struct {
 // Addition defines model for Addition.
 type Addition = string
 
+// After defines model for After.
+type After = int64
+
 // ArtifactRef defines model for ArtifactRef.
 type ArtifactRef = string
 
@@ -1864,6 +1867,9 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
@@ -1891,6 +1897,9 @@ type ListAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1906,6 +1915,9 @@ type ListDecisionsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -2046,6 +2058,9 @@ type ListProjectsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// Name A part of the name; the same as `q=name=~…`.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
@@ -2102,6 +2117,9 @@ type ListProjectArtifactsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
@@ -2143,6 +2161,9 @@ type ListProjectAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
@@ -2210,6 +2231,9 @@ type ListProjectLogsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2221,6 +2245,9 @@ type ListMembersParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Entityname A part of the member's name.
 	Entityname *string `form:"entityname,omitempty" json:"entityname,omitempty"`
@@ -2580,6 +2607,9 @@ type ListRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListArtifactsParams defines parameters for ListArtifacts.
@@ -2595,6 +2625,9 @@ type ListArtifactsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
@@ -2804,6 +2837,9 @@ type ListAllRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
@@ -10257,6 +10293,18 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -10465,6 +10513,18 @@ func NewListAuditLogExtsRequest(server string, params *ListAuditLogExtsParams) (
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -10640,6 +10700,18 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -12803,6 +12875,18 @@ func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Re
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -13238,6 +13322,18 @@ func NewListProjectArtifactsRequest(server string, projectNameOrID ProjectRef, p
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.WithTag != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "with_tag", *params.WithTag, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
@@ -13437,6 +13533,18 @@ func NewListProjectAuditLogExtsRequest(server string, projectNameOrID ProjectRef
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -13962,6 +14070,18 @@ func NewListProjectLogsRequest(server string, projectNameOrID ProjectRef, params
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -14041,6 +14161,18 @@ func NewListMembersRequest(server string, projectNameOrID ProjectRef, params *Li
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -17038,6 +17170,18 @@ func NewListRepositoriesRequest(server string, projectName NamedProject, params 
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -17269,6 +17413,18 @@ func NewListArtifactsRequest(server string, projectName NamedProject, repository
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -19596,6 +19752,18 @@ func NewListAllRepositoriesRequest(server string, params *ListAllRepositoriesPar
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -1684,6 +1684,9 @@ type WebhookTargetObject struct {
 // Addition defines model for Addition.
 type Addition = string
 
+// After defines model for After.
+type After = int64
+
 // ArtifactRef defines model for ArtifactRef.
 type ArtifactRef = string
 
@@ -1859,6 +1862,9 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
@@ -1886,6 +1892,9 @@ type ListAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1901,6 +1910,9 @@ type ListDecisionsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -2041,6 +2053,9 @@ type ListProjectsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// Name A part of the name; the same as `q=name=~…`.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
@@ -2097,6 +2112,9 @@ type ListProjectArtifactsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
@@ -2138,6 +2156,9 @@ type ListProjectAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
@@ -2205,6 +2226,9 @@ type ListProjectLogsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2216,6 +2240,9 @@ type ListMembersParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Entityname A part of the member's name.
 	Entityname *string `form:"entityname,omitempty" json:"entityname,omitempty"`
@@ -2575,6 +2602,9 @@ type ListRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListArtifactsParams defines parameters for ListArtifacts.
@@ -2590,6 +2620,9 @@ type ListArtifactsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
@@ -2799,6 +2832,9 @@ type ListAllRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
@@ -3900,6 +3936,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogs(ctx, params)
 	return err
@@ -3980,6 +4023,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogExts(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogExts(ctx, params)
 	return err
@@ -4044,6 +4094,13 @@ func (w *ServerInterfaceWrapper) ListDecisions(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4893,6 +4950,13 @@ func (w *ServerInterfaceWrapper) ListProjects(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -5144,6 +5208,13 @@ func (w *ServerInterfaceWrapper) ListProjectArtifacts(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// ------------- Optional query parameter "with_tag" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_tag", ctx.QueryParams(), &params.WithTag, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
@@ -5261,6 +5332,13 @@ func (w *ServerInterfaceWrapper) ListProjectAuditLogExts(ctx echo.Context) error
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -5593,6 +5671,13 @@ func (w *ServerInterfaceWrapper) ListProjectLogs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
@@ -5640,6 +5725,13 @@ func (w *ServerInterfaceWrapper) ListMembers(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// ------------- Optional query parameter "entityname" -------------
@@ -7683,6 +7775,13 @@ func (w *ServerInterfaceWrapper) ListRepositories(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRepositories(ctx, projectName, params)
 	return err
@@ -7807,6 +7906,13 @@ func (w *ServerInterfaceWrapper) ListArtifacts(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// ------------- Optional query parameter "with_tag" -------------
@@ -8914,6 +9020,13 @@ func (w *ServerInterfaceWrapper) ListAllRepositories(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

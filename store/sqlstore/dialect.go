@@ -20,7 +20,6 @@ type dialect struct {
 	isolation  sql.IsolationLevel // of transactions that lock what they read
 	// duplicateKey is for INSERT … ON DUPLICATE KEY UPDATE in place of ON CONFLICT … DO UPDATE.
 	duplicateKey bool
-	tupleRanges  bool                // (a, b) > (1, 2) is looked up in an index of both; else a > 1 OR (a = 1 AND b > 2) is
 	partial      bool                // an index can be of some rows alone
 	rebind       func(string) string // turns the ? of a prepared statement into the database's own placeholders
 	fault        func(error) fault   // what an error of the driver means

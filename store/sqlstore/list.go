@@ -28,6 +28,7 @@ type listing[R, T any] struct {
 	table   string
 	id      column[R]            // unique, and the tie-break of every other order
 	sorts   map[string]column[R] // by the name in store.Filter.Sort
+	unique  string               // the SQL of a column besides in which no two rows have the same value
 	newest  bool                 // the default order is by falling ids
 	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
 	columns func(q *bun.SelectQuery) *bun.SelectQuery // adds joined columns; nil for none
@@ -49,11 +50,16 @@ func (l listing[R, T]) partsOf(f store.Filter) []store.Filter {
 type order[R any] struct {
 	by, id column[R]
 	down   bool
+	unique bool // by needs no tie-break
 }
+
+// alone reports whether by needs no tie-break.
+func (o order[R]) alone() bool { return o.unique || o.by.sql == o.id.sql }
 
 // cursor is the place in an order after which the next row comes.
 type cursor struct {
 	by, id any
+	tied   bool // what comes after it among the rows with the same value; else what comes after all of them
 }
 
 // all returns the records that the filter lets through, in its order.
@@ -110,7 +116,7 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 			return order[R]{}, nil, errs.New(errs.Invalid, "%s can't be sorted by %s", l.table, show(name)).
 				WithHint("sort by one of %s", strings.Join(sortedKeys(l.sorts), ", "))
 		}
-		o.by = by
+		o.by, o.unique = by, by.sql == l.unique
 	}
 	if f.After == 0 {
 		return o, nil, nil
@@ -143,13 +149,28 @@ func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], f store.
 	return &cursor{by: o.by.value(rows[0]), id: id}, nil
 }
 
+// batch reads the next rows. After a place, those with the same value come first, and are asked for by themselves: no
+// database finds both in an index at once.
 func (l listing[R, T]) batch(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
+	if at == nil || o.alone() {
+		return l.read(ctx, s, f, o, at, offset, want)
+	}
+	rows, err := l.read(ctx, s, f, o, &cursor{at.by, at.id, true}, 0, want)
+	if err != nil || len(rows) == want {
+		return rows, err
+	}
+	more, err := l.read(ctx, s, f, o, at, 0, want-len(rows))
+	return append(rows, more...), err
+}
+
+func (l listing[R, T]) read(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
 	rows := make([]R, 0, min(want, batchSize))
 	q := l.page(s, s.read.NewSelect().Model(&rows), f, o, at, offset, want)
 	if q == nil {
 		return nil, nil
 	}
-	return rows, q.Scan(ctx)
+	err := q.Scan(ctx)
+	return rows, err
 }
 
 // page makes q select a page, nil for one that can't hold anything. What comes before it is skipped in an index, and rows
@@ -163,18 +184,18 @@ func (l listing[R, T]) page(s *Store, q *bun.SelectQuery, f store.Filter, o orde
 	case len(parts) == 0:
 		return nil
 	case len(parts) == 1 && offset == 0:
-		return o.apply(l.filter(q, parts[0]), at, s.dialect.tupleRanges).Limit(int64(want))
+		return o.apply(l.filter(q, parts[0]), at).Limit(int64(want))
 	}
 	// What columns join may stand on what filter joins.
 	q = l.filter(q, store.Filter{}).Where("? IN (?)", bun.Safe(o.id.sql), l.ids(s, parts, o, at, offset, want))
-	return o.apply(q, nil, false)
+	return o.apply(q, nil)
 }
 
 // ids selects the ids of a page.
 func (l listing[R, T]) ids(s *Store, parts []store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
 	of := func(f store.Filter, offset, want int) *bun.SelectQuery {
 		q := l.filter(s.read.NewSelect().Model((*R)(nil)).ColumnExpr("? AS id", bun.Safe(o.id.sql)).ColumnExpr("? AS place", bun.Safe(o.by.sql)), f)
-		return o.apply(q, at, s.dialect.tupleRanges).Offset(int64(offset)).Limit(int64(want))
+		return o.apply(q, at).Offset(int64(offset)).Limit(int64(want))
 	}
 	if len(parts) == 1 {
 		return s.read.NewSelect().ColumnExpr("k.id").TableExpr("(?) AS k", of(parts[0], offset, want))
@@ -186,12 +207,12 @@ func (l listing[R, T]) ids(s *Store, parts []store.Filter, o order[R], at *curso
 		args = append(args, of(f, 0, offset+want))
 	}
 	merged := s.read.NewSelect().ColumnExpr("k.id").TableExpr("("+strings.Join(all, " UNION ALL ")+") AS k", args...)
-	some := order[R]{by: column[R]{sql: "k.place"}, id: column[R]{sql: "k.id"}, down: o.down}.apply(merged, nil, false)
+	some := order[R]{by: column[R]{sql: "k.place"}, id: column[R]{sql: "k.id"}, down: o.down}.apply(merged, nil)
 	return s.read.NewSelect().ColumnExpr("m.id").TableExpr("(?) AS m", some.Offset(int64(offset)).Limit(int64(want)))
 }
 
-// apply sorts q and lets it start after the place. Where tuples is set, the database finds a pair of values in an index.
-func (o order[R]) apply(q *bun.SelectQuery, at *cursor, tuples bool) *bun.SelectQuery {
+// apply sorts q and lets it start after the place.
+func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
 	direction, beyond := bun.Safe("ASC"), bun.Safe(">")
 	if o.down {
 		direction, beyond = "DESC", "<"
@@ -201,13 +222,14 @@ func (o order[R]) apply(q *bun.SelectQuery, at *cursor, tuples bool) *bun.Select
 	case at == nil:
 	case o.by.sql == o.id.sql:
 		q = q.Where("? ? ?", id, beyond, at.id)
-	case tuples:
-		q = q.Where("(?, ?) ? (?, ?)", by, id, beyond, at.by, at.id)
+	case at.tied:
+		q = q.Where("? = ? AND ? ? ?", by, at.by, id, beyond, at.id)
 	default:
-		q = q.Where("(? ? ? OR (? = ? AND ? ? ?))", by, beyond, at.by, by, at.by, id, beyond, at.id)
+		q = q.Where("? ? ?", by, beyond, at.by)
 	}
-	if o.by.sql != o.id.sql {
-		q = q.OrderExpr("? ?", by, direction)
+	q = q.OrderExpr("? ?", by, direction)
+	if o.alone() {
+		return q
 	}
 	return q.OrderExpr("? ?", id, direction)
 }

@@ -33,18 +33,17 @@ func postgresDialect() dialect {
 		panic(err) // the path is a constant
 	}
 	return dialect{
-		name:        "PostgreSQL",
-		bun:         func() schema.Dialect { return pgdialect.New() },
-		goose:       goose.DialectPostgres,
-		migrations:  migrations,
-		tupleRanges: true,
-		partial:     true,
-		rowLocks:    true,
-		isolation:   sql.LevelReadCommitted,
-		rebind:      numbered,
-		fault:       postgresFault,
-		hasTable:    "SELECT COUNT(*) FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = $1",
-		lock:        lockPostgres,
+		name:       "PostgreSQL",
+		bun:        func() schema.Dialect { return pgdialect.New() },
+		goose:      goose.DialectPostgres,
+		migrations: migrations,
+		partial:    true,
+		rowLocks:   true,
+		isolation:  sql.LevelReadCommitted,
+		rebind:     numbered,
+		fault:      postgresFault,
+		hasTable:   "SELECT COUNT(*) FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = $1",
+		lock:       lockPostgres,
 		startAfter: func(ctx context.Context, db *sql.DB, table, key string, id int64) error {
 			_, err := db.ExecContext(ctx, "SELECT setval(pg_get_serial_sequence($1, $2), $3)", table, key, id)
 			return err

@@ -98,7 +98,11 @@ func filterProjects(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.Exact != "" {
 		q = q.Where("t.name = ?", f.Exact)
 	}
-	if f.Public != nil {
+	switch {
+	case f.Public == nil:
+	case f.MemberID != 0 && !*f.Public:
+		q = q.Where("COALESCE(t.public, ?) = ?", true, false) // no index: what somebody is a member of is less than all that is private
+	default:
 		q = q.Where("t.public = ?", *f.Public)
 	}
 	if f.MemberID == 0 {

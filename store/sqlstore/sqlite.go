@@ -37,16 +37,15 @@ func sqliteDialect() dialect {
 		panic(err) // the path is a constant
 	}
 	return dialect{
-		name:        "SQLite",
-		bun:         func() schema.Dialect { return sqlitedialect.New() },
-		goose:       goose.DialectSQLite3,
-		migrations:  migrations,
-		tupleRanges: true,
-		partial:     true,
-		rebind:      func(query string) string { return query },
-		fault:       sqliteFault,
-		hasTable:    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
-		lastID:      "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?",
+		name:       "SQLite",
+		bun:        func() schema.Dialect { return sqlitedialect.New() },
+		goose:      goose.DialectSQLite3,
+		migrations: migrations,
+		partial:    true,
+		rebind:     func(query string) string { return query },
+		fault:      sqliteFault,
+		hasTable:   "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+		lastID:     "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?",
 	}
 }
 
