@@ -48,14 +48,16 @@ func (w window) paging(sort string) project.Paging {
 
 // describe sets X-Total-Count and Link (RFC 8288) as Harbor writes them. The next page is the one after the item last,
 // where there is one: whoever follows Link finds a page far behind as soon as the first, and misses nothing when
-// something before it is deleted.
-func (w window) describe(h http.Header, u *url.URL, total int, last int64) {
+// something before it is deleted. Since the number then says nothing of what is left, a full page after an item always
+// leads to another one.
+func (w window) describe(h http.Header, u *url.URL, total, items int, last int64) {
 	h.Set("X-Total-Count", strconv.Itoa(total))
 	var links []string
 	if w.number > 1 {
 		links = append(links, w.link(u, w.number-1, 0, "prev"))
 	}
-	if w.number*w.size < int64(total) {
+	more := last != 0 && int64(items) == w.size && u.Query().Has("after")
+	if more || w.number*w.size < int64(total) {
 		links = append(links, w.link(u, w.number+1, last, "next"))
 	}
 	if len(links) > 0 {
