@@ -51,49 +51,50 @@ func listings() []listing {
 	}
 	whole := func(as, name, path string) {
 		for _, l := range []listing{
-			{name: name + "/first"}, {name: name + "/changed", changed: true}, {name: name + "/number", deep: true}, {name: name + "/link", link: true},
+			{name: name + ": first page"}, {name: name + ": first page after a change", changed: true},
+			{name: name + ": in the middle, by number", deep: true}, {name: name + ": in the middle, by Link", link: true},
 		} {
 			l.as, l.path = as, path
 			all = append(all, l)
 		}
 	}
 	whole("admin", "projects", "/projects")
-	add("admin", "projects/name", "/projects?sort=name", 0)
-	add("admin", "projects/created", "/projects?sort=-creation_time", 0)
-	add("admin", "projects/updated", "/projects?sort=-update_time", 0)
-	add("admin", "projects/public", "/projects?public=true&sort=name", 0)
-	add("admin", "projects/private", "/projects?q=public=false&sort=-creation_time", 0)
-	add("admin", "projects/exact", "/projects?q=name=team", 1)
-	add("admin", "projects/many_match", "/projects?q=name=~project&sort=name", 0)
-	add("admin", "projects/few_match", "/projects?q=name=~ject77&sort=name", 1)
-	add("admin", "projects/none_match", "/projects?q=name=~nowhere", -1)
-	whole("alice", "projects/seen", "/projects?sort=name")
-	add("alice", "projects/own", "/projects?public=false&sort=-update_time", 0)
-	add("alice", "projects/seen_few_match", "/projects?q=name=~ject77&sort=name", -1)
-	whole("admin", "repositories", "/projects/team/repositories")
-	add("admin", "repositories/name", "/projects/team/repositories?sort=name", 0)
-	add("admin", "repositories/updated", "/projects/team/repositories?sort=-update_time", 0)
-	add("admin", "repositories/few_match", "/projects/team/repositories?q=name=~app7", 1)
-	whole("admin", "repositories/all", "/repositories?sort=-update_time")
-	add("alice", "repositories/seen", "/repositories", 0)
-	whole("admin", "artifacts", artifacts)
-	add("alice", "artifacts/tags", artifacts+"?with_tag=true&with_accessory=true&sort=-pull_time", 0)
-	add("admin", "artifacts/by_size", artifacts+"?sort=-size", 0)
-	add("admin", "artifacts/by_id", artifacts+"?sort=id", 0)
-	add("admin", "artifacts/tag", artifacts+"?q=tags=v7", 1)
-	add("admin", "artifacts/few_match", artifacts+"?q=tags=~v7", 1)
-	add("admin", "artifacts/tagged", artifacts+"?q=tags=*", 0)
-	add("admin", "artifacts/project", "/projects/team/artifacts", 0)
-	whole("alice", "members", "/projects/team/members")
-	add("alice", "members/few_match", "/projects/team/members?entityname=user77", 1)
-	whole("admin", "audit", audit)
-	add("admin", "audit/user", audit+"?q=username=user7", 1)
-	add("admin", "audit/operation", audit+"?q=operation=create,resource_type=artifact", 1)
-	add("admin", "audit/verb", audit+"?q=operation=delete", 1)
-	add("admin", "audit/kind", audit+"?q=resource_type=project", 1)
-	add("admin", "audit/resource", audit+"?q=resource=team/app:v30", 1)
-	add("admin", "audit/times", audit+"?q=op_time=[1970-01-01 00:00:20~1970-01-01 00:00:50]", 0)
-	whole("admin", "audit/project", "/projects/team/logs")
+	add("admin", "projects: by name", "/projects?sort=name", 0)
+	add("admin", "projects: the newest", "/projects?sort=-creation_time", 0)
+	add("admin", "projects: the last changed", "/projects?sort=-update_time", 0)
+	add("admin", "projects: public ones by name", "/projects?public=true&sort=name", 0)
+	add("admin", "projects: the newest private ones", "/projects?q=public=false&sort=-creation_time", 0)
+	add("admin", "projects: the one of a name", "/projects?q=name=team", 1)
+	add("admin", "projects: names with a part that all have", "/projects?q=name=~project&sort=name", 0)
+	add("admin", "projects: names with a part that few have", "/projects?q=name=~ject77&sort=name", 1)
+	add("admin", "projects: names with a part that none has", "/projects?q=name=~nowhere", -1)
+	whole("alice", "projects that a member sees", "/projects?sort=name")
+	add("alice", "projects of a member: the last changed", "/projects?public=false&sort=-update_time", 0)
+	add("alice", "projects that a member sees: names with a part", "/projects?q=name=~ject77&sort=name", -1)
+	whole("admin", "repositories of a project", "/projects/team/repositories")
+	add("admin", "repositories: by name", "/projects/team/repositories?sort=name", 0)
+	add("admin", "repositories: the last pushed to", "/projects/team/repositories?sort=-update_time", 0)
+	add("admin", "repositories: names with a part", "/projects/team/repositories?q=name=~app7", 1)
+	whole("admin", "repositories of all projects", "/repositories?sort=-update_time")
+	add("alice", "repositories that a member sees: first page", "/repositories", 0)
+	whole("admin", "artifacts of a repository", artifacts)
+	add("alice", "artifacts: the last pulled, with accessories", artifacts+"?with_tag=true&with_accessory=true&sort=-pull_time", 0)
+	add("admin", "artifacts: the largest", artifacts+"?sort=-size", 0)
+	add("admin", "artifacts: by id", artifacts+"?sort=id", 0)
+	add("admin", "artifacts: the one with a tag", artifacts+"?q=tags=v7", 1)
+	add("admin", "artifacts: tags with a part", artifacts+"?q=tags=~v7", 1)
+	add("admin", "artifacts: with any tag", artifacts+"?q=tags=*", 0)
+	add("admin", "artifacts of a project: first page", "/projects/team/artifacts", 0)
+	whole("alice", "members of a project", "/projects/team/members")
+	add("alice", "members: names with a part", "/projects/team/members?entityname=user77", 1)
+	whole("admin", "audit records", audit)
+	add("admin", "audit: of a user", audit+"?q=username=user7", 1)
+	add("admin", "audit: of an operation", audit+"?q=operation=create,resource_type=artifact", 1)
+	add("admin", "audit: of a verb that is rare", audit+"?q=operation=delete", 1)
+	add("admin", "audit: of a kind that is rare", audit+"?q=resource_type=project", 1)
+	add("admin", "audit: of a resource", audit+"?q=resource=team/app:v30", 1)
+	add("admin", "audit: between two times", audit+"?q=op_time=[1970-01-01 00:00:20~1970-01-01 00:00:50]", 0)
+	whole("admin", "audit of a project", "/projects/team/logs")
 	return all
 }
 
@@ -112,6 +113,14 @@ func BenchmarkLists(b *testing.B) {
 		server := testkit.Postgres(b)
 		compareLists(b, projects, func() string { return server.Database(b) })
 	})
+}
+
+// TestLists holds that each page that is compared holds what it should, in a small installation.
+func TestLists(t *testing.T) {
+	h := newHall(t, "", listed, listed)
+	for _, l := range listings() {
+		h.page(t, l, h.target(t, l))
+	}
 }
 
 func compareLists(b *testing.B, projects int, database func() string) {
@@ -137,7 +146,7 @@ func compareLists(b *testing.B, projects int, database func() string) {
 }
 
 // newHall makes an installation on the database at the URL, or on SQLite.
-func newHall(b *testing.B, url string, projects, artifacts int) *hall {
+func newHall(b testing.TB, url string, projects, artifacts int) *hall {
 	b.Helper()
 	h := &hall{projects: projects, artifacts: artifacts}
 	given := map[string]string{"only": "auth"}
@@ -151,11 +160,11 @@ func newHall(b *testing.B, url string, projects, artifacts int) *hall {
 }
 
 // furnish makes everything that is listed, in bulk, and always the same.
-func (h *hall) furnish(b *testing.B, url string) {
+func (h *hall) furnish(b testing.TB, url string) {
 	b.Helper()
 	driver, last := "pgx", []string{"VACUUM ANALYZE"}
 	if url == "" {
-		driver, url = "sqlite", "file:"+filepath.ToSlash(h.dir.database())+"?_pragma=busy_timeout(5000)&_pragma=synchronous(OFF)"
+		driver, url = "sqlite", "file:"+filepath.ToSlash(h.dir.database())+"?_pragma=busy_timeout(5000)&_pragma=synchronous(OFF)&_pragma=cache_size(-400000)"
 		last = []string{"PRAGMA wal_checkpoint(TRUNCATE)"}
 	}
 	db, err := sql.Open(driver, url)
@@ -228,7 +237,7 @@ func (h *hall) statements(team, alice int64) []string {
 }
 
 // target returns the path of the page that is wanted.
-func (h *hall) target(b *testing.B, l listing) string {
+func (h *hall) target(b testing.TB, l listing) string {
 	b.Helper()
 	path := "/api/v2.0" + l.path
 	if !l.deep && !l.link {
@@ -254,13 +263,13 @@ func (h *hall) target(b *testing.B, l listing) string {
 	return next[strings.LastIndex(next, "<")+1:]
 }
 
-func (h *hall) get(b *testing.B, as, target string) *httptest.ResponseRecorder {
+func (h *hall) get(b testing.TB, as, target string) *httptest.ResponseRecorder {
 	password := map[string]string{"admin": testPassword, "alice": "wonderland-1"}[as]
 	return h.call(b, as, password, http.MethodGet, strings.ReplaceAll(target, " ", "%20"), "")
 }
 
 // page gets the page, and looks whether it holds what it should.
-func (h *hall) page(b *testing.B, l listing, target string) {
+func (h *hall) page(b testing.TB, l listing, target string) {
 	w := h.get(b, l.as, target)
 	var items []json.RawMessage
 	if err := json.Unmarshal(w.Body.Bytes(), &items); w.Code != http.StatusOK || err != nil {

@@ -253,31 +253,49 @@ func (s *Store) TokenAudit(ctx context.Context, jti string) (audit.Record, error
 	return row.record(), s.failed("reading the audit trail", err)
 }
 
-// auditAt returns the id from which on records are of that time or later.
+// auditAt returns the id from which on records are of that time or later. Records come about evenly, so that the place is
+// guessed from the times on both sides; every other guess halves what is left, whatever they do.
 func (s *Store) auditAt(ctx context.Context, at time.Time) (int64, error) {
-	var ends struct {
-		First int64 `bun:"first"`
-		Last  int64 `bun:"last"`
-	}
-	err := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MIN(id) FROM audit_log), 0) AS first, COALESCE((SELECT MAX(id) FROM audit_log), -1) AS last").Scan(ctx, &ends)
-	if err != nil {
+	when := toMicros(at)
+	from, found, err := s.auditFrom(ctx, 0, "ASC")
+	if err != nil || !found {
 		return 0, err
 	}
-	from, to := ends.First, ends.Last+1
-	for from < to {
-		middle := from + (to-from)/2
-		var row auditRow
-		err := s.read.NewSelect().Model(&row).Column("id", "time").Where("t.id >= ?", middle).Order("t.id").Limit(1).Scan(ctx)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return 0, err
+	to, _, err := s.auditFrom(ctx, from.ID, "DESC")
+	switch {
+	case err != nil || from.Time >= when:
+		return from.ID, err
+	case to.Time < when:
+		return to.ID + 1, nil
+	}
+	for n := 0; from.ID+1 < to.ID; n++ { // from is earlier, and to is not
+		guess := from.ID + (to.ID-from.ID)/2
+		if n%2 == 0 {
+			share := float64(when-from.Time) / float64(to.Time-from.Time)
+			guess = min(max(from.ID+int64(share*float64(to.ID-from.ID)), from.ID+1), to.ID-1)
 		}
-		if err == nil && row.Time < toMicros(at) {
-			from = row.ID + 1
-		} else {
-			to = middle
+		row, found, err := s.auditFrom(ctx, guess, "ASC")
+		switch {
+		case err != nil:
+			return 0, err
+		case found && row.ID < to.ID && row.Time < when:
+			from = row
+		case found && row.ID < to.ID:
+			to = auditRow{ID: guess, Time: row.Time}
+		default: // there is none in between
+			to.ID = guess
 		}
 	}
-	return from, nil
+	return to.ID, nil
+}
+
+// auditFrom returns the first or the last record with an id from from on.
+func (s *Store) auditFrom(ctx context.Context, from int64, direction bun.Safe) (row auditRow, found bool, err error) {
+	err = s.read.NewSelect().Model(&row).Column("id", "time").Where("t.id >= ?", from).OrderExpr("t.id ?", direction).Limit(1).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	return row, err == nil, err
 }
 
 func auditListing() listing[auditRow, audit.Record] {

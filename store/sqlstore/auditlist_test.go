@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
@@ -38,6 +39,25 @@ func TestAuditCounts(t *testing.T) {
 	} {
 		if n, err := s.CountAudit(t.Context(), c.f); err != nil || n != c.want {
 			t.Errorf("CountAudit(%+v) = %d, %v, want %d", c.f, n, err, c.want)
+		}
+	}
+}
+
+// TestAuditTimes holds that a range of times is found to the record, however unevenly they came and with ids left out.
+func TestAuditTimes(t *testing.T) {
+	s := open(t)
+	_, err := s.Writer().ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+		INSERT INTO audit_log (id, time, request_id, actor, method, remote, operation, resource, outcome, reason, jti)
+		SELECT 100 + i * 3, i * i * i, '', '', '', '', 'token', '', '', '', '' FROM n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int64{1, 2, 3, 999, 1500, 1999, 2000} {
+		at := time.UnixMicro(i * i * i)
+		for since, want := range map[time.Time]int64{at: 100 + i*3, at.Add(-time.Microsecond): 100 + i*3, at.Add(time.Microsecond): 103 + i*3} {
+			if got, err := s.AuditAt(t.Context(), since); err != nil || got != want && (i < 2000 || got != 2000*3+101) {
+				t.Errorf("the first record from %d on = %d, %v, want %d", since.UnixMicro(), got, err, want)
+			}
 		}
 	}
 }

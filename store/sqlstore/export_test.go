@@ -1,9 +1,11 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sealock/sealock/store"
 )
@@ -60,7 +62,7 @@ func (s *Store) ListQueries() map[string]string {
 	addQueries(s, all, "projects", projectListing(), store.Filter{}, by+" storage_limit")
 	addQueries(s, all, "public projects", projectListing(), store.Filter{Public: new(true)}, by)
 	addQueries(s, all, "projects seen", projectListing(), store.Filter{MemberID: 7, GroupIDs: []int64{8, 9}}, by)
-	addQueries(s, all, "members", memberListing(7), store.Filter{}, "id")
+	addQueries(s, all, "members", memberListing(7, store.Filter{}), store.Filter{}, "id")
 	addQueries(s, all, "repositories", repositoryListing(store.IndexFilter{}, false), store.Filter{}, by+" pull_count")
 	addQueries(s, all, "repositories of a project", repositoryListing(store.IndexFilter{Projects: []int64{7}}, false), store.Filter{}, by+" pull_count")
 	addQueries(s, all, "repositories seen", repositoryListing(store.IndexFilter{}, true), store.Filter{MemberID: 7, GroupIDs: []int64{8, 9}}, "name creation_time")
@@ -104,4 +106,17 @@ func addQueries[R, T any](s *Store, to map[string]string, name string, l listing
 			}
 		}
 	}
+}
+
+// AuditAt returns the id of the first record of a time or later, or one below it where ids were left out.
+func (s *Store) AuditAt(ctx context.Context, at time.Time) (int64, error) {
+	id, err := s.auditAt(ctx, at)
+	if err != nil {
+		return 0, err
+	}
+	row, found, err := s.auditFrom(ctx, id, "ASC")
+	if !found {
+		return id, err
+	}
+	return row.ID, err
 }

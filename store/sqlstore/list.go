@@ -31,12 +31,21 @@ type listing[R, T any] struct {
 	unique  string               // the SQL of a column besides in which no two rows have the same value
 	newest  bool                 // the default order is by falling ids
 	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
-	columns func(q *bun.SelectQuery) *bun.SelectQuery // adds joined columns; nil for none
+	bare    func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery // filter without what it joins for others, where that will do; nil for filter
+	columns func(q *bun.SelectQuery) *bun.SelectQuery                 // adds joined columns; nil for none
 	record  func(R) T
 
 	// parts returns filters that let through, each something else, what the filter lets through together; each of them
 	// has an index for each order, where the filter has none. nil is for filters that have one.
 	parts func(f store.Filter) []store.Filter
+}
+
+// narrow is filter where only rows of the one table are wanted.
+func (l listing[R, T]) narrow(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+	if l.bare == nil {
+		return l.filter(q, f)
+	}
+	return l.bare(q, f)
 }
 
 func (l listing[R, T]) partsOf(f store.Filter) []store.Filter {
@@ -194,7 +203,7 @@ func (l listing[R, T]) page(s *Store, q *bun.SelectQuery, f store.Filter, o orde
 // ids selects the ids of a page.
 func (l listing[R, T]) ids(s *Store, parts []store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
 	of := func(f store.Filter, offset, want int) *bun.SelectQuery {
-		q := l.filter(s.read.NewSelect().Model((*R)(nil)).ColumnExpr("? AS id", bun.Safe(o.id.sql)).ColumnExpr("? AS place", bun.Safe(o.by.sql)), f)
+		q := l.narrow(s.read.NewSelect().Model((*R)(nil)).ColumnExpr("? AS id", bun.Safe(o.id.sql)).ColumnExpr("? AS place", bun.Safe(o.by.sql)), f)
 		return o.apply(q, at).Offset(int64(offset)).Limit(int64(want))
 	}
 	if len(parts) == 1 {
@@ -241,7 +250,7 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 	}
 	total := 0
 	for _, part := range l.partsOf(f) { // each by itself: what is public is counted for everybody
-		query := func() *bun.SelectQuery { return l.filter(s.read.NewSelect().Model((*R)(nil)), part) }
+		query := func() *bun.SelectQuery { return l.narrow(s.read.NewSelect().Model((*R)(nil)), part) }
 		n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
 			n, err := query().Count(ctx)
 			return int(n), err
