@@ -47,8 +47,8 @@ func (w window) paging(sort string) project.Paging {
 }
 
 // describe sets X-Total-Count and Link (RFC 8288) as Harbor writes them. The next page is the one after the item last,
-// where there is one: whoever follows Link finds a page far behind as soon as the first, and misses nothing when
-// something before it is deleted. Since the number then says nothing of what is left, a full page after an item always
+// where there is one: whoever follows Link finds a page far behind as soon as the first and, in the order of ids, misses
+// nothing when what was shown is deleted. Since the number then says nothing of what is left, a full page after an item always
 // leads to another one.
 func (w window) describe(h http.Header, u *url.URL, total, items int, last int64) {
 	h.Set("X-Total-Count", strconv.Itoa(total))

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
 )
@@ -93,5 +94,50 @@ func BenchmarkListAudit(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkDropAudit tells how long a token's record waits, at worst, while old records are dropped and while all are
+// exported.
+func BenchmarkDropAudit(b *testing.B) {
+	const n = 200_000
+	for name, busy := range map[string]func(s *sqlstore.Store) error{
+		"drop": func(s *sqlstore.Store) error {
+			_, err := s.DropAudit(b.Context(), time.UnixMicro((n+1)*1_000_000))
+			return err
+		},
+		"export": func(s *sqlstore.Store) error {
+			for _, err := range s.ListAudit(b.Context(), store.Filter{Sort: "id"}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			longest := time.Duration(0)
+			for b.Loop() {
+				s := open(b)
+				fillTrail(b, s, n)
+				done := make(chan error, 1)
+				go func() { done <- busy(s) }()
+				for waiting := true; waiting; {
+					began := time.Now()
+					if err := s.AppendAudit(b.Context(), []audit.Record{{Time: began, Operation: "token", Outcome: audit.Allowed}}); err != nil {
+						b.Fatal(err)
+					}
+					longest = max(longest, time.Since(began))
+					select {
+					case err := <-done:
+						if waiting = false; err != nil {
+							b.Fatal(err)
+						}
+					case <-time.After(time.Millisecond):
+					}
+				}
+			}
+			b.ReportMetric(float64(longest.Nanoseconds()), "ns-longest")
+		})
 	}
 }
