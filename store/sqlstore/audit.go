@@ -253,40 +253,39 @@ func (s *Store) TokenAudit(ctx context.Context, jti string) (audit.Record, error
 	return row.record(), s.failed("reading the audit trail", err)
 }
 
-// auditAt returns the id from which on records are of that time or later. Records come about evenly, so that the place is
-// guessed from the times on both sides; every other guess halves what is left, whatever they do.
+// auditAt returns the id from which on records are of that time or later. Records come about evenly, so that every other
+// place to look at is guessed from the times at the ends; the others halve what is left. The times at the ends decide
+// nothing: a clock may have been wrong for a while.
 func (s *Store) auditAt(ctx context.Context, at time.Time) (int64, error) {
 	when := toMicros(at)
-	from, found, err := s.auditFrom(ctx, 0, "ASC")
+	first, found, err := s.auditFrom(ctx, 0, "ASC")
 	if err != nil || !found {
 		return 0, err
 	}
-	to, _, err := s.auditFrom(ctx, from.ID, "DESC")
-	switch {
-	case err != nil || from.Time >= when:
-		return from.ID, err
-	case to.Time < when:
-		return to.ID + 1, nil
+	last, _, err := s.auditFrom(ctx, first.ID, "DESC")
+	if err != nil {
+		return 0, err
 	}
-	for n := 0; from.ID+1 < to.ID; n++ { // from is earlier, and to is not
-		guess := from.ID + (to.ID-from.ID)/2
-		if n%2 == 0 {
-			share := float64(when-from.Time) / float64(to.Time-from.Time)
-			guess = min(max(from.ID+int64(share*float64(to.ID-from.ID)), from.ID+1), to.ID-1)
+	last.ID++
+	for n := 0; first.ID < last.ID; n++ {
+		guess := first.ID + (last.ID-first.ID)/2
+		if n%2 == 0 && first.Time < when && when < last.Time {
+			share := float64(when-first.Time) / float64(last.Time-first.Time)
+			guess = min(first.ID+int64(share*float64(last.ID-first.ID)), last.ID-1)
 		}
 		row, found, err := s.auditFrom(ctx, guess, "ASC")
 		switch {
 		case err != nil:
 			return 0, err
-		case found && row.ID < to.ID && row.Time < when:
-			from = row
-		case found && row.ID < to.ID:
-			to = auditRow{ID: guess, Time: row.Time}
-		default: // there is none in between
-			to.ID = guess
+		case found && row.ID < last.ID && row.Time < when:
+			first = auditRow{ID: row.ID + 1, Time: row.Time}
+		case found && row.ID < last.ID:
+			last = auditRow{ID: guess, Time: row.Time}
+		default: // there is none from the guess on
+			last.ID = guess
 		}
 	}
-	return to.ID, nil
+	return first.ID, nil
 }
 
 // auditFrom returns the first or the last record with an id from from on.
