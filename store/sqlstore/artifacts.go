@@ -105,8 +105,9 @@ func withRepository(q *bun.SelectQuery) *bun.SelectQuery {
 
 func artifactListing(f store.IndexFilter) listing[artifactRow, store.Artifact] {
 	return listing[artifactRow, store.Artifact]{
-		table: "artifacts",
-		id:    column[artifactRow]{"t.id", func(r artifactRow) any { return r.ID }},
+		table:   "artifacts",
+		project: onlyProject(f),
+		id:      column[artifactRow]{"t.id", func(r artifactRow) any { return r.ID }},
 		sorts: map[string]column[artifactRow]{
 			"id":        {"t.id", func(r artifactRow) any { return r.ID }},
 			"push_time": {"t.pushed_at", func(r artifactRow) any { return r.PushedAt }},
@@ -246,7 +247,7 @@ func (s *Store) artifactsOf(ctx context.Context, project int64) (int, error) {
 	query := func() *bun.SelectQuery {
 		return s.read.NewSelect().Table("repositories").ColumnExpr("COALESCE(SUM(artifact_count), 0)").Where("project_id = ?", project)
 	}
-	n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (n int, err error) {
+	n, err := s.counts.get(ctx, s.now(), project, query().String(), func(ctx context.Context) (n int, err error) {
 		err = query().Scan(ctx, &n)
 		return n, err
 	})

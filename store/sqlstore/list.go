@@ -26,6 +26,7 @@ type column[R any] struct {
 // listing is how records of one kind are listed.
 type listing[R, T any] struct {
 	table   string
+	project int64                // all rows are of this project; 0 is any
 	id      column[R]            // unique, and the tie-break of every other order
 	sorts   map[string]column[R] // by the name in store.Filter.Sort
 	unique  string               // the SQL of a column besides in which no two rows have the same value
@@ -251,7 +252,7 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 	total := 0
 	for _, part := range l.partsOf(f) { // each by itself: what is public is counted for everybody
 		query := func() *bun.SelectQuery { return l.narrow(s.read.NewSelect().Model((*R)(nil)), part) }
-		n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
+		n, err := s.counts.get(ctx, s.now(), l.project, query().String(), func(ctx context.Context) (int, error) {
 			n, err := query().Count(ctx)
 			return int(n), err
 		})

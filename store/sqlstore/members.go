@@ -52,8 +52,9 @@ func checkRole(r store.Role) error {
 
 func memberListing(projectID int64, f store.Filter) listing[memberRow, store.Member] {
 	l := listing[memberRow, store.Member]{
-		table: "members",
-		id:    column[memberRow]{"t.id", func(r memberRow) any { return r.ID }},
+		table:   "members",
+		project: projectID,
+		id:      column[memberRow]{"t.id", func(r memberRow) any { return r.ID }},
 		sorts: map[string]column[memberRow]{
 			"id":            {"t.id", func(r memberRow) any { return r.ID }},
 			"name":          {memberNameKey, func(r memberRow) any { return r.NameKey }},

@@ -57,6 +57,14 @@ func possible(f store.IndexFilter) bool {
 // none is an empty list.
 func none[T any](func(T, error) bool) {}
 
+// onlyProject is the project that a list is of; 0 for one of several.
+func onlyProject(f store.IndexFilter) int64 {
+	if len(f.Projects) == 1 {
+		return f.Projects[0]
+	}
+	return 0
+}
+
 func inProjects(q *bun.SelectQuery, projects []int64) *bun.SelectQuery {
 	switch len(projects) {
 	case 0:
@@ -99,9 +107,10 @@ func inPublic(q *bun.SelectQuery, walk bool) *bun.SelectQuery {
 
 func repositoryListing(f store.IndexFilter, walk bool) listing[repositoryRow, store.Repository] {
 	return listing[repositoryRow, store.Repository]{
-		table:  "repositories",
-		unique: "t.name",
-		id:     column[repositoryRow]{"t.id", func(r repositoryRow) any { return r.ID }},
+		table:   "repositories",
+		unique:  "t.name",
+		project: onlyProject(f),
+		id:      column[repositoryRow]{"t.id", func(r repositoryRow) any { return r.ID }},
 		sorts: map[string]column[repositoryRow]{
 			"id":            {"t.id", func(r repositoryRow) any { return r.ID }},
 			"name":          {"t.name", func(r repositoryRow) any { return r.Name }},
