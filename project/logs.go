@@ -19,8 +19,6 @@ func (s *Service) LogOf(ctx context.Context, c Caller, ref Ref, f store.Filter) 
 	}
 	f.Audit.Project = p.Name
 	// The record that the project was made is a moment older than the project.
-	if born := p.CreatedAt.Add(-bornWithin); f.Audit.Since.Before(born) {
-		f.Audit.Since = born
-	}
+	f.Audit.Born = p.CreatedAt.Add(-bornWithin)
 	return f, nil
 }

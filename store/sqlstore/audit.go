@@ -337,6 +337,9 @@ func auditMatching(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if !a.Since.IsZero() {
 		q = q.Where("t.time >= ?", toMicros(a.Since))
 	}
+	if !a.Born.IsZero() {
+		q = q.Where("t.time >= ?", toMicros(a.Born))
+	}
 	if !a.Until.IsZero() {
 		q = q.Where("t.time <= ?", toMicros(a.Until))
 	}
