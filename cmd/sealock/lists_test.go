@@ -51,8 +51,10 @@ func listings() []listing {
 	}
 	whole := func(as, name, path string) {
 		for _, l := range []listing{
-			{name: name + ": first page"}, {name: name + ": first page after a change", changed: true},
-			{name: name + ": in the middle, by number", deep: true}, {name: name + ": in the middle, by Link", link: true},
+			{name: name + ": first page"},
+			{name: name + ": first page after a change", changed: true},
+			{name: name + ": in the middle, by number", deep: true},
+			{name: name + ": in the middle, by Link", link: true},
 		} {
 			l.as, l.path = as, path
 			all = append(all, l)
