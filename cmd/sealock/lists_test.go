@@ -205,6 +205,7 @@ func (h *hall) statements(team, alice int64) []string {
 	const digest = "'sha256:' || substr('{zeros}', 1, 64 - length(CAST(n AS TEXT))) || n"
 	all := []string{
 		"UPDATE projects SET created_at = 0 WHERE id = {team}", // its trail begins with it
+		"UPDATE audit_log SET time = 0",                        // what making it left there is the oldest
 		numbers("{projects}") + `INSERT INTO users (id, name, name_key, email, real_name, comment, password_hash, sysadmin, created_at, updated_at)
 			SELECT {bulk} + n, 'user' || n, 'user' || n, 'user' || n || '@example.org', '', '', '', FALSE, n, n FROM k`,
 		numbers("{projects}") + `INSERT INTO projects (id, name, name_key, owner_id, public, created_at, updated_at, metadata, storage_limit)
