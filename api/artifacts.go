@@ -34,11 +34,12 @@ func (h *handlers) ListArtifacts(c echo.Context, of gen.NamedProject, name gen.R
 		if err != nil {
 			return l, err
 		}
+		q.After = value(params.After)
 		found, err := h.Service.ListArtifacts(ctx, who, repositoryRef(of, name), q)
 		if err != nil {
 			return l, err
 		}
-		l.Total = found.Total
+		l.Total, l.Last = found.Total, found.Last
 		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithLabel, params.WithImmutableStatus, params.WithAccessory), found.Items)
 		return l, err
 	})
@@ -51,12 +52,13 @@ func (h *handlers) ListProjectArtifacts(c echo.Context, ref gen.ProjectRef, para
 		if err != nil {
 			return l, err
 		}
+		q.After = value(params.After)
 		q.Latest = value(params.LatestInRepository)
 		found, err := h.Service.ListProjectArtifacts(ctx, who, projectRef(ref, params.XIsResourceName), q)
 		if err != nil {
 			return l, err
 		}
-		l.Total = found.Total
+		l.Total, l.Last = found.Total, found.Last
 		l.Items, err = h.artifactsOf(ctx, tell(params.WithTag, params.WithLabel, params.WithImmutableStatus, params.WithAccessory), found.Items)
 		return l, err
 	})

@@ -17,24 +17,24 @@ import (
 )
 
 func (h *handlers) ListAuditLogs(c echo.Context, params gen.ListAuditLogsParams) error {
-	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogOf, h.wholeTrail)
+	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, auditLogOf, h.wholeTrail)
 }
 
 func (h *handlers) ListAuditLogExts(c echo.Context, params gen.ListAuditLogExtsParams) error {
-	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogExtOf, h.wholeTrail)
+	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, auditLogExtOf, h.wholeTrail)
 }
 
 func (h *handlers) ListProjectLogs(c echo.Context, ref gen.ProjectRef, params gen.ListProjectLogsParams) error {
-	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
+	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, auditLogOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
 }
 
 func (h *handlers) ListProjectAuditLogExts(c echo.Context, ref gen.ProjectRef, params gen.ListProjectAuditLogExtsParams) error {
-	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, auditLogExtOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
+	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, auditLogExtOf, h.trailOf(projectRef(ref, params.XIsResourceName)))
 }
 
 // ListDecisions lists what was decided about tokens.
 func (h *handlers) ListDecisions(c echo.Context, params gen.ListDecisionsParams) error {
-	return auditList(h, c, params.Page, params.PageSize, params.Q, params.Sort, decisionOf,
+	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, decisionOf,
 		func(ctx context.Context, who Caller, f store.Filter) (store.Filter, error) {
 			kind, verb := f.Audit.Kind, f.Audit.Operation
 			if kind != "" && kind != tokenOperation || verb != "" && verb != tokenOperation {
@@ -62,7 +62,7 @@ func (h *handlers) trailOf(ref project.Ref) narrowing {
 }
 
 // auditList answers with a page of records. Whether the caller may is found out before the filter is looked at.
-func auditList[T any](h *handlers, c echo.Context, page, size *int64, q, sort *string, show func(audit.Record) T, narrow narrowing) error {
+func auditList[T any](h *handlers, c echo.Context, page, size, after *int64, q, sort *string, show func(audit.Record) T, narrow narrowing) error {
 	return list(c, page, size, show, func(ctx context.Context, who Caller, w window) (l project.List[audit.Record], err error) {
 		f, fault := auditFilter(q, sort)
 		if f, err = narrow(ctx, who, f); err != nil {
@@ -71,6 +71,7 @@ func auditList[T any](h *handlers, c echo.Context, page, size *int64, q, sort *s
 		if fault != nil {
 			return l, fault
 		}
+		f.After = value(after)
 		return h.auditPage(ctx, f, w)
 	})
 }
@@ -93,8 +94,11 @@ func (h *handlers) auditPage(ctx context.Context, f store.Filter, w window) (l p
 	switch {
 	case len(l.Items) > paging.Limit:
 		l.Items, l.Total = l.Items[:paging.Limit], max(l.Total, seen)
-	case len(l.Items) > 0:
+	case len(l.Items) > 0 && (f.After == 0 || w.number > 1):
 		l.Total = seen
+	}
+	if len(l.Items) > 0 {
+		l.Last = l.Items[len(l.Items)-1].ID
 	}
 	return l, nil
 }

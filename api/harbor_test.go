@@ -89,8 +89,10 @@ func TestPages(t *testing.T) {
 	if pages != 3 || !slices.Equal(got, names) {
 		t.Errorf("following Link = %d pages with %q, want 3 with %q", pages, got, names)
 	}
-	link := w.as(admin, "GET", "/api/v2.0/projects?name=page&page=2&page_size=10", "").header.Get("Link")
-	want := `</api/v2.0/projects?name=page&page=1&page_size=10>; rel="prev" , </api/v2.0/projects?name=page&page=3&page_size=10>; rel="next"`
+	page := w.as(admin, "GET", "/api/v2.0/projects?name=page&page=2&page_size=10", "")
+	ids := numbersIn(t, page.body, "project_id")
+	link := page.header.Get("Link")
+	want := fmt.Sprintf(`</api/v2.0/projects?name=page&page=1&page_size=10>; rel="prev" , </api/v2.0/projects?after=%d&name=page&page=3&page_size=10>; rel="next"`, ids[9])
 	if link != want {
 		t.Errorf("Link = %s, want %s", link, want)
 	}

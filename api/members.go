@@ -14,9 +14,9 @@ import (
 
 func (h *handlers) ListMembers(c echo.Context, ref gen.ProjectRef, params gen.ListMembersParams) error {
 	return list(c, params.Page, params.PageSize, h.memberOf, func(ctx context.Context, who Caller, w window) (project.List[store.Member], error) {
-		return h.Service.ListMembers(ctx, who, projectRef(ref, params.XIsResourceName), project.MemberQuery{
-			Name: value(params.Entityname), Paging: w.paging(""),
-		})
+		q := project.MemberQuery{Name: value(params.Entityname), Paging: w.paging("")}
+		q.After = value(params.After)
+		return h.Service.ListMembers(ctx, who, projectRef(ref, params.XIsResourceName), q)
 	})
 }
 

@@ -38,7 +38,7 @@ func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l
 	if err != nil {
 		return l, err
 	}
-	l.Total, l.Items = found.Total, make([]gen.Project, len(found.Items))
+	l.Total, l.Last, l.Items = found.Total, found.Last, make([]gen.Project, len(found.Items))
 	for i, p := range found.Items {
 		if l.Items[i], err = h.projectOf(ctx, who, p); err != nil {
 			return l, err
@@ -69,6 +69,7 @@ func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err
 		"name": "name", "project_id": "id", "creation_time": "creation_time", "update_time": "update_time",
 	})
 	q.Paging = w.paging(sort)
+	q.After = value(params.After)
 	return q, err
 }
 

@@ -33,6 +33,7 @@ func (h *handlers) ListAllRepositories(c echo.Context, params gen.ListAllReposit
 		if err != nil {
 			return l, err
 		}
+		q.After = value(params.After)
 		return h.Service.ListRepositories(ctx, who, q)
 	})
 }
@@ -43,6 +44,7 @@ func (h *handlers) ListRepositories(c echo.Context, of gen.NamedProject, params 
 		if err != nil {
 			return l, err
 		}
+		q.After = value(params.After)
 		return h.Service.ListProjectRepositories(ctx, who, project.Ref{Name: of}, q)
 	})
 }

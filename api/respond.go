@@ -98,7 +98,7 @@ func list[R, T any](
 	if err != nil {
 		return err
 	}
-	w.describe(c.Response().Header(), c.Request().URL, l.Total)
+	w.describe(c.Response().Header(), c.Request().URL, l.Total, len(l.Items), l.Last)
 	items := make([]T, 0, len(l.Items)) // an empty list is [], never null
 	for _, item := range l.Items {
 		items = append(items, show(item))

@@ -46,24 +46,32 @@ func (w window) paging(sort string) project.Paging {
 	return project.Paging{Offset: int((w.number - 1) * w.size), Limit: int(w.size), Sort: sort}
 }
 
-// describe sets X-Total-Count and Link (RFC 8288) as Harbor writes them.
-func (w window) describe(h http.Header, u *url.URL, total int) {
+// describe sets X-Total-Count and Link (RFC 8288) as Harbor writes them. The next page is the one after the item last,
+// where there is one: whoever follows Link finds a page far behind as soon as the first and, in the order of ids, misses
+// nothing when what was shown is deleted. Since the number then says nothing of what is left, a full page after an item always
+// leads to another one.
+func (w window) describe(h http.Header, u *url.URL, total, items int, last int64) {
 	h.Set("X-Total-Count", strconv.Itoa(total))
 	var links []string
 	if w.number > 1 {
-		links = append(links, w.link(u, w.number-1, "prev"))
+		links = append(links, w.link(u, w.number-1, 0, "prev"))
 	}
-	if w.number*w.size < int64(total) {
-		links = append(links, w.link(u, w.number+1, "next"))
+	more := last != 0 && int64(items) == w.size && u.Query().Has("after")
+	if more || w.number*w.size < int64(total) {
+		links = append(links, w.link(u, w.number+1, last, "next"))
 	}
 	if len(links) > 0 {
 		h.Set("Link", strings.Join(links, " , "))
 	}
 }
 
-func (w window) link(u *url.URL, number int64, rel string) string {
+func (w window) link(u *url.URL, number, after int64, rel string) string {
 	query := u.Query()
 	query.Set("page", strconv.FormatInt(number, 10))
 	query.Set("page_size", strconv.FormatInt(w.size, 10))
+	query.Del("after")
+	if after != 0 {
+		query.Set("after", strconv.FormatInt(after, 10))
+	}
 	return fmt.Sprintf("<%s?%s>; rel=%q", u.EscapedPath(), query.Encode(), rel)
 }

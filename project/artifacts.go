@@ -51,8 +51,11 @@ func (s *Service) ListArtifacts(ctx context.Context, c Caller, ref RepositoryRef
 	f := q.filter()
 	f.Repository = at.repository.ID
 	total, err := s.store.CountArtifacts(ctx, f)
-	return collect(s.store.ListArtifacts(ctx, f), total, err, asIs)
+	l, err := collect(s.store.ListArtifacts(ctx, f), total, err, asIs)
+	return l.follow(artifactID), err
 }
+
+func artifactID(a store.Artifact) int64 { return a.ID }
 
 // ListProjectArtifacts lists the artifacts of a project that stand for themselves. What the policy hides in some
 // repositories is left out of its page.
@@ -67,13 +70,16 @@ func (s *Service) ListProjectArtifacts(ctx context.Context, c Caller, ref Ref, q
 	}
 	f := q.filter()
 	f.Projects = []int64{p.ID}
+	may := func(a store.Artifact) (bool, error) { return s.mayIn(ctx, c, a.RepositoryName, "artifact", "list") }
+	if f.After, err = after(ctx, f.After, s.store.Artifact, may); err != nil {
+		return List[store.Artifact]{}, err
+	}
 	total, err := s.store.CountArtifacts(ctx, f)
 	l, err := collect(s.store.ListArtifacts(ctx, f), total, err, asIs)
 	if err != nil {
 		return l, err
 	}
-	l.Items, err = shown(l.Items, func(a store.Artifact) (bool, error) { return s.mayIn(ctx, c, a.RepositoryName, "artifact", "list") })
-	return l, err
+	return shown(l, artifactID, may)
 }
 
 // Artifact returns an artifact.

@@ -28,9 +28,7 @@ func (s *Service) LogOf(ctx context.Context, c Caller, ref Ref, f store.Filter) 
 		}
 	}
 	f.Audit.Project = names[0].Name
-	if f.Audit.Since.Before(names[0].Since) {
-		f.Audit.Since = names[0].Since
-	}
+	f.Audit.Born = names[0].Since
 	if former := names[1:]; len(former) > 0 {
 		f.Audit.Formerly = &former
 	}

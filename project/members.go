@@ -49,7 +49,8 @@ func (s *Service) ListMembers(ctx context.Context, c Caller, ref Ref, q MemberQu
 	}
 	f := q.apply(store.Filter{Name: q.Name, Role: q.Role})
 	total, err := s.store.CountMembers(ctx, p.ID, f)
-	return collect(s.store.ListMembers(ctx, p.ID, f), total, err, asIs)
+	l, err := collect(s.store.ListMembers(ctx, p.ID, f), total, err, asIs)
+	return l.follow(func(m store.Member) int64 { return m.ID }), err
 }
 
 // Member returns a member of a project. NotFound: it is none of this project.

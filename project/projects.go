@@ -110,7 +110,8 @@ func (s *Service) ListProjects(ctx context.Context, c Caller, q Query) (List[sto
 		}
 	}
 	total, err := s.store.CountProjects(ctx, f)
-	return collect(s.store.ListProjects(ctx, f), total, err, asIs)
+	l, err := collect(s.store.ListProjects(ctx, f), total, err, asIs)
+	return l.follow(func(p store.Project) int64 { return p.ID }), err
 }
 
 // visible narrows a filter to public projects and those of the caller, and reports whether there can be any.

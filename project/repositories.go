@@ -84,13 +84,17 @@ func (s *Service) ListProjectRepositories(ctx context.Context, c Caller, ref Ref
 
 // repositories reads a page, without what the policy hides from the caller.
 func (s *Service) repositories(ctx context.Context, c Caller, f store.IndexFilter) (List[store.Repository], error) {
+	may := func(r store.Repository) (bool, error) { return s.mayIn(ctx, c, r.Name, "repository", "list") }
+	var err error
+	if f.After, err = after(ctx, f.After, s.store.Repository, may); err != nil {
+		return List[store.Repository]{}, err
+	}
 	total, err := s.store.CountRepositories(ctx, f)
 	l, err := collect(s.store.ListRepositories(ctx, f), total, err, asIs)
 	if err != nil {
 		return l, err
 	}
-	l.Items, err = shown(l.Items, func(r store.Repository) (bool, error) { return s.mayIn(ctx, c, r.Name, "repository", "list") })
-	return l, err
+	return shown(l, func(r store.Repository) int64 { return r.ID }, may)
 }
 
 // PublicProjects tells which projects of repositories that were listed for the caller are public, by their ids.
@@ -109,19 +113,37 @@ func (s *Service) PublicProjects(ctx context.Context, repositories []store.Repos
 	return public, nil
 }
 
-// shown returns the items that may be shown.
-func shown[T any](items []T, may func(T) (bool, error)) ([]T, error) {
-	kept := make([]T, 0, len(items))
-	for _, item := range items {
+// shown keeps the items that may be shown. Where the last one may not, the next page is found by its number: an id that
+// somebody may not see is told to nobody.
+func shown[T any](l List[T], id func(T) int64, may func(T) (bool, error)) (List[T], error) {
+	kept := List[T]{Items: make([]T, 0, len(l.Items)), Total: l.Total}
+	for _, item := range l.Items {
 		ok, err := may(item)
 		if err != nil {
-			return nil, err
+			return kept, err
 		}
-		if ok {
-			kept = append(kept, item)
+		if kept.Last = 0; ok {
+			kept.Items, kept.Last = append(kept.Items, item), id(item)
 		}
 	}
 	return kept, nil
+}
+
+// after is the id of a record to page on after, if it may be shown, and else 0: where a record stands in an order tells
+// what it is called.
+func after[T any](ctx context.Context, id int64, find func(context.Context, int64) (T, error), may func(T) (bool, error)) (int64, error) {
+	if id == 0 {
+		return 0, nil
+	}
+	record, err := find(ctx, id)
+	if err != nil {
+		return 0, absent(err)
+	}
+	ok, err := may(record)
+	if !ok {
+		id = 0
+	}
+	return id, err
 }
 
 // mayIn asks the policy about something in a repository.

@@ -88,7 +88,7 @@ type Caller struct {
 type Paging struct {
 	Offset int
 	Limit  int    // 0, and more than MaxPage, is MaxPage
-	After  int64  // instead of Offset: what comes after the record with this id
+	After  int64  // what comes after the record with this id; Offset counts where it is gone or not to be seen
 	Sort   string // as in store.Filter
 }
 
@@ -107,6 +107,15 @@ func (p Paging) apply(f store.Filter) store.Filter {
 type List[T any] struct {
 	Items []T
 	Total int
+	Last  int64 // the id of the last item, as Paging.After takes it; 0 where the next page is found by its number alone
+}
+
+// follow notes the id of the last item.
+func (l List[T]) follow(id func(T) int64) List[T] {
+	if len(l.Items) > 0 {
+		l.Last = id(l.Items[len(l.Items)-1])
+	}
+	return l
 }
 
 // collect reads a page; clean takes out what nobody outside may see.

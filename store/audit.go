@@ -11,9 +11,11 @@ type AuditFilter struct {
 	Formerly  *[]NamedSince
 	Kind      string    // what it was done to: "project" of "project.create"
 	Operation string    // what was done: "create" of "project.create"; "token" is both of itself
+	Exactly   string    // what was done, as a whole: "project.create"
 	Resource  string    // to which thing, with its kind before it or without
 	Part      string    // to things whose names contain this
 	Since     time.Time // at this time or later
+	Born      time.Time // not before this; unlike Since it is not looked for in the trail, since hardly any record is older
 	Until     time.Time // at this time or earlier
 	From, To  int64     // with these ids or such in between; 0 is no bound
 }

@@ -86,7 +86,7 @@ type IndexFilter struct {
 	Projects   []int64  // in one of these projects; nil is all, empty is none
 	Visible    *Filter  // in a project that this lets through, by its Public, MemberID and GroupIDs; nil is all
 	Repository int64    // artifacts and tags of this repository
-	Artifact   int64    // tags of this artifact
+	Artifact   int64    // tags of this artifact; the artifact itself
 	Name       string   // repositories and tags whose name contains this
 	Exact      string   // repositories and tags of this name; artifacts that have a tag of this name
 	Digest     string   // artifacts of this digest

@@ -1736,6 +1736,9 @@ type WebhookTargetObject struct {
 // Addition defines model for Addition.
 type Addition = string
 
+// After defines model for After.
+type After = int64
+
 // ArtifactRef defines model for ArtifactRef.
 type ArtifactRef = string
 
@@ -1917,6 +1920,9 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
@@ -1944,6 +1950,9 @@ type ListAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1959,6 +1968,9 @@ type ListDecisionsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -2099,6 +2111,9 @@ type ListProjectsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// Name A part of the name; the same as `q=name=~…`.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
@@ -2155,6 +2170,9 @@ type ListProjectArtifactsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
@@ -2196,6 +2214,9 @@ type ListProjectAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
@@ -2263,6 +2284,9 @@ type ListProjectLogsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2274,6 +2298,9 @@ type ListMembersParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Entityname A part of the member's name.
 	Entityname *string `form:"entityname,omitempty" json:"entityname,omitempty"`
@@ -2633,6 +2660,9 @@ type ListRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListArtifactsParams defines parameters for ListArtifacts.
@@ -2648,6 +2678,9 @@ type ListArtifactsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
@@ -2857,6 +2890,9 @@ type ListAllRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
@@ -10592,6 +10628,18 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -10800,6 +10848,18 @@ func NewListAuditLogExtsRequest(server string, params *ListAuditLogExtsParams) (
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -10975,6 +11035,18 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -13138,6 +13210,18 @@ func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Re
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -13573,6 +13657,18 @@ func NewListProjectArtifactsRequest(server string, projectNameOrID ProjectRef, p
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.WithTag != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "with_tag", *params.WithTag, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
@@ -13772,6 +13868,18 @@ func NewListProjectAuditLogExtsRequest(server string, projectNameOrID ProjectRef
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -14297,6 +14405,18 @@ func NewListProjectLogsRequest(server string, projectNameOrID ProjectRef, params
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -14376,6 +14496,18 @@ func NewListMembersRequest(server string, projectNameOrID ProjectRef, params *Li
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -17373,6 +17505,18 @@ func NewListRepositoriesRequest(server string, projectName NamedProject, params 
 
 		}
 
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -17604,6 +17748,18 @@ func NewListArtifactsRequest(server string, projectName NamedProject, repository
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -20198,6 +20354,18 @@ func NewListAllRepositoriesRequest(server string, params *ListAllRepositoriesPar
 		if params.PageSize != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -1731,6 +1731,9 @@ type WebhookTargetObject struct {
 // Addition defines model for Addition.
 type Addition = string
 
+// After defines model for After.
+type After = int64
+
 // ArtifactRef defines model for ArtifactRef.
 type ArtifactRef = string
 
@@ -1912,6 +1915,9 @@ type ListAuditLogsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
@@ -1939,6 +1945,9 @@ type ListAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1954,6 +1963,9 @@ type ListDecisionsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListLabelsParams defines parameters for ListLabels.
@@ -2094,6 +2106,9 @@ type ListProjectsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// Name A part of the name; the same as `q=name=~…`.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
@@ -2150,6 +2165,9 @@ type ListProjectArtifactsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
 
@@ -2191,6 +2209,9 @@ type ListProjectAuditLogExtsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
@@ -2258,6 +2279,9 @@ type ListProjectLogsParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
 	// XIsResourceName What the path says is a name, even where it is all digits.
 	XIsResourceName *IsResourceName `json:"X-Is-Resource-Name,omitempty"`
 }
@@ -2269,6 +2293,9 @@ type ListMembersParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// Entityname A part of the member's name.
 	Entityname *string `form:"entityname,omitempty" json:"entityname,omitempty"`
@@ -2628,6 +2655,9 @@ type ListRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListArtifactsParams defines parameters for ListArtifacts.
@@ -2643,6 +2673,9 @@ type ListArtifactsParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 
 	// WithTag Tell the tags, the first hundred of each.
 	WithTag *WithTag `form:"with_tag,omitempty" json:"with_tag,omitempty"`
@@ -2852,6 +2885,9 @@ type ListAllRepositoriesParams struct {
 
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// After Start after the item with this number instead of counting to the page, as Link does; if the item is gone, or not to be seen, page counts. A page far behind costs what the first one costs.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
 }
 
 // ListRetentionExecutionsParams defines parameters for ListRetentionExecutions.
@@ -4005,6 +4041,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogs(ctx, params)
 	return err
@@ -4085,6 +4128,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogExts(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogExts(ctx, params)
 	return err
@@ -4149,6 +4199,13 @@ func (w *ServerInterfaceWrapper) ListDecisions(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4998,6 +5055,13 @@ func (w *ServerInterfaceWrapper) ListProjects(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -5249,6 +5313,13 @@ func (w *ServerInterfaceWrapper) ListProjectArtifacts(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// ------------- Optional query parameter "with_tag" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_tag", ctx.QueryParams(), &params.WithTag, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
@@ -5366,6 +5437,13 @@ func (w *ServerInterfaceWrapper) ListProjectAuditLogExts(ctx echo.Context) error
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -5698,6 +5776,13 @@ func (w *ServerInterfaceWrapper) ListProjectLogs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "X-Is-Resource-Name" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("X-Is-Resource-Name")]; found {
@@ -5745,6 +5830,13 @@ func (w *ServerInterfaceWrapper) ListMembers(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// ------------- Optional query parameter "entityname" -------------
@@ -7788,6 +7880,13 @@ func (w *ServerInterfaceWrapper) ListRepositories(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRepositories(ctx, projectName, params)
 	return err
@@ -7912,6 +8011,13 @@ func (w *ServerInterfaceWrapper) ListArtifacts(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// ------------- Optional query parameter "with_tag" -------------
@@ -9195,6 +9301,13 @@ func (w *ServerInterfaceWrapper) ListAllRepositories(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

@@ -10,6 +10,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/store"
 )
 
@@ -104,8 +105,9 @@ func withRepository(q *bun.SelectQuery) *bun.SelectQuery {
 
 func artifactListing(f store.IndexFilter) listing[artifactRow, store.Artifact] {
 	return listing[artifactRow, store.Artifact]{
-		table: "artifacts",
-		id:    column[artifactRow]{"t.id", func(r artifactRow) any { return r.ID }},
+		table:   "artifacts",
+		project: onlyProject(f),
+		id:      column[artifactRow]{"t.id", func(r artifactRow) any { return r.ID }},
 		sorts: map[string]column[artifactRow]{
 			"id":        {"t.id", func(r artifactRow) any { return r.ID }},
 			"push_time": {"t.pushed_at", func(r artifactRow) any { return r.PushedAt }},
@@ -122,6 +124,9 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 	q = inVisible(inProjects(q, f.Projects), f.Visible)
 	if f.Repository != 0 {
 		q = q.Where("t.repository_id = ?", f.Repository)
+	}
+	if f.Artifact != 0 {
+		q = q.Where("t.id = ?", f.Artifact)
 	}
 	for _, is := range []struct{ column, value string }{
 		{"t.digest", f.Digest}, {"t.subject", f.Subject}, {"t.kind", f.Kind}, {"t.media_type", f.MediaType}, {"t.artifact_type", f.Type},
@@ -169,6 +174,13 @@ func (s *Store) ListArtifacts(ctx context.Context, f store.IndexFilter) iter.Seq
 		return none[store.Artifact]
 	}
 	return func(yield func(store.Artifact, error) bool) {
+		f, there, err := s.byTag(ctx, f)
+		if err != nil || !there {
+			if err != nil {
+				yield(store.Artifact{}, err)
+			}
+			return
+		}
 		var some []store.Artifact
 		flush := func() bool {
 			err := s.addChildren(ctx, some)
@@ -216,16 +228,50 @@ func (s *Store) CountArtifacts(ctx context.Context, f store.IndexFilter) (int, e
 	if !possible(f) {
 		return 0, nil
 	}
-	if plain := (store.IndexFilter{Repository: f.Repository, Top: true}); f.Repository != 0 && f.Top && same(f, plain) {
-		r, err := s.Repository(ctx, f.Repository) // it has been counted
+	// Those of a repository have been counted.
+	if plain := (store.IndexFilter{Repository: f.Repository, Top: true}); f.Repository != 0 && f.Projects == nil && same(f, plain) {
+		r, err := s.Repository(ctx, f.Repository)
 		return r.Artifacts, err
+	}
+	if same(f, store.IndexFilter{Top: true}) && len(f.Projects) == 1 {
+		return s.artifactsOf(ctx, f.Projects[0])
+	}
+	f, there, err := s.byTag(ctx, f)
+	if err != nil || !there {
+		return 0, err
 	}
 	return artifactListing(f).count(ctx, s, store.Filter{})
 }
 
+// artifactsOf adds up what has been counted of the repositories of a project.
+func (s *Store) artifactsOf(ctx context.Context, project int64) (int, error) {
+	query := func() *bun.SelectQuery {
+		return s.read.NewSelect().Table("repositories").ColumnExpr("COALESCE(SUM(artifact_count), 0)").Where("project_id = ?", project)
+	}
+	n, err := s.counts.get(ctx, s.now(), project, query().String(), func(ctx context.Context) (n int, err error) {
+		err = query().Scan(ctx, &n)
+		return n, err
+	})
+	return n, s.failed("counting artifacts", err)
+}
+
+// byTag turns the tag that artifacts of a repository are to have into the one artifact that has it, and reports whether
+// there is any.
+func (s *Store) byTag(ctx context.Context, f store.IndexFilter) (store.IndexFilter, bool, error) {
+	if f.Exact == "" || f.Repository == 0 {
+		return f, true, nil
+	}
+	tag, err := s.TagByName(ctx, f.Repository, f.Exact)
+	if errs.Is(err, errs.NotFound) {
+		return f, false, nil
+	}
+	f.Exact, f.Artifact = "", tag.ArtifactID
+	return f, true, err
+}
+
 // same reports whether two filters let the same through, whatever their pages.
 func same(a, b store.IndexFilter) bool {
-	return a.Projects == nil && a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
+	return a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && a.Artifact == b.Artifact && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
 		a.MediaType == b.MediaType && a.Type == b.Type && a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
 }
 

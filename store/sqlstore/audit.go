@@ -120,17 +120,31 @@ func appendRecords(ctx context.Context, stmt *sql.Stmt, records []audit.Record) 
 // ListAudit lists records, the newest first; After is the id of the last record of the page before. They can be
 // sorted by time ("-time" is the newest first).
 func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.Record, error] {
-	if parts := auditParts(f); len(parts) > 1 {
-		return s.mergedAudit(ctx, f, parts)
-	}
 	return func(yield func(audit.Record, error) bool) {
-		f, err := s.betweenIDs(ctx, f)
+		parts, err := s.auditParts(ctx, f)
 		if err != nil {
 			yield(audit.Record{}, s.failed("reading the audit trail", err))
 			return
 		}
-		auditListing().all(ctx, s, f)(yield)
+		l := auditListing()
+		l.parts = func(store.Filter) []store.Filter { return parts }
+		l.all(ctx, s, f)(yield)
 	}
+}
+
+// auditParts returns filters that let through, each something else, what the filter does, and have an index each.
+func (s *Store) auditParts(ctx context.Context, f store.Filter) (parts []store.Filter, err error) {
+	for _, named := range byName(f) {
+		if named, err = s.betweenIDs(ctx, named); err != nil {
+			return nil, err
+		}
+		some, err := s.byOperation(ctx, named)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, some...)
+	}
+	return parts, nil
 }
 
 // betweenIDs turns the times of a filter into ids, so that only records around them are looked at. Clocks of replicas
@@ -158,6 +172,39 @@ func (s *Store) betweenIDs(ctx context.Context, f store.Filter) (store.Filter, e
 	return f, nil
 }
 
+// byOperation parts a filter for a kind of operations, or for what was done, into one for each operation that there is
+// such, because the index has them by their whole names. Tokens are too many to be in that index, and are found at once.
+func (s *Store) byOperation(ctx context.Context, f store.Filter) ([]store.Filter, error) {
+	a := f.Audit
+	if a.Kind == "" && a.Operation == "" || a.Kind == tokenOperation || a.Operation == tokenOperation || !s.dialect.partial {
+		return []store.Filter{f}, nil
+	}
+	var names []string
+	if err := s.read.NewRaw(auditOperations).Scan(ctx, &names); err != nil {
+		return nil, err
+	}
+	parts := []store.Filter{}
+	for _, name := range names {
+		kind, verb := audit.Split(name)
+		if a.Kind != "" && kind != a.Kind || a.Operation != "" && verb != a.Operation {
+			continue
+		}
+		part := f
+		part.Audit.Kind, part.Audit.Operation, part.Audit.Exactly = "", "", name
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+const tokenOperation = "token"
+
+// auditOperations finds the names of the operations that there are records of, by one look-up in the index for each.
+const auditOperations = `WITH RECURSIVE names (name) AS (
+	SELECT MIN(operation) FROM audit_log WHERE operation <> 'token'
+	UNION ALL
+	SELECT (SELECT MIN(operation) FROM audit_log WHERE operation <> 'token' AND operation > names.name) FROM names WHERE names.name IS NOT NULL
+) SELECT name FROM names WHERE name IS NOT NULL`
+
 // CountAudit counts the records that the filter lets through, whatever its page: as [store.Audit] says, without a look at
 // each.
 func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err error) {
@@ -169,21 +216,21 @@ func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err erro
 		q := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MAX(id) FROM audit_log) - (SELECT MIN(id) FROM audit_log) + 1, 0)")
 		return n, s.failed("counting audit records", q.Scan(ctx, &n))
 	}
-	if parts := auditParts(f); len(parts) > 1 {
-		for _, part := range parts {
-			some, err := s.CountAudit(ctx, part)
-			if n += some; err != nil || n >= store.AuditCounted {
-				return min(n, store.AuditCounted), err
-			}
-		}
-		return n, nil
-	}
-	if f, err = s.betweenIDs(ctx, f); err != nil {
+	parts, err := s.auditParts(ctx, f)
+	if err != nil {
 		return 0, s.failed("counting audit records", err)
 	}
-	some := auditMatching(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), f).Limit(store.AuditCounted)
-	err = s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &n)
-	return n, s.failed("counting audit records", err)
+	for _, part := range parts {
+		some := auditMatching(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), part).Limit(int64(store.AuditCounted - n))
+		var more int
+		if err := s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &more); err != nil {
+			return 0, s.failed("counting audit records", err)
+		}
+		if n += more; n >= store.AuditCounted {
+			break
+		}
+	}
+	return n, nil
 }
 
 // aroundToken is how far from the time in its id the record of a token may stand: the request took a while, and the clocks
@@ -213,31 +260,48 @@ func (s *Store) TokenAudit(ctx context.Context, jti string) (audit.Record, error
 	return row.record(), s.failed("reading the audit trail", err)
 }
 
-// auditAt returns the id from which on records are of that time or later.
+// auditAt returns the id from which on records are of that time or later. Records come about evenly, so that every other
+// place to look at is guessed from the times at the ends; the others halve what is left. The times at the ends decide
+// nothing: a clock may have been wrong for a while.
 func (s *Store) auditAt(ctx context.Context, at time.Time) (int64, error) {
-	var ends struct {
-		First int64 `bun:"first"`
-		Last  int64 `bun:"last"`
+	when := toMicros(at)
+	first, found, err := s.auditFrom(ctx, 0, "ASC")
+	if err != nil || !found {
+		return 0, err
 	}
-	err := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MIN(id) FROM audit_log), 0) AS first, COALESCE((SELECT MAX(id) FROM audit_log), -1) AS last").Scan(ctx, &ends)
+	last, _, err := s.auditFrom(ctx, first.ID, "DESC")
 	if err != nil {
 		return 0, err
 	}
-	from, to := ends.First, ends.Last+1
-	for from < to {
-		middle := from + (to-from)/2
-		var row auditRow
-		err := s.read.NewSelect().Model(&row).Column("id", "time").Where("t.id >= ?", middle).Order("t.id").Limit(1).Scan(ctx)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return 0, err
+	last.ID++
+	for n := 0; first.ID < last.ID; n++ {
+		guess := first.ID + (last.ID-first.ID)/2
+		if n%2 == 0 && first.Time < when && when < last.Time {
+			share := float64(when-first.Time) / float64(last.Time-first.Time)
+			guess = min(first.ID+int64(share*float64(last.ID-first.ID)), last.ID-1)
 		}
-		if err == nil && row.Time < toMicros(at) {
-			from = row.ID + 1
-		} else {
-			to = middle
+		row, found, err := s.auditFrom(ctx, guess, "ASC")
+		switch {
+		case err != nil:
+			return 0, err
+		case found && row.ID < last.ID && row.Time < when:
+			first = auditRow{ID: row.ID + 1, Time: row.Time}
+		case found && row.ID < last.ID:
+			last = auditRow{ID: guess, Time: row.Time}
+		default: // there is none from the guess on
+			last.ID = guess
 		}
 	}
-	return from, nil
+	return first.ID, nil
+}
+
+// auditFrom returns the first or the last record with an id from from on.
+func (s *Store) auditFrom(ctx context.Context, from int64, direction bun.Safe) (row auditRow, found bool, err error) {
+	err = s.read.NewSelect().Model(&row).Column("id", "time").Where("t.id >= ?", from).OrderExpr("t.id ?", direction).Limit(1).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	return row, err == nil, err
 }
 
 func auditListing() listing[auditRow, audit.Record] {
@@ -268,6 +332,9 @@ func auditMatching(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if a.Project != "" {
 		q = q.Where("t.project = ? AND t.project <> ''", a.Project) // the index has no others
 	}
+	if a.Exactly != "" {
+		q = q.Where("t.operation = ? AND t.operation <> 'token'", a.Exactly) // the index has no others
+	}
 	if a.From != 0 {
 		q = q.Where("t.id >= ?", a.From)
 	}
@@ -276,6 +343,9 @@ func auditMatching(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	}
 	if !a.Since.IsZero() {
 		q = q.Where("t.time >= ?", toMicros(a.Since))
+	}
+	if !a.Born.IsZero() {
+		q = q.Where("t.time >= ?", toMicros(a.Born))
 	}
 	if !a.Until.IsZero() {
 		q = q.Where("t.time <= ?", toMicros(a.Until))
@@ -321,5 +391,5 @@ func ofOperation(q *bun.SelectQuery, kind, verb string) *bun.SelectQuery {
 }
 
 func storableAudit(a store.AuditFilter) bool {
-	return storable(a.Project) && storable(a.Kind) && storable(a.Operation) && storable(a.Resource) && storable(a.Part)
+	return storable(a.Project) && storable(a.Kind) && storable(a.Operation) && storable(a.Exactly) && storable(a.Resource) && storable(a.Part)
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
 )
@@ -42,6 +44,30 @@ func TestAuditCounts(t *testing.T) {
 	}
 }
 
+// TestAuditTimes holds that a range of times is found to the record, however unevenly they came and with ids left out.
+func TestAuditTimes(t *testing.T) {
+	s := open(t)
+	_, err := s.Writer().ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+		INSERT INTO audit_log (id, time, request_id, actor, method, remote, operation, resource, outcome, reason, jti)
+		SELECT 100 + i * 3, i * i * i, '', '', '', '', 'token', '', '', '', '' FROM n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The oldest and the newest were written by a clock that was wrong.
+	_, err = s.Writer().ExecContext(t.Context(), `UPDATE audit_log SET time = CASE id WHEN 103 THEN 1 << 60 ELSE 0 END WHERE id IN (103, 6100)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int64{300, 999, 1500, 1900} {
+		at := time.UnixMicro(i * i * i)
+		for since, want := range map[time.Time]int64{at: 100 + i*3, at.Add(-time.Microsecond): 100 + i*3, at.Add(time.Microsecond): 103 + i*3} {
+			if got, err := s.AuditAt(t.Context(), since); err != nil || got != want {
+				t.Errorf("the first record from %d on = %d, %v, want %d", since.UnixMicro(), got, err, want)
+			}
+		}
+	}
+}
+
 // TestProjectTrailUsesItsIndex holds that a project's trail is found without a look at the records of others.
 func TestProjectTrailUsesItsIndex(t *testing.T) {
 	s := open(t)
@@ -73,5 +99,50 @@ func BenchmarkListAudit(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkDropAudit tells how long a token's record waits, at worst, while old records are dropped and while all are
+// exported.
+func BenchmarkDropAudit(b *testing.B) {
+	const n = 200_000
+	for name, busy := range map[string]func(s *sqlstore.Store) error{
+		"drop": func(s *sqlstore.Store) error {
+			_, err := s.DropAudit(b.Context(), time.UnixMicro((n+1)*1_000_000))
+			return err
+		},
+		"export": func(s *sqlstore.Store) error {
+			for _, err := range s.ListAudit(b.Context(), store.Filter{Sort: "id"}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			longest := time.Duration(0)
+			for b.Loop() {
+				s := open(b)
+				fillTrail(b, s, n)
+				done := make(chan error, 1)
+				go func() { done <- busy(s) }()
+				for waiting := true; waiting; {
+					began := time.Now()
+					if err := s.AppendAudit(b.Context(), []audit.Record{{Time: began, Operation: "token", Outcome: audit.Allowed}}); err != nil {
+						b.Fatal(err)
+					}
+					longest = max(longest, time.Since(began))
+					select {
+					case err := <-done:
+						if waiting = false; err != nil {
+							b.Fatal(err)
+						}
+					case <-time.After(time.Millisecond):
+					}
+				}
+			}
+			b.ReportMetric(float64(longest.Nanoseconds()), "ns-longest")
+		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/sealock/sealock/store"
 )
 
 // To count is to read everything, so that the first page of a long list would cost more with each row that is added. What
@@ -19,14 +21,18 @@ const (
 	countStale = time.Minute
 	countTime  = time.Minute // for one count behind
 	countKept  = 4096        // how many are remembered
+
+	countShards = 256
 )
 
 // counts remembers how many rows queries let through. Its owner closes it.
 type counts struct {
 	known    *otter.Cache[string, counted]
-	changed  atomic.Uint64   // moves on with each change that is told
-	busy     sync.Map        // queries that are counted anew
-	ctx      context.Context //nolint:containedctx // ends what runs behind
+	changed  atomic.Uint64              // moves on with each change that is told
+	projects [countShards]atomic.Uint64 // move on with what is told of projects; several share one
+	others   atomic.Uint64              // moves on with all the rest
+	busy     sync.Map                   // queries that are counted anew
+	ctx      context.Context            //nolint:containedctx // ends what runs behind
 	stop     context.CancelFunc
 	behind   sync.WaitGroup
 	stopping sync.Mutex // so that nothing is added to behind while it is waited for
@@ -52,9 +58,31 @@ func (c *counts) close() {
 	c.known.StopAllGoroutines()
 }
 
-// get returns what the query counts, or counted when it was asked last.
-func (c *counts) get(ctx context.Context, now time.Time, query string, count func(context.Context) (int, error)) (int, error) {
-	seen := c.changed.Load() // before anything is read
+// tell notes a change.
+func (c *counts) tell(change store.Change) {
+	c.changed.Add(1)
+	if change.ProjectID != 0 {
+		c.shard(change.ProjectID).Add(1)
+	} else {
+		c.others.Add(1)
+	}
+}
+
+func (c *counts) shard(project int64) *atomic.Uint64 {
+	return &c.projects[uint64(project)%countShards] //nolint:gosec // any number will do
+}
+
+// seen says what has been told that a list of what is in a project, or in any (0), depends on. Neither counter ever falls.
+func (c *counts) seen(project int64) uint64 {
+	if project == 0 {
+		return c.changed.Load()
+	}
+	return c.shard(project).Load() + c.others.Load()
+}
+
+// get returns what the query counts, or counted when it was asked last. What it counts is in the project, or in any (0).
+func (c *counts) get(ctx context.Context, now time.Time, project int64, query string, count func(context.Context) (int, error)) (int, error) {
+	seen := c.seen(project) // before anything is read
 	last, ok := c.known.GetIfPresent(query)
 	if age := now.Sub(last.at); ok && last.changed == seen && age < countStale {
 		if age >= countFresh {

@@ -20,6 +20,7 @@ type dialect struct {
 	isolation  sql.IsolationLevel // of transactions that lock what they read
 	// duplicateKey is for INSERT … ON DUPLICATE KEY UPDATE in place of ON CONFLICT … DO UPDATE.
 	duplicateKey bool
+	partial      bool                // an index can be of some rows alone
 	rebind       func(string) string // turns the ? of a prepared statement into the database's own placeholders
 	fault        func(error) fault   // what an error of the driver means
 

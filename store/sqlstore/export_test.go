@@ -1,7 +1,11 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/sealock/sealock/store"
 )
@@ -49,3 +53,70 @@ func pageQueries[R, T any](s *Store, l listing[R, T]) (queries []string) {
 
 // Writer returns the connections that a store writes with.
 func (s *Store) Writer() *sql.DB { return s.pools.write }
+
+// ListQueries returns the queries of lists by name: in each order that the API offers, both ways, of the first page, of one
+// by its number and of one after a key, in both of its steps.
+func (s *Store) ListQueries() map[string]string {
+	const by = "id name creation_time update_time"
+	all := map[string]string{}
+	addQueries(s, all, "projects", projectListing(), store.Filter{}, by+" storage_limit")
+	addQueries(s, all, "public projects", projectListing(), store.Filter{Public: new(true)}, by)
+	addQueries(s, all, "projects seen", projectListing(), store.Filter{MemberID: 7, GroupIDs: []int64{8, 9}}, by)
+	addQueries(s, all, "members", memberListing(7, store.Filter{}), store.Filter{}, "id")
+	addQueries(s, all, "repositories", repositoryListing(store.IndexFilter{}, false), store.Filter{}, by+" pull_count")
+	addQueries(s, all, "repositories of a project", repositoryListing(store.IndexFilter{Projects: []int64{7}}, false), store.Filter{}, by+" pull_count")
+	addQueries(s, all, "repositories seen", repositoryListing(store.IndexFilter{}, true), store.Filter{MemberID: 7, GroupIDs: []int64{8, 9}}, "name creation_time")
+	addQueries(s, all, "artifacts", artifactListing(store.IndexFilter{Repository: 7, Top: true}), store.Filter{}, "id push_time pull_time size")
+	addQueries(s, all, "artifacts of a project", artifactListing(store.IndexFilter{Projects: []int64{7}, Top: true}), store.Filter{}, "id push_time pull_time size")
+	addQueries(s, all, "audit", auditListing(), store.Filter{}, "id time")
+	addQueries(s, all, "audit of an actor", auditListing(), store.Filter{Subject: "bob"}, "id time")
+	addQueries(s, all, "audit of a project", auditListing(), store.Filter{Audit: store.AuditFilter{Project: "team"}}, "id time")
+	some := auditListing()
+	some.parts = func(store.Filter) (parts []store.Filter) {
+		for _, name := range []string{"project.delete", "tag.delete"} {
+			parts = append(parts, store.Filter{Audit: store.AuditFilter{Exactly: name}})
+		}
+		return parts
+	}
+	addQueries(s, all, "audit of a verb", some, store.Filter{}, "id time")
+	return all
+}
+
+func addQueries[R, T any](s *Store, to map[string]string, name string, l listing[R, T], f store.Filter, sorts string) {
+	for sort := range strings.FieldsSeq(sorts) {
+		by, ok := l.sorts[sort]
+		if !ok {
+			by = l.id
+		}
+		for _, down := range []bool{false, true} {
+			o := order[R]{by: by, id: l.id, down: down, unique: by.sql == l.unique}
+			for page, at := range map[string]struct {
+				key    *cursor
+				offset int
+			}{"first": {}, "number": {offset: 500}, "key": {key: &cursor{by: 17, id: 18}}, "tied": {key: &cursor{by: 17, id: 18, tied: true}}} {
+				if page == "tied" && o.alone() {
+					continue
+				}
+				var rows []R
+				key := fmt.Sprintf("%s by %s, falling %v/%s", name, sort, down, page)
+				if at.key != nil && (by.sql == "t.name" || by.sql == "t.name_key") {
+					at.key.by = "x"
+				}
+				to[key] = l.page(s, s.read.NewSelect().Model(&rows), f, o, at.key, at.offset, 10).String()
+			}
+		}
+	}
+}
+
+// AuditAt returns the id of the first record of a time or later, or one below it where ids were left out.
+func (s *Store) AuditAt(ctx context.Context, at time.Time) (int64, error) {
+	id, err := s.auditAt(ctx, at)
+	if err != nil {
+		return 0, err
+	}
+	row, found, err := s.auditFrom(ctx, id, "ASC")
+	if !found {
+		return id, err
+	}
+	return row.ID, err
+}

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -25,23 +26,50 @@ type column[R any] struct {
 // listing is how records of one kind are listed.
 type listing[R, T any] struct {
 	table   string
+	project int64                // all rows are of this project; 0 is any
 	id      column[R]            // unique, and the tie-break of every other order
 	sorts   map[string]column[R] // by the name in store.Filter.Sort
+	unique  string               // the SQL of a column besides in which no two rows have the same value
 	newest  bool                 // the default order is by falling ids
 	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
-	columns func(q *bun.SelectQuery) *bun.SelectQuery // adds joined columns; nil for none
+	bare    func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery // filter without what it joins for others, where that will do; nil for filter
+	columns func(q *bun.SelectQuery) *bun.SelectQuery                 // adds joined columns; nil for none
 	record  func(R) T
+
+	// parts returns filters that let through, each something else, what the filter lets through together; each of them
+	// has an index for each order, where the filter has none. nil is for filters that have one.
+	parts func(f store.Filter) []store.Filter
+}
+
+// narrow is filter where only rows of the one table are wanted.
+func (l listing[R, T]) narrow(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+	if l.bare == nil {
+		return l.filter(q, f)
+	}
+	return l.bare(q, f)
+}
+
+func (l listing[R, T]) partsOf(f store.Filter) []store.Filter {
+	if l.parts == nil {
+		return []store.Filter{f}
+	}
+	return l.parts(f)
 }
 
 // order is a parsed store.Filter.Sort.
 type order[R any] struct {
 	by, id column[R]
 	down   bool
+	unique bool // by needs no tie-break
 }
+
+// alone reports whether by needs no tie-break.
+func (o order[R]) alone() bool { return o.unique || o.by.sql == o.id.sql }
 
 // cursor is the place in an order after which the next row comes.
 type cursor struct {
 	by, id any
+	tied   bool // what comes after it among the rows with the same value; else what comes after all of them
 }
 
 // all returns the records that the filter lets through, in its order.
@@ -57,6 +85,9 @@ func (l listing[R, T]) all(ctx context.Context, s *Store, f store.Filter) iter.S
 			return
 		}
 		offset, left := f.Offset, f.Limit
+		if at != nil {
+			offset = 0
+		}
 		for {
 			want := batchSize
 			if f.Limit > 0 {
@@ -95,7 +126,7 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 			return order[R]{}, nil, errs.New(errs.Invalid, "%s can't be sorted by %s", l.table, show(name)).
 				WithHint("sort by one of %s", strings.Join(sortedKeys(l.sorts), ", "))
 		}
-		o.by = by
+		o.by, o.unique = by, by.sql == l.unique
 	}
 	if f.After == 0 {
 		return o, nil, nil
@@ -103,19 +134,24 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 	if o.by.sql == o.id.sql {
 		return o, &cursor{by: f.After, id: f.After}, nil
 	}
-	at, err := l.place(ctx, s, o, f.After)
+	at, err := l.place(ctx, s, o, f)
 	return o, at, err
 }
 
-// place finds the place of the record with the id in an order that is not by id.
-func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64) (*cursor, error) {
+// place finds the place of the record that the page starts after in an order that is not by id. One that the filter does
+// not let through has none: where it stands would tell of what nobody may see.
+func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], f store.Filter) (*cursor, error) {
 	var rows []R
-	q := l.filter(s.read.NewSelect().Model(&rows), store.Filter{})
+	id := f.After
+	q := l.filter(s.read.NewSelect().Model(&rows), f)
 	if l.columns != nil {
 		q = l.columns(q)
 	}
 	if err := q.Where("? = ?", bun.Safe(o.id.sql), id).Scan(ctx); err != nil {
 		return nil, err
+	}
+	if len(rows) == 0 && f.Offset > 0 {
+		return nil, nil //nolint:nilnil // the page's number says where it starts
 	}
 	if len(rows) == 0 {
 		return nil, errs.New(errs.Invalid, "the record %d that the page starts after is gone", id).WithHint("start again from the first page")
@@ -123,16 +159,66 @@ func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], id int64
 	return &cursor{by: o.by.value(rows[0]), id: id}, nil
 }
 
+// batch reads the next rows. After a place, those with the same value come first, and are asked for by themselves: no
+// database finds both in an index at once.
 func (l listing[R, T]) batch(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
+	if at == nil || o.alone() {
+		return l.read(ctx, s, f, o, at, offset, want)
+	}
+	rows, err := l.read(ctx, s, f, o, &cursor{at.by, at.id, true}, 0, want)
+	if err != nil || len(rows) == want {
+		return rows, err
+	}
+	more, err := l.read(ctx, s, f, o, at, 0, want-len(rows))
+	return append(rows, more...), err
+}
+
+func (l listing[R, T]) read(ctx context.Context, s *Store, f store.Filter, o order[R], at *cursor, offset, want int) ([]R, error) {
 	rows := make([]R, 0, min(want, batchSize))
-	q := l.filter(s.read.NewSelect().Model(&rows), f)
+	q := l.page(s, s.read.NewSelect().Model(&rows), f, o, at, offset, want)
+	if q == nil {
+		return nil, nil
+	}
+	err := q.Scan(ctx)
+	return rows, err
+}
+
+// page makes q select a page, nil for one that can't hold anything. What comes before it is skipped in an index, and rows
+// are read of the page alone. Of several parts, the page is in what each of them has up to its end.
+func (l listing[R, T]) page(s *Store, q *bun.SelectQuery, f store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
+	parts := l.partsOf(f)
 	if l.columns != nil {
 		q = l.columns(q)
 	}
-	if err := o.apply(q, at).Offset(int64(offset)).Limit(int64(want)).Scan(ctx); err != nil {
-		return nil, err
+	switch {
+	case len(parts) == 0:
+		return nil
+	case len(parts) == 1 && offset == 0:
+		return o.apply(l.filter(q, parts[0]), at).Limit(int64(want))
 	}
-	return rows, nil
+	// What columns join may stand on what filter joins.
+	q = l.filter(q, store.Filter{}).Where("? IN (?)", bun.Safe(o.id.sql), l.ids(s, parts, o, at, offset, want))
+	return o.apply(q, nil)
+}
+
+// ids selects the ids of a page.
+func (l listing[R, T]) ids(s *Store, parts []store.Filter, o order[R], at *cursor, offset, want int) *bun.SelectQuery {
+	of := func(f store.Filter, offset, want int) *bun.SelectQuery {
+		q := l.narrow(s.read.NewSelect().Model((*R)(nil)).ColumnExpr("? AS id", bun.Safe(o.id.sql)).ColumnExpr("? AS place", bun.Safe(o.by.sql)), f)
+		return o.apply(q, at).Offset(int64(offset)).Limit(int64(want))
+	}
+	if len(parts) == 1 {
+		return s.read.NewSelect().ColumnExpr("k.id").TableExpr("(?) AS k", of(parts[0], offset, want))
+	}
+	var all []string
+	var args []any
+	for i, f := range parts {
+		all = append(all, fmt.Sprintf("SELECT p%d.id, p%d.place FROM (?) AS p%d", i, i, i))
+		args = append(args, of(f, 0, offset+want))
+	}
+	merged := s.read.NewSelect().ColumnExpr("k.id").TableExpr("("+strings.Join(all, " UNION ALL ")+") AS k", args...)
+	some := order[R]{by: column[R]{sql: "k.place"}, id: column[R]{sql: "k.id"}, down: o.down}.apply(merged, nil)
+	return s.read.NewSelect().ColumnExpr("m.id").TableExpr("(?) AS m", some.Offset(int64(offset)).Limit(int64(want)))
 }
 
 // apply sorts q and lets it start after the place.
@@ -142,13 +228,18 @@ func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
 		direction, beyond = "DESC", "<"
 	}
 	by, id := bun.Safe(o.by.sql), bun.Safe(o.id.sql)
-	if at != nil && o.by.sql == o.id.sql {
+	switch {
+	case at == nil:
+	case o.by.sql == o.id.sql:
 		q = q.Where("? ? ?", id, beyond, at.id)
-	} else if at != nil {
-		q = q.Where("(? ? ? OR (? = ? AND ? ? ?))", by, beyond, at.by, by, at.by, id, beyond, at.id)
+	case at.tied:
+		q = q.Where("? = ? AND ? ? ?", by, at.by, id, beyond, at.id)
+	default:
+		q = q.Where("? ? ?", by, beyond, at.by)
 	}
-	if o.by.sql != o.id.sql {
-		q = q.OrderExpr("? ?", by, direction)
+	q = q.OrderExpr("? ?", by, direction)
+	if o.alone() {
+		return q
 	}
 	return q.OrderExpr("? ?", id, direction)
 }
@@ -158,12 +249,19 @@ func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int
 	if !matchable(f) {
 		return 0, nil
 	}
-	query := func() *bun.SelectQuery { return l.filter(s.read.NewSelect().Model((*R)(nil)), f) }
-	n, err := s.counts.get(ctx, s.now(), query().String(), func(ctx context.Context) (int, error) {
-		n, err := query().Count(ctx)
-		return int(n), err
-	})
-	return n, s.failed("counting "+l.table, err)
+	total := 0
+	for _, part := range l.partsOf(f) { // each by itself: what is public is counted for everybody
+		query := func() *bun.SelectQuery { return l.narrow(s.read.NewSelect().Model((*R)(nil)), part) }
+		n, err := s.counts.get(ctx, s.now(), l.project, query().String(), func(ctx context.Context) (int, error) {
+			n, err := query().Count(ctx)
+			return int(n), err
+		})
+		if err != nil {
+			return 0, s.failed("counting "+l.table, err)
+		}
+		total += n
+	}
+	return total, nil
 }
 
 // matchable reports whether anything stored can match the filter at all: a name that no database keeps is nobody's.

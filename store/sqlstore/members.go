@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -53,10 +54,11 @@ func (r memberRow) check() error {
 	return checkFields(field{"the name of a role", r.Custom, maxName}, field{"the patterns of a member", r.Only, maxOnly})
 }
 
-func memberListing(projectID int64) listing[memberRow, store.Member] {
-	return listing[memberRow, store.Member]{
-		table: "members",
-		id:    column[memberRow]{"t.id", func(r memberRow) any { return r.ID }},
+func memberListing(projectID int64, f store.Filter) listing[memberRow, store.Member] {
+	l := listing[memberRow, store.Member]{
+		table:   "members",
+		project: projectID,
+		id:      column[memberRow]{"t.id", func(r memberRow) any { return r.ID }},
 		sorts: map[string]column[memberRow]{
 			"id":            {"t.id", func(r memberRow) any { return r.ID }},
 			"name":          {memberNameKey, func(r memberRow) any { return r.NameKey }},
@@ -69,6 +71,12 @@ func memberListing(projectID int64) listing[memberRow, store.Member] {
 		columns: memberNames,
 		record:  memberRow.record,
 	}
+	if f.Name == "" && f.Exact == "" && strings.TrimPrefix(f.Sort, "-") != "name" {
+		l.bare = func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+			return plainMembers(q.Where("t.project_id = ?", projectID), f)
+		}
+	}
+	return l
 }
 
 // memberNameKey is the name by which a member is found and sorted.
@@ -82,6 +90,11 @@ func filterMembers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.Exact != "" {
 		q = q.Where("? = ?", bun.Safe(memberNameKey), store.NameKey(f.Exact))
 	}
+	return plainMembers(q, f)
+}
+
+// plainMembers adds the conditions that need no names.
+func plainMembers(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.MemberID != 0 {
 		q = q.Where("t.user_id = ?", f.MemberID)
 	}
@@ -181,12 +194,12 @@ func (s *Store) lockMember(ctx context.Context, tx bun.Tx, projectID, memberID i
 
 // ListMembers lists the members of a project. They can be sorted by id, name, role and creation_time.
 func (s *Store) ListMembers(ctx context.Context, projectID int64, f store.Filter) iter.Seq2[store.Member, error] {
-	return memberListing(projectID).all(ctx, s, f)
+	return memberListing(projectID, f).all(ctx, s, f)
 }
 
 // CountMembers counts the members that the filter lets through, whatever its page.
 func (s *Store) CountMembers(ctx context.Context, projectID int64, f store.Filter) (int, error) {
-	return memberListing(projectID).count(ctx, s, f)
+	return memberListing(projectID, f).count(ctx, s, f)
 }
 
 // UpdateMember runs fn on the stored member and stores the role that fn gave it, and for what. NotFound: no such member in

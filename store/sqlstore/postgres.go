@@ -37,6 +37,7 @@ func postgresDialect() dialect {
 		bun:        func() schema.Dialect { return pgdialect.New() },
 		goose:      goose.DialectPostgres,
 		migrations: migrations,
+		partial:    true,
 		rowLocks:   true,
 		isolation:  sql.LevelReadCommitted,
 		rebind:     numbered,

@@ -72,7 +72,19 @@ func projectListing() listing[projectRow, store.Project] {
 		filter:  filterProjects,
 		columns: withOwner,
 		record:  projectRow.record,
+		parts:   partsOfProjects,
 	}
+}
+
+// partsOfProjects parts what a user may see into what is public and what else it is a member of.
+func partsOfProjects(f store.Filter) []store.Filter {
+	if f.MemberID == 0 || f.Public != nil {
+		return []store.Filter{f}
+	}
+	public, private := f, f
+	public.Public, public.MemberID, public.GroupIDs = new(true), 0, nil
+	private.Public = new(false)
+	return []store.Filter{public, private}
 }
 
 // withOwner adds the name of the owner.
@@ -87,7 +99,11 @@ func filterProjects(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if f.Exact != "" {
 		q = q.Where("t.name = ?", f.Exact)
 	}
-	if f.Public != nil {
+	switch {
+	case f.Public == nil:
+	case f.MemberID != 0 && !*f.Public:
+		q = q.Where("COALESCE(t.public, ?) = ?", true, false) // no index: what somebody is a member of is less than all that is private
+	default:
 		q = q.Where("t.public = ?", *f.Public)
 	}
 	if f.MemberID == 0 {

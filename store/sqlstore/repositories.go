@@ -37,7 +37,11 @@ const maxRepositoryText = 64 << 10
 
 // page returns the part of the filter that all lists have.
 func page(f store.IndexFilter) store.Filter {
-	return store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort}
+	paged := store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort}
+	if f.Visible != nil {
+		paged.Public, paged.MemberID, paged.GroupIDs = f.Visible.Public, f.Visible.MemberID, f.Visible.GroupIDs
+	}
+	return paged
 }
 
 // possible reports whether anything stored can match the filter at all.
@@ -52,6 +56,14 @@ func possible(f store.IndexFilter) bool {
 
 // none is an empty list.
 func none[T any](func(T, error) bool) {}
+
+// onlyProject is the project that a list is of; 0 for one of several.
+func onlyProject(f store.IndexFilter) int64 {
+	if len(f.Projects) == 1 {
+		return f.Projects[0]
+	}
+	return 0
+}
 
 func inProjects(q *bun.SelectQuery, projects []int64) *bun.SelectQuery {
 	switch len(projects) {
@@ -72,10 +84,33 @@ func inVisible(q *bun.SelectQuery, visible *store.Filter) *bun.SelectQuery {
 	return q.Where("t.project_id IN (?)", filterProjects(q.NewSelect().Model((*projectRow)(nil)).Column("t.id"), f))
 }
 
-func repositoryListing(f store.IndexFilter) listing[repositoryRow, store.Repository] {
+// manyPublic is how many public projects make it less to go through the repositories of all projects until a page is full
+// than to sort those of the public ones: about as many as the root of a page of a hundred thousand.
+const manyPublic = 1000
+
+// walk reports whether a list is to be looked through for what is in public projects.
+func (s *Store) walk(ctx context.Context, f store.IndexFilter) (bool, error) {
+	if f.Visible == nil {
+		return false, nil
+	}
+	n, err := s.CountProjects(ctx, store.Filter{Public: new(true)})
+	return n > manyPublic, err
+}
+
+// inPublic narrows a list to what is in public projects, which are looked up one by one if walk is set.
+func inPublic(q *bun.SelectQuery, walk bool) *bun.SelectQuery {
+	if walk {
+		return q.Where("EXISTS (SELECT 1 FROM projects AS v WHERE v.id = t.project_id AND v.public = ?)", true)
+	}
+	return q.Where("t.project_id IN (SELECT v.id FROM projects AS v WHERE v.public = ?)", true)
+}
+
+func repositoryListing(f store.IndexFilter, walk bool) listing[repositoryRow, store.Repository] {
 	return listing[repositoryRow, store.Repository]{
-		table: "repositories",
-		id:    column[repositoryRow]{"t.id", func(r repositoryRow) any { return r.ID }},
+		table:   "repositories",
+		unique:  "t.name",
+		project: onlyProject(f),
+		id:      column[repositoryRow]{"t.id", func(r repositoryRow) any { return r.ID }},
 		sorts: map[string]column[repositoryRow]{
 			"id":            {"t.id", func(r repositoryRow) any { return r.ID }},
 			"name":          {"t.name", func(r repositoryRow) any { return r.Name }},
@@ -83,8 +118,14 @@ func repositoryListing(f store.IndexFilter) listing[repositoryRow, store.Reposit
 			"update_time":   {"t.updated_at", func(r repositoryRow) any { return r.UpdatedAt }},
 			"pull_count":    {"t.pull_count", func(r repositoryRow) any { return r.Pulls }},
 		},
-		filter: func(q *bun.SelectQuery, _ store.Filter) *bun.SelectQuery {
-			q = inVisible(inProjects(q, f.Projects), f.Visible)
+		parts: partsOfProjects,
+		filter: func(q *bun.SelectQuery, in store.Filter) *bun.SelectQuery {
+			q = inProjects(q, f.Projects)
+			if in.Public != nil && *in.Public && in.MemberID == 0 {
+				q = inPublic(q, walk)
+			} else if in.Public != nil || in.MemberID != 0 {
+				q = inVisible(q, &in)
+			}
 			if f.Name != "" {
 				q = contains(q, "t.name", f.Name)
 			}
@@ -102,7 +143,14 @@ func (s *Store) ListRepositories(ctx context.Context, f store.IndexFilter) iter.
 	if !possible(f) {
 		return none[store.Repository]
 	}
-	return repositoryListing(f).all(ctx, s, page(f))
+	return func(yield func(store.Repository, error) bool) {
+		walk, err := s.walk(ctx, f)
+		if err != nil {
+			yield(store.Repository{}, err)
+			return
+		}
+		repositoryListing(f, walk).all(ctx, s, page(f))(yield)
+	}
 }
 
 // CountRepositories counts the repositories that the filter lets through, whatever its page.
@@ -110,7 +158,7 @@ func (s *Store) CountRepositories(ctx context.Context, f store.IndexFilter) (int
 	if !possible(f) {
 		return 0, nil
 	}
-	return repositoryListing(f).count(ctx, s, store.Filter{})
+	return repositoryListing(f, false).count(ctx, s, page(f))
 }
 
 // RepositoriesIn counts the repositories of projects.

@@ -41,6 +41,7 @@ func sqliteDialect() dialect {
 		bun:        func() schema.Dialect { return sqlitedialect.New() },
 		goose:      goose.DialectSQLite3,
 		migrations: migrations,
+		partial:    true,
 		rebind:     func(query string) string { return query },
 		fault:      sqliteFault,
 		hasTable:   "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",

@@ -70,7 +70,7 @@ func newStore(ctx context.Context, p pools, d dialect, opts Options) (*Store, er
 		return nil, fmt.Errorf("preparing queries: %w", err)
 	}
 	s.counts = newCounts()
-	s.Subscribe(func(store.Change) { s.counts.changed.Add(1) })
+	s.Subscribe(s.counts.tell)
 	return s, nil
 }
 

@@ -33,6 +33,7 @@ func main() {
 	flag.Int64Var(&o.Blob, "blob", 64<<20, "size of the blob that is pushed, in bytes")
 	flag.IntVar(&o.Lines, "lines", 100_000, "lines of the large policy")
 	flag.IntVar(&o.Memberships, "memberships", 1_000_000, "memberships in the large store")
+	flag.IntVar(&o.Projects, "projects", 100_000, "projects, and a tenth of the artifacts and of the audit records, in the large store of lists")
 	flag.StringVar(&o.ScaleTime, "scale-time", "2s", "how long each comparison of a small and a large installation takes, or 1x")
 	flag.Parse()
 	if err := run(ctx, o, os.Stdout); err != nil {
@@ -53,6 +54,7 @@ type options struct {
 	Blob        int64
 	Lines       int
 	Memberships int
+	Projects    int
 	ScaleTime   string
 }
 
@@ -88,8 +90,12 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 		return err
 	}
 	t.add(scale...)
-	_, err = fmt.Fprintf(stdout, "%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n\n%s",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn, t.String())
+	lists, err := measureLists(ctx, o)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n\n%s\n%s",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn, t.String(), lists)
 	return err
 }
 

@@ -26,11 +26,11 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	o := options{Sealock: binary, Rounds: 1, Turn: 5 * time.Second, Requests: 8, Connections: 2, Blob: 1 << 20, Lines: 100, Memberships: 100, ScaleTime: "1x"}
+	o := options{Sealock: binary, Rounds: 1, Turn: 5 * time.Second, Requests: 8, Connections: 2, Blob: 1 << 20, Lines: 100, Memberships: 100, Projects: 100, ScaleTime: "1x"}
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("run: %v", err)
 	}
-	for _, want := range []string{"start to first token, new", "start to first token, used", "idle after the start", "idle after a push", "password seen", "anonymous", "refresh", "100 policy lines", "loading", "100 memberships"} {
+	for _, want := range []string{"start to first token, new", "start to first token, used", "idle after the start", "idle after a push", "password seen", "anonymous", "refresh", "100 policy lines", "loading", "100 memberships", "audit records: first page"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("run printed\n%swant a row with %q", out.String(), want)
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"strconv"
@@ -17,14 +18,14 @@ import (
 // measureScale compares decisions and tokens of a small installation with those of a large one, in process: the benchmark
 // BenchmarkScale of cmd/sealock, whose metrics become rows.
 func measureScale(ctx context.Context, o options) ([]row, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkScale$", "-benchtime", o.ScaleTime, "./cmd/sealock") //nolint:gosec // a fixed command
-	cmd.Dir = need.Repository()
-	cmd.Env = append(os.Environ(), "SEALOCK_BENCH_LINES="+strconv.Itoa(o.Lines), "SEALOCK_BENCH_MEMBERSHIPS="+strconv.Itoa(o.Memberships))
-	out, err := cmd.CombinedOutput()
+	out, err := runBenchmark(ctx, "BenchmarkScale", o.ScaleTime, "SEALOCK_BENCH_LINES="+strconv.Itoa(o.Lines), "SEALOCK_BENCH_MEMBERSHIPS="+strconv.Itoa(o.Memberships))
 	if err != nil {
-		return nil, fmt.Errorf("running BenchmarkScale: %w\n%s", err, out)
+		return nil, err
 	}
-	found := readMetrics(out)
+	found := map[string]metrics{}
+	for name, m := range readMetrics(out, "BenchmarkScale/") {
+		found[name] = m
+	}
 	lines, members := fmt.Sprintf("10 and %d policy lines", o.Lines), fmt.Sprintf("10 and %d memberships", o.Memberships)
 	rows := []row{
 		scaleRow("a decision, "+lines, found["lines/decision"], "≤ 2"),
@@ -69,25 +70,40 @@ func spent(ns float64) string {
 // metrics are what one benchmark reports, by unit.
 type metrics map[string]float64
 
-// readMetrics reads what go test prints of sub-benchmarks, by their names.
-func readMetrics(out []byte) map[string]metrics {
-	found := map[string]metrics{}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkScale/") {
-			continue
-		}
-		name := strings.TrimPrefix(fields[0], "BenchmarkScale/")
-		if i := strings.LastIndexByte(name, '-'); i >= 0 { // the number of processors
-			name = name[:i]
-		}
-		found[name] = metrics{}
-		for i := 2; i+1 < len(fields); i += 2 {
-			if value, err := strconv.ParseFloat(fields[i], 64); err == nil {
-				found[name][fields[i+1]] = value
+// runBenchmark runs a benchmark of cmd/sealock and returns what it prints.
+func runBenchmark(ctx context.Context, name, benchtime string, environ ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+name+"$", "-benchtime", benchtime, "-timeout", "1h", "./cmd/sealock") //nolint:gosec // a fixed command
+	cmd.Dir = need.Repository()
+	cmd.Env = append(os.Environ(), environ...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running %s: %w\n%s", name, err, out)
+	}
+	return out, nil
+}
+
+// readMetrics reads what go test prints of sub-benchmarks, in order, with their names behind the prefix.
+func readMetrics(out []byte, prefix string) iter.Seq2[string, metrics] {
+	return func(yield func(string, metrics) bool) {
+		lines := bufio.NewScanner(bytes.NewReader(out))
+		for lines.Scan() {
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 4 || !strings.HasPrefix(fields[0], prefix) {
+				continue
+			}
+			name := strings.TrimPrefix(fields[0], prefix)
+			if i := strings.LastIndexByte(name, '-'); i >= 0 { // the number of processors
+				name = name[:i]
+			}
+			m := metrics{}
+			for i := 2; i+1 < len(fields); i += 2 {
+				if value, err := strconv.ParseFloat(fields[i], 64); err == nil {
+					m[fields[i+1]] = value
+				}
+			}
+			if !yield(name, m) {
+				return
 			}
 		}
 	}
-	return found
 }

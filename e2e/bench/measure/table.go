@@ -16,11 +16,17 @@ func (t *table) add(rows ...row) { t.rows = append(t.rows, rows...) }
 
 // String renders the table with columns of equal width.
 func (t *table) String() string {
-	lines := [][]string{{"what", "floor", "sealock", "ratio", "target"}, {"", "", "", "", ""}}
+	lines := [][]string{{"what", "floor", "sealock", "ratio", "target"}}
 	for _, r := range t.rows {
 		lines = append(lines, []string{r.What, r.Floor, r.Sealock, r.Ratio, r.Target})
 	}
-	var width [5]int
+	return markdown(lines)
+}
+
+// markdown renders lines of cells, of which the first is the head.
+func markdown(lines [][]string) string {
+	lines = slices.Insert(lines, 1, make([]string, len(lines[0])))
+	width := make([]int, len(lines[0]))
 	for _, cells := range lines {
 		for i, c := range cells {
 			width[i] = max(width[i], len([]rune(c)))
