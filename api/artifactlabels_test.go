@@ -54,7 +54,7 @@ func TestArtifactLabels(t *testing.T) {
 	if foreign.body != strings.ReplaceAll(none.body, "4711", strconv.FormatInt(theirs.ID, 10)) {
 		t.Errorf("adding another project's label = %s, none = %s: want the same", foreign.body, none.body)
 	}
-	trail := w.as(admin, "GET", "/api/v2.0/auditlog-exts?q=resource_type%3Dartifact_label&page_size=100", "").body
+	trail := w.as(admin, "GET", "/api/v2.0/auditlog-exts?q=resource_type%3Dartifact-label&page_size=100", "").body
 	if !strings.Contains(trail, "team/app@"+digestOf(w.pushed[4].manifest)+" stable") || strings.Contains(trail, "theirs") {
 		t.Errorf("audit trail = %s, want what was labelled, and nothing of another project's label", trail)
 	}

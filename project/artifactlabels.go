@@ -29,7 +29,7 @@ func (s *Service) onArtifactLabel(ctx context.Context, c Caller, ref ArtifactRef
 				WithHint("list its labels, and the global ones")
 		}
 		return deed{
-			operation: "artifact_label." + action, resource: "artifact_label:" + a.RepositoryName + "@" + a.Digest + " " + clipped(l.Name),
+			operation: "artifact-label." + action, resource: "artifact-label:" + a.RepositoryName + "@" + a.Digest + " " + clipped(l.Name),
 			what:   map[string]string{"create": "label", "delete": "take labels from"}[action] + " artifacts of repository " + clip(at.name),
 			access: auth.Access{Resource: "artifact-label", Action: action},
 			check:  func(context.Context) error { return err },

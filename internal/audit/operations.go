@@ -8,7 +8,7 @@ import (
 // Operations lists what is recorded, as [Record] names it: what a reader of the trail can choose from.
 func Operations() []string {
 	return []string{
-		"artifact.create", "artifact.delete", "artifact.pull", "artifact.push", "audit.broken", "audit.drop", "audit.export",
+		"artifact-label.create", "artifact-label.delete", "artifact.create", "artifact.delete", "artifact.pull", "artifact.push", "audit.broken", "audit.drop", "audit.export",
 		"blob.delete", "configuration.update", "device.approve", "device.deny", "device.request", "group.create", "group.delete",
 		"group.member.create", "group.member.delete", "group.update", "immutable-rule.create", "immutable-rule.delete",
 		"immutable-rule.update", "key.rotate", "label.create", "label.delete", "label.update", "ldap.ping", "ldap.users.import",
