@@ -17,7 +17,7 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer and ReadOnly.
+// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer, ReadOnly and Keeper.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -34,11 +34,16 @@ type Config struct {
 	Errors     httpx.Errors
 	Now        func() time.Time
 	ReadOnly   func() bool // whether nothing may be changed at the moment; nil: never
+	Keeper     Keeper      // of immutable tags and quotas; nil where there are none
 }
 
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
 // that is read is a manifest's.
-type Gate struct{ Config }
+type Gate struct {
+	Config
+
+	inside *Inside
+}
 
 // Projects knows what projects are called, and when they were made: a token from before was issued for another one of
 // the name.
@@ -48,7 +53,7 @@ type Projects interface {
 }
 
 // New returns a gate.
-func New(c Config) *Gate { return &Gate{c} }
+func New(c Config) *Gate { return &Gate{Config: c, inside: NewInside(c.Upstream)} }
 
 // visit is one request on its way through the gate.
 type visit struct {
@@ -126,6 +131,15 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		if err := g.admitOverwrite(ctx, v, sub, sent.digest); err != nil {
 			return err
 		}
+		if err := g.admitManifest(ctx, v, sub, sent); err != nil {
+			return err
+		}
+	}
+	if err := g.admitKept(ctx, v, sub, sent.digest); err != nil {
+		return err
+	}
+	if err := g.admitUpload(ctx, v, sub); err != nil {
+		return err
 	}
 	return g.forward(ctx, v, sub, out, sent)
 }

@@ -41,6 +41,14 @@ func (o observer) Deleted(ctx context.Context, repository, reference string) err
 
 func (o observer) Pulled(repository, tag, digest string) { o.indexer.Pulled(repository, tag, digest) }
 
+// keeper tells the gate what the projects' rules and quotas are.
+type keeper struct{ *project.Keeper }
+
+func (k keeper) Room(ctx context.Context, repository string) (proxy.Room, error) {
+	limit, used, err := k.Keeper.Room(ctx, repository)
+	return proxy.Room{Limit: limit, Used: used}, err
+}
+
 // notifications returns what takes a registry's events, or nil where none may tell any. Pulls that come by the gate are
 // counted there.
 func (s *system) notifications() http.Handler {

@@ -1,0 +1,139 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/proxy"
+)
+
+// shelf is a keeper: tags that stay, digests that such a tag stands for, and what the project holds.
+type shelf struct {
+	tags  map[string]bool
+	kept  map[string]string
+	room  proxy.Room
+	holds map[string]bool
+	fail  error
+}
+
+func (s *shelf) KeepsTag(_ context.Context, _, tag string) (bool, error) { return s.tags[tag], s.fail }
+
+func (s *shelf) KeptTag(_ context.Context, _, digest string) (string, error) {
+	return s.kept[digest], s.fail
+}
+
+func (s *shelf) Room(context.Context, string) (proxy.Room, error) { return s.room, s.fail }
+
+func (s *shelf) NewBytes(_ context.Context, _ string, sizes map[string]int64) (n int64, err error) {
+	for digest, size := range sizes {
+		if !s.holds[digest] {
+			n += size
+		}
+	}
+	return n, s.fail
+}
+
+// eachKept is eachUpstream with a keeper.
+func eachKept(t *testing.T, test func(t *testing.T, d *door, s *shelf)) {
+	with := func(s *shelf) option { return func(c *proxy.Config) { c.Keeper = s } }
+	t.Run("embedded", func(t *testing.T) {
+		s := &shelf{}
+		test(t, open(t, newMint(t), newEmbedded(t), with(s)), s)
+	})
+	t.Run("separate", func(t *testing.T) {
+		s, m := &shelf{}, newMint(t)
+		test(t, open(t, m, newSeparate(t, m, newStock(t, m).URL), with(s)), s)
+	})
+}
+
+func (a answer) wantText(t *testing.T, what string, status int, words ...string) {
+	t.Helper()
+	a.want(t, what, status)
+	for _, word := range words {
+		if !strings.Contains(a.text(), word) {
+			t.Errorf("%s says %q, want %q in it", what, a.text(), word)
+		}
+	}
+}
+
+const sealToken = "repository:team/app:pull,push,delete"
+
+func TestImmutableTags(t *testing.T) {
+	eachKept(t, func(t *testing.T, d *door, s *shelf) {
+		token := d.token(t, "alice", sealToken, 0)
+		digest := d.pushImage(t, token, "team/app", "v1")
+		manifest := d.do(t, call{method: "GET", path: "/v2/team/app/manifests/v1", token: token, header: map[string]string{"Accept": manifestType}}).want(t, "GET", 200).body
+		other := strings.Replace(string(manifest), `{`, `{ `, 1)
+		put := func(reference, body string) answer {
+			return d.do(t, call{method: "PUT", path: "/v2/team/app/manifests/" + reference, token: token, body: []byte(body), header: map[string]string{"Content-Type": manifestType}})
+		}
+		remove := func(reference string) answer {
+			return d.do(t, call{method: "DELETE", path: "/v2/team/app/manifests/" + reference, token: token})
+		}
+		s.tags, s.kept = map[string]bool{"v1": true, "v2": true}, map[string]string{digest: "v1"}
+		put("v1", other).wantText(t, "pushing other content", 412, "DENIED", `tag "v1" of repository "team/app" is immutable`, "use another tag")
+		remove("v1").wantText(t, "deleting the tag", 412, "DENIED", `can't be deleted`)
+		remove(digest).wantText(t, "deleting by digest", 412, "DENIED", `tag "v1"`)
+		if n := strings.Count(strings.Join(done(d.trail.all()), "\n"), " refused"); n != 3 {
+			t.Errorf("%d refusals are on record, want 3", n)
+		}
+		put("v1", string(manifest)).want(t, "pushing the same again", 201)
+		put("v2", other).want(t, "pushing the tag for the first time", 201)
+		put("v3", other).want(t, "pushing a tag that no rule keeps", 201)
+		put("v3", string(manifest)).want(t, "overwriting a tag that no rule keeps", 201)
+
+		s.fail = errs.New(errs.Unavailable, "nobody knows")
+		put("v4", other).want(t, "pushing when nobody knows the rules", 503)
+		remove(digest).want(t, "deleting when nobody knows the rules", 503)
+		s.fail, s.tags, s.kept = nil, nil, nil
+		put("v1", other).want(t, "pushing without a rule", 201)
+		remove(digest).want(t, "deleting without a rule", 202)
+	})
+}
+
+func TestQuota(t *testing.T) {
+	eachKept(t, func(t *testing.T, d *door, s *shelf) {
+		token := d.token(t, "alice", sealToken, 0)
+		blob := []byte(strings.Repeat("x", 1000))
+		layer := d.pushBlob(t, token, "team/app", blob, 0)
+		start := func(query string, body []byte) answer {
+			return d.do(t, call{method: "POST", path: "/v2/team/app/blobs/uploads/" + query, token: token, body: body})
+		}
+		body := func(size int) string {
+			return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"x/y","digest":%q,"size":%d},"layers":[]}`, manifestType, layer, size)
+		}
+		put := func(body string) answer {
+			return d.do(t, call{method: "PUT", path: "/v2/team/app/manifests/v1", token: token, body: []byte(body), header: map[string]string{"Content-Type": manifestType}})
+		}
+		adds := int64(1000 + len(body(1000)))
+
+		s.room = proxy.Room{Limit: 5000, Used: 5000 - adds + 1}
+		put(body(1000)).wantText(t, "a push that is a byte too large", http.StatusForbidden, `DENIED project "team" has no room for 1.2 KiB more: it holds 3.7 KiB of its quota of 4.9 KiB`, "larger quota")
+		put(body(1)).wantText(t, "a push that lies about its size", http.StatusBadRequest, "MANIFEST_INVALID", "has 1 bytes, and it has 1000")
+		s.room.Used--
+		put(body(1000)).want(t, "a push that just fits", http.StatusCreated)
+		s.room.Used, s.holds = 9000, map[string]bool{layer: true, digestOf([]byte(body(1000))): true}
+		put(body(1000)).want(t, "what a full project holds, again", http.StatusCreated)
+
+		start("", nil).wantText(t, "starting an upload in a full project", http.StatusForbidden, `DENIED project "team" is full: it holds 8.8 KiB of its quota of 4.9 KiB`)
+		start("?mount="+layer+"&from=team/app", nil).want(t, "mounting what a full project holds", http.StatusCreated)
+		s.holds = nil
+		start("?mount="+layer+"&from=team/app", nil).want(t, "mounting something new in a full project", http.StatusForbidden)
+
+		s.room.Used = 4500
+		location := start("", nil).want(t, "starting an upload", http.StatusAccepted).header.Get("Location")
+		send := func(method, location string, header map[string]string) answer {
+			return d.do(t, call{method: method, path: location, token: token, body: blob, header: header})
+		}
+		send("PATCH", location, nil).wantText(t, "a chunk that is too large", http.StatusForbidden, `no room for 1000 B more: it holds 4.4 KiB`)
+		send("PUT", location+"&digest="+layer, nil).want(t, "a blob that is too large", http.StatusForbidden)
+		s.fail = errs.New(errs.Unavailable, "nobody knows")
+		send("PATCH", location, nil).want(t, "a chunk when nobody knows the quota", http.StatusServiceUnavailable)
+		s.fail, s.room.Used = nil, 100
+		send("PUT", location+"&digest="+layer, nil).want(t, "a blob that fits", http.StatusCreated)
+	})
+}
