@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -279,6 +280,21 @@ func TestDeleteRepository(t *testing.T) {
 		t.Error("other repositories are gone, want them to stay")
 	}
 	w.recorded("mia|repository.delete|repository:team/app|allowed", "dave|repository.delete|repository:team/app|refused")
+}
+
+// A copy takes up room in the project that it comes to, as a push does.
+func TestCopyKeepsTheQuota(t *testing.T) {
+	w := newOpenWorld(t)
+	w.want(w.as(admin, "POST", "/api/v2.0/projects", `{"project_name":"small","storage_limit":100}`), 201, "POST project")
+	const to = "/api/v2.0/projects/small/repositories/app/artifacts"
+	got := w.want(w.as(admin, "POST", to+"?from=team/app:v1", ""), 403, "copy over the quota")
+	if !strings.Contains(got.body, "its project holds 0 of its quota of 100 bytes") {
+		t.Errorf("copy over the quota = %s, want the numbers", got.body)
+	}
+	id := int64(w.object(admin, "/api/v2.0/projects/small")["project_id"].(float64)) //nolint:errcheck // or the test panics
+	w.want(w.as(admin, "PUT", "/api/v2.0/quotas/"+strconv.FormatInt(id, 10), `{"hard":{"storage":100000}}`), 200, "PUT quota")
+	w.want(w.as(admin, "POST", to+"?from=team/app:v1", ""), 201, "copy within the quota")
+	w.want(w.as(admin, "POST", to+"?from=team/app:v1", ""), 201, "the same again")
 }
 
 func TestCopyArtifact(t *testing.T) {

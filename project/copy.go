@@ -154,6 +154,9 @@ func (j copying) manifest(ctx context.Context, digest string, depth int) error {
 			return err
 		}
 	}
+	if err := j.fits(ctx, text, digest, int64(len(body))); err != nil {
+		return err
+	}
 	if err := j.blobs(ctx, text); err != nil {
 		return err
 	}
@@ -170,6 +173,28 @@ func (j copying) first(digest string) bool {
 	}
 	j.done[digest] = true
 	return true
+}
+
+// fits refuses a manifest that would take the project over its quota, with what it refers to.
+func (j copying) fits(ctx context.Context, text manifestText, digest string, size int64) error {
+	k := NewKeeper(j.store, func() bool { return j.rules != nil && j.rules.QuotasCount() })
+	limit, used, err := k.Room(ctx, j.to)
+	if err != nil || limit == 0 {
+		return err
+	}
+	sizes := map[string]int64{digest: size}
+	if text.Config != nil {
+		sizes[text.Config.Digest] = text.Config.Size
+	}
+	for _, layer := range text.Layers {
+		sizes[layer.Digest] = layer.Size
+	}
+	adds, err := k.NewBytes(ctx, j.to, sizes)
+	if err != nil || adds <= 0 || adds <= limit-used {
+		return err
+	}
+	return errs.New(errs.Denied, "repository %q has no room for %d bytes more: its project holds %d of its quota of %d bytes", j.to, adds, used, limit).
+		WithHint("delete what nobody needs, or ask an administrator of this server for a larger quota")
 }
 
 func (j copying) blobs(ctx context.Context, text manifestText) error {

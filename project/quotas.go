@@ -18,6 +18,8 @@ type Rules interface {
 	AdminsCreateProjects() bool
 	// DefaultStorage is how many bytes a new project may hold when nobody says; 0 is any number.
 	DefaultStorage() int64
+	// QuotasCount reports whether what projects may hold is enforced.
+	QuotasCount() bool
 	// RobotDays is for how long robots live when nobody says.
 	RobotDays() int
 }

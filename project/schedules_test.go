@@ -78,6 +78,7 @@ type rule struct {
 
 func (r rule) AdminsCreateProjects() bool { return r.admins }
 func (r rule) DefaultStorage() int64      { return r.storage }
+func (r rule) QuotasCount() bool          { return true }
 func (r rule) RobotDays() int             { return r.days }
 
 func TestRules(t *testing.T) {
