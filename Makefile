@@ -45,15 +45,23 @@ test: unit ## Run all tests, with everything they need installed first
 # What is compiled as the program is need not be compiled again for it.
 ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
 
-# Sessions and tables that do one thing after the other, for minutes if the race detector watches, as do those that hash
-# many passwords. What runs on database servers is the code that it watches on SQLite.
-INTURN := ^(TestPostgres|TestMariaDB|TestReadChart|TestSessionsEnd|TestProgramsDoNotSignIn|TestCodes|TestLifeOfPersonalTokens|TestNothingExceedsWhatMadeIt|TestScripts|TestDatabaseScript|TestRoleMatrix|TestOperationsAskForTheirRights|TestRightsAreEnough|TestEachRightIsNeeded|TestRequestsAskForWhatTheySay|TestBodiesAssignNothingElse|TestPathVariants)$$
+# What does one thing after the other, for minutes if the race detector watches: the rooms that only ask others, and tests
+# that hash many passwords. What runs on database servers is the code that it watches on SQLite. make race watches all.
+INTURN   := ./api ./cmd/sealock ./web
+SLOWLY   := ^(TestPostgres|TestMariaDB|TestReadChart|TestCodes|TestLifeOfPersonalTokens|TestNothingExceedsWhatMadeIt)$$
+TOGETHER := Concurrent|AtOnce|UnderWay|Reload|Pulls
 
 .PHONY: unit
-unit: packages ## Run the unit tests and testscripts, with the race detector
+unit: packages ## Run the unit tests and testscripts, with the race detector where things happen at once
 	$(ALIKE) go vet ./...
-	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(INTURN)' ./...
-	$(ALIKE) go test -run '$(INTURN)' ./api ./cmd/sealock ./project ./store/sqlstore ./web
+	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(SLOWLY)' $$(go list ./... | grep -vxE "$$(go list $(INTURN) | paste -sd '|')")
+	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock
+	$(ALIKE) go test $(INTURN)
+	$(ALIKE) go test -run '$(SLOWLY)' ./project ./store/sqlstore
+
+.PHONY: race
+race: packages ## Run all unit tests with the race detector; takes a quarter of an hour
+	CGO_ENABLED=1 go test -race -timeout=40m ./...
 
 # The tests of whole programs: registries and clients, the Dockerfile and the examples, a short run of the benchmarks.
 # They wait for programs more than they compute: more of them at once than there are cores.
