@@ -23,7 +23,7 @@ export GOWORK := off
 MODULES   := . e2e e2e/image
 BENCHES   := ./auth ./policy ./project ./proxy ./internal/audit ./cmd/sealock
 FUZZTIME  ?= 10m
-SHORTFUZZ ?= 2000x
+SHORTFUZZ ?= 300x
 
 .PHONY: help
 help: ## Show this list
