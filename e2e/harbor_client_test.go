@@ -107,6 +107,7 @@ func (s *harborScript) beyond() {
 	s.wantNames("former names", s.get("/projects/after/former-names").names("name"), "before")
 	s.call(200, "DELETE", "/projects/after/former-names/before", nil)
 	s.call(200, "DELETE", "/projects/after", nil)
+	s.call(200, "GET", "/roles", nil)
 	s.get("/refresh-tokens?all=true").total()
 	s.call(404, "DELETE", "/refresh-tokens/none", nil)
 	s.get("/lockouts").total()
