@@ -164,7 +164,9 @@ type Access struct {
 	Repository string // the whole name, for what is in a repository; "" for what is in the project
 	Tag        string // for what is about one tag of the repository
 	Action     string
-	// Whole asks about all of the project: a role that is for some of its repositories is none then.
+	// Whole asks about all of the project at any time and from anywhere, as who gives a right on must have it: a role that is
+	// for some of its repositories is none then, and a rule that denies some of it denies all. Repository, if there is one, is
+	// then a pattern as in [Permission] behind the project's name, and the project can be "*" for each one that there will be.
 	Whole bool
 }
 

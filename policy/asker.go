@@ -57,11 +57,8 @@ func (a *asker) enter(ctx context.Context, project string) (bool, error) {
 }
 
 // held returns what the subject is where the question is about: in a repository, also what it is for some.
-func (a *asker) held(k key, whole bool) roleSet {
+func (a *asker) held(k key) roleSet {
 	who := a.who
-	if whole {
-		return who
-	}
 	for _, some := range a.standing.Some {
 		if _, ok := some.reaches(k, a.place); ok {
 			who = a.gen.addMember(who, some.Role)
@@ -136,7 +133,7 @@ func (a *asker) grantRepository(ctx context.Context, r auth.ResourceActions) ([]
 		}
 	}
 	k := key{resource: string(auth.TypeRepository), name: name}
-	k.who = a.held(k, false)
+	k.who = a.held(k)
 	return a.allowed(k, wanted,
 		auth.Question{Project: a.place, Repository: name, Resource: string(auth.TypeRepository)})
 }

@@ -147,6 +147,9 @@ func (e *Engine) Decide(ctx context.Context, sub auth.Subject, access auth.Acces
 }
 
 func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, error) {
+	if access.Whole {
+		return decideWhole(ctx, a, access)
+	}
 	question := auth.Question{Project: access.Project, Repository: access.Repository, Resource: access.Resource, Action: permitted(access.Action)}
 	if access.Project == "" {
 		return a.rule(key{who: a.atSystem(), resource: access.Resource, name: SystemLevel, action: a.gen.meaning(access.Action)}, question)
@@ -177,7 +180,7 @@ func decide(ctx context.Context, a asker, access auth.Access) (auth.Ruling, erro
 		question.Project, question.Repository = a.standing.Now, a.standing.Now+strings.TrimPrefix(access.Repository, access.Project)
 	}
 	k := key{resource: access.Resource, name: name, tag: access.Tag, action: a.gen.meaning(access.Action)}
-	k.who = a.held(k, access.Whole)
+	k.who = a.held(k)
 	return a.rule(k, question)
 }
 

@@ -108,7 +108,7 @@ func (x *explaining) run(ctx context.Context) error {
 		if x.standing.Now != "" {
 			x.key.name = x.place + strings.TrimPrefix(x.key.name, x.access.Project)
 		}
-		x.key.who = x.held(x.key, x.access.Whole)
+		x.key.who = x.held(x.key)
 	}
 	if x.exists && x.wellNamed() {
 		if err := x.holdAgainstCasbin(); err != nil {

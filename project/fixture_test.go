@@ -59,7 +59,7 @@ func (p table) Decide(ctx context.Context, sub auth.Subject, a auth.Access) (aut
 		roles = append(roles, "helpdesk")
 	}
 	resource := "@" + a.Resource
-	if a.Project != "" {
+	if a.Project != "" && a.Project != "*" {
 		resource = a.Resource
 		standing, err := p.dir.Standing(ctx, sub, a.Project)
 		if err != nil || !standing.Exists {
@@ -76,7 +76,7 @@ func (p table) Decide(ctx context.Context, sub auth.Subject, a auth.Access) (aut
 		return auth.Ruling{Reason: "out of bounds"}, nil
 	case sub.SysAdmin || sub.BoundedAdmin:
 		return auth.Ruling{Allowed: true, Reason: "systemAdmin"}, nil
-	case sub.Grants.Allow(asked):
+	case !a.Whole && sub.Grants.Allow(asked), a.Whole && sub.Grants.Cover(whole(a)):
 		return auth.Ruling{Allowed: true, Reason: "permission"}, nil
 	}
 	for _, role := range roles {
@@ -88,6 +88,15 @@ func (p table) Decide(ctx context.Context, sub auth.Subject, a auth.Access) (aut
 		}
 	}
 	return auth.Ruling{Reason: "no rule"}, nil
+}
+
+// whole is a question about all of a project, or all repositories that match a pattern, as a permission.
+func whole(a auth.Access) auth.Permissions {
+	p := auth.Permission{Project: a.Project, Resource: a.Resource, Actions: []string{a.Action}}
+	if a.Repository != "" {
+		p.Repositories = []string{strings.TrimPrefix(a.Repository, a.Project+"/")}
+	}
+	return auth.Permissions{p}
 }
 
 // trail remembers what was recorded. With err, nothing can be recorded.

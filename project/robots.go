@@ -3,6 +3,7 @@ package project
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -205,46 +206,83 @@ func (s *Service) givable(ctx context.Context, c Caller, project string, list au
 		return nil, err
 	}
 	for _, p := range list {
-		ok, err := s.mayGive(ctx, c, p)
+		lacks, err := s.lacks(ctx, c, p)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
-			return nil, errs.New(errs.Denied, "%q can't give a robot %s on %s%s, for want of that right", c.Name,
-				strings.Join(p.Actions, ", "), p.Resource, inProjectNamed(p.Project)).WithHint("leave it out, or ask somebody who may do it")
+		if lacks != "" {
+			return nil, errs.New(errs.Denied, "%q can't give a robot %s, for want of that right", c.Name, lacks).
+				WithHint("leave it out, or ask somebody who may do it in all of that, at any time and from anywhere")
 		}
 	}
 	return list, nil
 }
 
-// mayGive reports whether the caller may do all that a permission allows. What a pattern of the caller's own would have
-// to be compared with counts only as far as [auth.Permissions.Cover] is sure.
-func (s *Service) mayGive(ctx context.Context, c Caller, p auth.Permission) (bool, error) {
-	one := auth.Permissions{p}
-	switch {
-	case c.Bounds != nil && !c.Bounds.Cover(one):
-		return false, nil
-	case c.SysAdmin || c.BoundedAdmin || c.Grants.Cover(one):
-		return true, nil
-	case p.Project == "*":
-		return false, nil
-	}
-	// A right in the project as a whole is asked for, also where the permission is for some repositories: who has it in
-	// some only can't give it. The bounds were seen to, and know patterns; the policy would ask them without.
-	c.Bounds = nil
+// lacks returns what the caller may not do of all that a permission allows, for people; "" for nothing. What a pattern of the
+// caller's own would have to be compared with counts only as far as [auth.Permissions.Cover] is sure.
+func (s *Service) lacks(ctx context.Context, c Caller, p auth.Permission) (string, error) {
+	bounds := c.Bounds
+	c.Bounds = nil // they are seen to here for the words of permissions; the policy has others for some
 	for _, action := range p.Actions {
-		if p.Resource == "metadata" && action == "list" {
-			action = "read" // no role has a right of its own to list them
+		one := p
+		one.Actions = []string{action}
+		if bounds != nil && !bounds.Cover(auth.Permissions{one}) {
+			return inWords(one), nil
 		}
-		if c.Grants.Cover(auth.Permissions{{Project: p.Project, Repositories: p.Repositories, Resource: p.Resource, Actions: []string{action}}}) {
-			continue
-		}
-		ok, err := s.may(ctx, c, auth.Access{Resource: p.Resource, Project: p.Project, Action: action, Whole: true})
-		if err != nil || !ok {
-			return false, err
+		lacks, err := s.lacksOne(ctx, c, one)
+		if err != nil || lacks != "" {
+			return lacks, err
 		}
 	}
-	return true, nil
+	return "", nil
+}
+
+// lacksOne is lacks for a permission with one action. The right is asked for in the project as a whole, and where it is not
+// there, for each pattern of repositories.
+func (s *Service) lacksOne(ctx context.Context, c Caller, p auth.Permission) (string, error) {
+	ok, err := s.mayGive(ctx, c, p, "")
+	if err != nil || ok {
+		return "", err
+	}
+	for _, pattern := range p.Repositories {
+		if ok, err := s.mayGive(ctx, c, p, p.Project+"/"+pattern); err != nil || !ok {
+			p.Repositories = []string{pattern}
+			return inWords(p), err
+		}
+	}
+	if len(p.Repositories) > 0 {
+		return "", nil
+	}
+	return inWords(p), nil
+}
+
+// mayGive reports whether the caller has the one right of a permission wherever it would hold.
+func (s *Service) mayGive(ctx context.Context, c Caller, p auth.Permission, repositories string) (bool, error) {
+	access := auth.Access{Resource: p.Resource, Project: p.Project, Repository: repositories, Action: p.Actions[0], Whole: true}
+	ruling, err := s.policy.Decide(ctx, c.Subject, access)
+	if err != nil {
+		return false, fmt.Errorf("asking the policy: %w", err)
+	}
+	if !ruling.Allowed && !ruling.Forbidden && access.Resource == "metadata" && access.Action == "list" {
+		access.Action = "read" // no role has a right of its own to list them
+		return s.may(ctx, c, access)
+	}
+	return ruling.Allowed, nil
+}
+
+// inWords says to people what a permission allows, and where.
+func inWords(p auth.Permission) string {
+	text := strings.Join(p.Actions, ", ") + " on " + p.Resource
+	if len(p.Repositories) > 0 {
+		text += " " + clip(strings.Join(p.Repositories, ", "))
+	}
+	switch p.Project {
+	case "":
+		return text + " at system level"
+	case "*":
+		return text + " in all projects"
+	}
+	return text + inProjectNamed(p.Project)
 }
 
 // ListRobots lists the robots of a project, or those at system level.
@@ -435,12 +473,12 @@ func (s *Service) checkHolder(ctx context.Context, c Caller, r store.Robot) erro
 		return errs.New(errs.Denied, "the robot lives longer than the credential that asks for its secret").WithHint("sign in with one that ends later")
 	}
 	for _, p := range r.Permissions {
-		ok, err := s.mayGive(ctx, c, p)
+		lacks, err := s.lacks(ctx, c, p)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return errs.New(errs.Denied, "the robot may do more than %q may do", c.Name).WithHint("ask somebody who may do as much, or sign in with a credential that is good for it")
+		if lacks != "" {
+			return errs.New(errs.Denied, "the robot may do more than %q may do: %s", c.Name, lacks).WithHint("ask somebody who may do as much, or sign in with a credential that is good for it")
 		}
 	}
 	return nil

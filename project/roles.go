@@ -85,12 +85,12 @@ func (s *Service) roleToGive(ctx context.Context, c Caller, p store.Project, r R
 		return role, custom, err
 	}
 	for _, right := range s.roles.RoleRights(custom, p.Name) {
-		ok, err := s.mayGive(ctx, c, right)
+		lacks, err := s.lacks(ctx, c, right)
 		if err != nil {
 			return 0, "", err
 		}
-		if !ok {
-			return 0, "", errs.New(errs.Denied, "%q can't give the role %s, which may %s %s", c.Name, clip(custom), strings.Join(right.Actions, ", "), right.Resource).
+		if lacks != "" {
+			return 0, "", errs.New(errs.Denied, "%q can't give the role %s, which has %s", c.Name, clip(custom), lacks).
 				WithHint("only who may do it in the whole project can give it: %s", askSystemAdmin)
 		}
 	}
