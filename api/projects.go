@@ -213,13 +213,14 @@ func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (
 	out := gen.Project{
 		ProjectID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OwnerName: p.OwnerName,
 		Togglable:          who.SysAdmin || slices.Contains(roles, store.MemberRole{Role: store.RoleProjectAdmin}),
-		CurrentUserRoleIds: make([]int64, 0, len(roles)),
-		Metadata:           words,
-		CveAllowlist:       gen.CVEAllowlist{ProjectID: p.ID, Items: []map[string]any{}},
-		CreationTime:       p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
+		CurrentUserRoleIds: make([]int64, 0, len(roles)), CurrentUserRoleNames: make([]string, 0, len(roles)),
+		Metadata:     words,
+		CveAllowlist: gen.CVEAllowlist{ProjectID: p.ID, Items: []map[string]any{}},
+		CreationTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
 	for _, role := range roles {
 		out.CurrentUserRoleIds = append(out.CurrentUserRoleIds, int64(role.Role))
+		out.CurrentUserRoleNames = append(out.CurrentUserRoleNames, role.Name())
 	}
 	if len(roles) > 0 {
 		out.CurrentUserRoleID = int64(roles[0].Role) // the strongest

@@ -90,14 +90,20 @@ func TestMembersWithRolesOfThePolicy(t *testing.T) {
 	if m := w.object(alice, bobs); m["role_name"] != "pilot" || m["role_id"] != float64(pilot.RoleID) || m["role_gone"] != nil {
 		t.Errorf("GET bob's membership = %v, want pilot", m)
 	}
-	if p := w.object(bob, "/api/v2.0/projects/team"); p["current_user_role_id"] != float64(pilot.RoleID) {
-		t.Errorf("GET team as bob = %v, want the role's number", p)
+	if p := w.object(bob, "/api/v2.0/projects/team"); p["current_user_role_id"] != float64(pilot.RoleID) || fmt.Sprint(p["current_user_role_names"]) != "[pilot]" {
+		t.Errorf("GET team as bob = %v, want the role's number and name", p)
 	}
 	w.want(w.as(bob, "GET", "/api/v2.0/projects/team/repositories", ""), http.StatusOK, "GET repositories as pilot")
 	w.want(w.as(bob, "GET", teamMembers, ""), 403, "GET members as pilot")
 	x := w.want(w.as(admin, "POST", policyPath+"/explain", `{"username":"bob","name":"team/app","action":"pull"}`), 200, "explaining")
 	if !strings.Contains(x.body, `"allowed":true`) || !strings.Contains(x.body, "pilot") {
 		t.Errorf("POST policy/explain = %s, want it allowed by pilot", x.body)
+	}
+
+	put(text + "\np, pilot, project, **, read, allow\np, pilot, robot, **, create, allow\np, pilot, repository, **, pull, allow\n")
+	robot := w.want(w.as(bob, "POST", "/api/v2.0/robots", strings.Replace(robotBody("project", "ci", "team"), `"pull"`, `"push"`, 1)), 403, "a robot that may do more than who makes it")
+	if !strings.Contains(robot.body, `push on repository in project`) {
+		t.Errorf("POST robots as pilot = %s, want it to say what is too much", robot.body)
 	}
 
 	put(text)

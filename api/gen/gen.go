@@ -736,6 +736,9 @@ type Project struct {
 	CurrentUserRoleID  int64   `json:"current_user_role_id"`
 	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
 
+	// CurrentUserRoleNames The caller's roles here by their names, the strongest first: those of the policy file are not known by their numbers. Not in Harbor.
+	CurrentUserRoleNames []string `json:"current_user_role_names"`
+
 	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
 	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
 	Deleted      bool         `json:"deleted"`

@@ -283,17 +283,6 @@ func roleText(m client.ProjectMemberEntity) string {
 	return text
 }
 
-// roleName names a role of Harbor's; "-" is none.
-func roleName(id int64) string {
-	if name, ok := store.RoleNames()[store.Role(id)]; ok {
-		return name
-	}
-	if id != 0 {
-		return "custom"
-	}
-	return "-"
-}
-
 // roleNames lists the roles, the strongest first.
 func roleNames() []string {
 	names := store.RoleNames()

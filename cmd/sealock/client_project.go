@@ -175,10 +175,18 @@ func projectTable(projects ...client.Project) table {
 	for _, p := range projects {
 		public := p.Metadata.Public != nil && *p.Metadata.Public == "true"
 		t.rows = append(t.rows, []string{
-			strconv.FormatInt(p.ProjectID, 10), p.Name, yesNo(public), p.OwnerName, roleName(p.CurrentUserRoleID), day(p.CreationTime),
+			strconv.FormatInt(p.ProjectID, 10), p.Name, yesNo(public), p.OwnerName, ownRole(p), day(p.CreationTime),
 		})
 	}
 	return t
+}
+
+// ownRole names the strongest role that the user has in a project; "-" is none.
+func ownRole(p client.Project) string {
+	if len(p.CurrentUserRoleNames) == 0 {
+		return "-"
+	}
+	return p.CurrentUserRoleNames[0]
 }
 
 // projectNames offers the names of the projects that the user may see.
