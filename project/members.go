@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
@@ -94,7 +95,8 @@ func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember)
 		return deed{
 			operation: "member.create", resource: "project:" + p.Name + "/member:" + n.who(),
 			what:   "add members to project " + strconv.Quote(p.Name),
-			access: auth.Access{Resource: "member", Project: p.Name, Action: "create"},
+			access:  auth.Access{Resource: "member", Project: p.Name, Action: "create"},
+			becomes: func() string { return "becomes " + trailRole(m) },
 			check: func(ctx context.Context) (err error) {
 				if m.Role, m.Custom, err = s.roleToGive(ctx, c, p, RoleIn{Role: n.Role, Name: n.RoleName}); err != nil {
 					return err
@@ -206,9 +208,16 @@ func (s *Service) onMember(ctx context.Context, c Caller, ref Ref, id int64, d d
 		if m, err := s.store.Member(ctx, p.ID, id); err == nil {
 			d.resource = "project:" + p.Name + "/member:" + trailName(m)
 		}
-		d.check = func(ctx context.Context) error {
-			m, err := s.store.Member(ctx, p.ID, id)
-			after := m
+		var m, after store.Member
+		d.becomes = func() string {
+			if after.Role == 0 {
+				return "was " + trailRole(m)
+			}
+			return "from " + trailRole(m) + " to " + trailRole(after)
+		}
+		d.check = func(ctx context.Context) (err error) {
+			m, err = s.store.Member(ctx, p.ID, id)
+			after = m
 			if bad := check(ctx, p, &after); bad != nil {
 				return bad
 			}
@@ -228,6 +237,19 @@ func trailName(m store.Member) string {
 		return "group:" + m.GroupName
 	}
 	return m.UserName
+}
+
+// trailRole writes a member's role for the audit trail, with the repositories that it is for.
+func trailRole(m store.Member) string {
+	text := store.MemberRole{Role: m.Role, Custom: m.Custom}.Name()
+	only := m.Only.List()
+	for i, pattern := range only {
+		only[i] = clipped(pattern)
+	}
+	if len(only) > 0 {
+		text += " for " + strings.Join(only, ", ")
+	}
+	return text
 }
 
 // notLastProjectAdmin keeps a project from being left to nobody by mistake; a system administrator may do it on purpose.

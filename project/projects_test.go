@@ -221,7 +221,7 @@ func TestMembers(t *testing.T) {
 
 	m, err := f.AddMember(ctx, f.as("alice"), team, project.NewMember{UserName: "CAROL", Role: store.RoleDeveloper})
 	f.ok("AddMember by name", err)
-	f.recorded("AddMember", "alice|member.create|project:team/member:CAROL|allowed|projectAdmin")
+	f.recorded("AddMember", "alice|member.create|project:team/member:CAROL|allowed|projectAdmin; becomes developer")
 	if m.UserID != f.ids["carol"] || m.UserName != "carol" || m.ProjectName != "team" {
 		t.Errorf("AddMember = %+v, want carol in team", m)
 	}
@@ -244,9 +244,13 @@ func TestMembers(t *testing.T) {
 	f.kind("SetMemberRole to an unknown role", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: 9}), errs.Invalid)
 	f.trail.take()
 	f.ok("SetMemberRole", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: store.RoleMaintainer}))
-	f.recorded("SetMemberRole", "alice|member.update|project:team/member:carol|allowed|projectAdmin")
+	f.recorded("SetMemberRole", "alice|member.update|project:team/member:carol|allowed|projectAdmin; from developer to maintainer")
+	f.ok("SetMemberRole for some", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: store.RoleGuest, Only: []string{"app/**", "sealock_pat_x"}}))
+	f.recorded("SetMemberRole for some", "alice|member.update|project:team/member:carol|allowed|projectAdmin; from maintainer to guest for app/**, [")
+	f.ok("SetMemberRole for the same", f.SetMemberRole(ctx, f.as("alice"), team, m.ID, project.RoleIn{Role: store.RoleMaintainer, Only: []string{"app/**"}}))
+	f.trail.take()
 	f.ok("RemoveMember", f.RemoveMember(ctx, f.as("alice"), team, m.ID))
-	f.recorded("RemoveMember", "alice|member.delete|project:team/member:carol|allowed|projectAdmin")
+	f.recorded("RemoveMember", "alice|member.delete|project:team/member:carol|allowed|projectAdmin; was maintainer for app/**")
 	f.kind("RemoveMember again", f.RemoveMember(ctx, f.as("alice"), team, m.ID), errs.NotFound)
 }
 

@@ -144,6 +144,7 @@ type deed struct {
 	own       bool                            // the caller's own affair: the policy is not asked
 	remedy    string                          // who could do it instead
 	check     func(ctx context.Context) error // what must hold besides; nil for nothing
+	becomes   func() string                   // what changes, behind the reason in the record of what is allowed; nil for nothing
 	do        func(ctx context.Context) error
 }
 
@@ -175,7 +176,11 @@ func (s *Service) perform(ctx context.Context, c Caller, d deed) error {
 			return err
 		}
 	}
-	if err := s.record(ctx, c, d, audit.Allowed, ruling.Reason); err != nil {
+	reason := ruling.Reason
+	if d.becomes != nil {
+		reason += "; " + d.becomes()
+	}
+	if err := s.record(ctx, c, d, audit.Allowed, reason); err != nil {
 		return err
 	}
 	err := d.do(ctx)
