@@ -44,7 +44,7 @@ func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l
 			return l, err
 		}
 	}
-	return l, h.addCounts(ctx, l.Items)
+	return l, h.addCounts(ctx, who, l.Items)
 }
 
 func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
@@ -134,7 +134,7 @@ func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.Get
 			return shown, err
 		}
 		one := []gen.Project{shown}
-		err = h.addCounts(ctx, one)
+		err = h.addCounts(ctx, who, one)
 		return one[0], err
 	})
 }
@@ -185,12 +185,12 @@ func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.
 }
 
 // addCounts adds what is read for a page of projects at once.
-func (h *handlers) addCounts(ctx context.Context, projects []gen.Project) error {
-	ids := make([]int64, len(projects))
+func (h *handlers) addCounts(ctx context.Context, who Caller, projects []gen.Project) error {
+	of := make([]store.Project, len(projects))
 	for i, p := range projects {
-		ids[i] = p.ProjectID
+		of[i] = store.Project{ID: p.ProjectID, Name: p.Name}
 	}
-	repositories, err := h.Service.RepositoriesIn(ctx, ids)
+	repositories, err := h.Service.RepositoriesIn(ctx, who, of)
 	if err != nil {
 		return err
 	}

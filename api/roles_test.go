@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,12 +30,31 @@ func TestMembersOfSomeRepositories(t *testing.T) {
 	const all = "/api/v2.0/repositories?sort=name"
 	sees := func(what, path, want string) {
 		t.Helper()
-		if got := strings.Join(w.repositoriesAt(bob, path), " "); got != want {
+		a := w.get(bob, path)
+		if got := strings.Join(namesIn(t, a.body), " "); got != want {
 			t.Errorf("%s: GET %s as bob = %q, want %q", what, path, got, want)
+		}
+		if got, want := a.header.Get("X-Total-Count"), strconv.Itoa(len(strings.Fields(want))); got != want {
+			t.Errorf("%s: X-Total-Count of %s for bob = %s, want %s", what, path, got, want)
 		}
 	}
 	sees("all", all, "library/app team/deep/er")
 	sees("of the project", "/api/v2.0/projects/team/repositories", "team/deep/er")
+	w.countsFor(bob, 1, 2)
+	w.countsFor(alice, 3, 4)
+	one := w.get(bob, all+"&page_size=1")
+	if got := strings.Join(namesIn(t, one.body), " "); got != "library/app" || !strings.Contains(one.header.Get("Link"), "page=2") {
+		t.Errorf("the first page of one repository for bob = %s, Link %s, want library/app and another page", got, one.header.Get("Link"))
+	}
+	for _, path := range []string{all + "&page_size=1&page=2", strings.Trim(strings.Split(one.header.Get("Link"), ">")[0], " <")} {
+		if got := strings.Join(w.repositoriesAt(bob, path), " "); got != "team/deep/er" {
+			t.Errorf("GET %s as bob = %s, want team/deep/er, which is the second that bob sees", path, got)
+		}
+	}
+	artifacts := w.get(bob, "/api/v2.0/projects/team/artifacts")
+	if n := len(answered[[]client.Artifact](w, artifacts)); n == 0 || strconv.Itoa(n) != artifacts.header.Get("X-Total-Count") || strings.Contains(artifacts.body, "team/app") {
+		t.Errorf("GET artifacts of team as bob = %d of %s, %s; want those of team/deep/er alone", n, artifacts.header.Get("X-Total-Count"), artifacts.body)
+	}
 	if a := w.get(bob, "/api/v2.0/search?q=team"); strings.Contains(a.body, "team/app") || !strings.Contains(a.body, "team/deep/er") {
 		t.Errorf("GET search as bob = %s, want team/deep/er and no team/app", a.body)
 	}
@@ -54,6 +74,22 @@ func TestMembersOfSomeRepositories(t *testing.T) {
 	w.want(w.as(alice, "PUT", bobs, `{"role_id":3,"repositories":["["]}`), 400, "no pattern")
 	w.want(w.as(alice, "PUT", bobs, `{"role_id":3,"repositories":[]}`), 200, "the whole project")
 	sees("in the whole project", all, "library/app team/app team/chart team/deep/er")
+}
+
+// countsFor wants the numbers of repositories, of team and of all projects, wherever somebody is told them.
+func (w *world) countsFor(name string, team, all int) {
+	w.t.Helper()
+	p := answered[client.Project](w, w.get(name, "/api/v2.0/projects/team"))
+	sum := w.object(name, "/api/v2.0/projects/team/summary")
+	found := w.object(name, "/api/v2.0/search?q=team")
+	st := w.object(name, "/api/v2.0/statistics")
+	listed := answered[[]client.Project](w, w.get(name, "/api/v2.0/projects?name=team"))
+	in, _ := found["project"].([]any)
+	inSearch, _ := in[0].(map[string]any)
+	want := fmt.Sprint(team, team, team, team, all)
+	if got := fmt.Sprint(p.RepoCount, sum["repo_count"], listed[0].RepoCount, inSearch["repo_count"], st["private_repo_count"].(float64)+st["public_repo_count"].(float64)); got != want { //nolint:forcetypeassert // a panic will do
+		w.t.Errorf("repositories in the project, its summary, the list, the search and the statistics for %s = %s, want %s", name, got, want)
+	}
 }
 
 // TestMembersWithRolesOfThePolicy adds a role to the policy, gives it to bob, and takes it out again.

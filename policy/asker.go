@@ -77,11 +77,11 @@ func (l Limited) reaches(k key, project string) (pattern string, ok bool) {
 }
 
 // leads reports whether a right in a project as a whole is needed by those who are there for some of its repositories, and
-// tells nothing of the others: to see that there is the project, to ask for the list of repositories, each of which is then
-// asked about, and to find the labels that a repository's artifacts can have.
+// tells nothing of the others: to see that there is the project, to ask for the lists of repositories and artifacts, each of which is
+// then asked about, and to find the labels that a repository's artifacts can have.
 func leads(resource, action string) bool {
 	switch resource + ":" + action {
-	case "project:read", "repository:list", "label:list", "label:read":
+	case "project:read", "repository:list", "artifact:list", "label:list", "label:read":
 		return true
 	}
 	return false

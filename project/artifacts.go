@@ -70,16 +70,11 @@ func (s *Service) ListProjectArtifacts(ctx context.Context, c Caller, ref Ref, q
 	}
 	f := q.filter()
 	f.Projects = []int64{p.ID}
-	may := func(a store.Artifact) (bool, error) { return s.mayIn(ctx, c, a.RepositoryName, "artifact", "list") }
-	if f.After, err = after(ctx, f.After, s.store.Artifact, may); err != nil {
+	in, err := s.partial(ctx, c, "artifact", []store.Project{p})
+	if err != nil {
 		return List[store.Artifact]{}, err
 	}
-	total, err := s.store.CountArtifacts(ctx, f)
-	l, err := collect(s.store.ListArtifacts(ctx, f), total, err, asIs)
-	if err != nil {
-		return l, err
-	}
-	return shown(l, artifactID, may)
+	return s.artifactRecords(ctx, c).page(ctx, f, in)
 }
 
 // Artifact returns an artifact.

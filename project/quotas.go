@@ -207,7 +207,11 @@ func (s *Service) Summary(ctx context.Context, c Caller, ref Ref) (sum Summary, 
 	if err != nil {
 		return Summary{}, err
 	}
-	if sum.Repositories, err = s.store.CountRepositories(ctx, store.IndexFilter{Projects: []int64{p.ID}}); err != nil {
+	in, err := s.partial(ctx, c, "repository", []store.Project{p})
+	if err != nil {
+		return Summary{}, err
+	}
+	if sum.Repositories, _, err = s.repositoryRecords(ctx, c).total(ctx, store.IndexFilter{Projects: []int64{p.ID}}, in); err != nil {
 		return Summary{}, err
 	}
 	if ok, err := s.may(ctx, c, auth.Access{Resource: "member", Project: p.Name, Action: "list"}); err != nil {
@@ -260,6 +264,12 @@ func (s *Service) Statistics(ctx context.Context, c Caller) (st store.Statistics
 	if !possible {
 		return st, all, nil
 	}
-	st, err = s.store.Statistics(ctx, f)
-	return st, all, err
+	if st, err = s.store.Statistics(ctx, f); err != nil || all && !narrowed(c) {
+		return st, all, err
+	}
+	var limit *store.Filter
+	if !all {
+		limit = &f
+	}
+	return st, all, s.statisticsSeen(ctx, c, limit, &st)
 }

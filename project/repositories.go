@@ -64,7 +64,13 @@ func (s *Service) ListRepositories(ctx context.Context, c Caller, q RepositoryQu
 		}
 		f.Visible = &seen
 	}
-	return s.repositories(ctx, c, f)
+	in := part{}
+	if !all || narrowed(c) {
+		if in, err = s.partial(ctx, c, "repository", nil); err != nil {
+			return List[store.Repository]{}, err
+		}
+	}
+	return s.repositoryRecords(ctx, c).page(ctx, f, in)
 }
 
 // ListProjectRepositories lists the repositories of a project.
@@ -79,22 +85,11 @@ func (s *Service) ListProjectRepositories(ctx context.Context, c Caller, ref Ref
 	}
 	f := q.filter()
 	f.Projects = []int64{p.ID}
-	return s.repositories(ctx, c, f)
-}
-
-// repositories reads a page, without what the policy hides from the caller.
-func (s *Service) repositories(ctx context.Context, c Caller, f store.IndexFilter) (List[store.Repository], error) {
-	may := func(r store.Repository) (bool, error) { return s.mayIn(ctx, c, r.Name, "repository", "list") }
-	var err error
-	if f.After, err = after(ctx, f.After, s.store.Repository, may); err != nil {
+	in, err := s.partial(ctx, c, "repository", []store.Project{p})
+	if err != nil {
 		return List[store.Repository]{}, err
 	}
-	total, err := s.store.CountRepositories(ctx, f)
-	l, err := collect(s.store.ListRepositories(ctx, f), total, err, asIs)
-	if err != nil {
-		return l, err
-	}
-	return shown(l, func(r store.Repository) int64 { return r.ID }, may)
+	return s.repositoryRecords(ctx, c).page(ctx, f, in)
 }
 
 // PublicProjects tells which projects of repositories that were listed for the caller are public, by their ids.
@@ -127,23 +122,6 @@ func shown[T any](l List[T], id func(T) int64, may func(T) (bool, error)) (List[
 		}
 	}
 	return kept, nil
-}
-
-// after is the id of a record to page on after, if it may be shown, and else 0: where a record stands in an order tells
-// what it is called.
-func after[T any](ctx context.Context, id int64, find func(context.Context, int64) (T, error), may func(T) (bool, error)) (int64, error) {
-	if id == 0 {
-		return 0, nil
-	}
-	record, err := find(ctx, id)
-	if err != nil {
-		return 0, absent(err)
-	}
-	ok, err := may(record)
-	if !ok {
-		id = 0
-	}
-	return id, err
 }
 
 // mayIn asks the policy about something in a repository.
@@ -274,9 +252,22 @@ func (s *Service) DeleteRepository(ctx context.Context, c Caller, ref Repository
 	})
 }
 
-// RepositoriesIn counts the repositories of projects, which the caller sees, by the projects' ids.
-func (s *Service) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error) {
-	return s.store.RepositoriesIn(ctx, projectIDs)
+// RepositoriesIn counts what the caller sees of the repositories of projects that were listed for it, by the projects' ids. Of
+// the projects, the id and the name are needed.
+func (s *Service) RepositoriesIn(ctx context.Context, c Caller, projects []store.Project) (map[int64]int64, error) {
+	counts, err := s.store.RepositoriesIn(ctx, projectIDs(projects))
+	if err != nil {
+		return nil, err
+	}
+	in, err := s.partial(ctx, c, "repository", projects)
+	if err != nil || in.nowhere() {
+		return counts, err
+	}
+	seen, err := s.countEach(ctx, c, store.IndexFilter{Projects: projectIDs(in.projects)})
+	for _, p := range in.projects {
+		counts[p.ID] = seen[p.ID]
+	}
+	return counts, err
 }
 
 // changeable refuses where there is no registry to change anything in.

@@ -330,6 +330,9 @@ type Members interface {
 	// MemberRoles returns the roles that a user (0 is nobody) and the groups have in a project, each once and the
 	// strongest first, by index look-ups. To have none is no error.
 	MemberRoles(ctx context.Context, projectID, userID int64, groupIDs []int64) ([]MemberRole, error)
+	// LimitedProjects returns the ids of the projects, in ascending order, in which a user (0 is nobody) or one of the groups has
+	// a role that is for some repositories only. Of the projects alone if there are any, else of all.
+	LimitedProjects(ctx context.Context, userID int64, groupIDs, projects []int64) ([]int64, error)
 	// CustomRoles returns the names of the roles not of Harbor's that any member has, in their order. It costs a look-up for
 	// each, however many members have it.
 	CustomRoles(ctx context.Context) ([]string, error)

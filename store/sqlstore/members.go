@@ -298,6 +298,31 @@ func (s *Store) MemberRoles(ctx context.Context, projectID, userID int64, groupI
 	return slices.Compact(roles), nil
 }
 
+// LimitedProjects returns the ids of the projects in which a user or one of the groups has a role for some repositories
+// only. It reads the memberships that the user and the groups have, by the index.
+func (s *Store) LimitedProjects(ctx context.Context, userID int64, groupIDs, projects []int64) ([]int64, error) {
+	var all []int64
+	find := func(where string, whose any) error {
+		q := s.read.NewSelect().Model((*memberRow)(nil)).Column("t.project_id").Where(where, whose).Where("t.repositories <> ''")
+		var found []int64
+		err := inProjects(q, projects).Scan(ctx, &found)
+		all = append(all, found...)
+		return s.failed("looking for memberships for some repositories", err)
+	}
+	if userID != 0 {
+		if err := find("t.user_id = ?", userID); err != nil {
+			return nil, err
+		}
+	}
+	for some := range slices.Chunk(groupIDs, lookUpSize) {
+		if err := find("t.group_id IN (?)", bun.List(some)); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
 // CustomRoles returns the names of the roles not of Harbor's that any member has: each is found behind the one before,
 // by the index.
 func (s *Store) CustomRoles(ctx context.Context) ([]string, error) {

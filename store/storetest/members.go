@@ -145,6 +145,18 @@ func memberships(t *testing.T, s store.Store) {
 	roles("a user", p.ID, alice.ID, nil, release)
 	roles("a user in a group", p.ID, alice.ID, []int64{dev.ID}, guest, release)
 	roles("a group elsewhere", other.ID, alice.ID, []int64{dev.ID}, store.MemberRole{Role: store.CustomRole("auditor"), Custom: "auditor"})
+	limited := func(what string, userID int64, groups, projects []int64, want ...int64) {
+		t.Helper()
+		if got, err := s.LimitedProjects(ctx, userID, groups, projects); err != nil || !slices.Equal(got, want) {
+			t.Errorf("LimitedProjects of %s = %v, %v, want %v", what, got, err, want)
+		}
+	}
+	limited("a user", alice.ID, nil, nil, p.ID)
+	limited("a user in a group, each once", alice.ID, []int64{dev.ID}, nil, p.ID)
+	limited("a group", 0, []int64{dev.ID}, nil, p.ID)
+	limited("a user, of these", alice.ID, nil, []int64{p.ID, other.ID}, p.ID)
+	limited("a user, of others", alice.ID, []int64{dev.ID}, []int64{other.ID})
+	limited("nobody", 0, nil, nil)
 	custom := func(want ...string) {
 		t.Helper()
 		if got, err := s.CustomRoles(ctx); err != nil || !slices.Equal(got, want) {
