@@ -57,7 +57,11 @@ func New(d Deps) http.Handler {
 	e := echo.New()
 	// echo v4 would otherwise believe any client's X-Forwarded-For.
 	e.IPExtractor = d.Proxies.ClientIP
-	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(d.Errors, err, c) }
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if !answerFormer(e, err, c) {
+			writeError(d.Errors, err, c)
+		}
+	}
 	e.Use(answerHeaders, ownSite(d), authenticate(d), wholePath, whileReadOnly(d))
 	r := &router{EchoRouter: e, gets: map[string]echo.HandlerFunc{}}
 	gen.RegisterHandlers(r, &handlers{Deps: d, document: sync.OnceValues(documentJSON)})

@@ -94,7 +94,7 @@ func (s *Service) AddMember(ctx context.Context, c Caller, ref Ref, n NewMember)
 		var group store.Group
 		return deed{
 			operation: "member.create", resource: "project:" + p.Name + "/member:" + n.who(),
-			what:   "add members to project " + strconv.Quote(p.Name),
+			what:    "add members to project " + strconv.Quote(p.Name),
 			access:  auth.Access{Resource: "member", Project: p.Name, Action: "create"},
 			becomes: func() string { return "becomes " + trailRole(m) },
 			check: func(ctx context.Context) (err error) {

@@ -131,11 +131,12 @@ func visible(f store.Filter, c Caller) (store.Filter, bool) {
 	}
 }
 
-// Project returns a project that the caller may see. NotFound: there is none, or it is not visible to the caller.
+// Project returns a project that the caller may see. NotFound: there is none, or it is not visible to the caller, or it has
+// another name now (a [RenamedError]).
 func (s *Service) Project(ctx context.Context, c Caller, ref Ref) (store.Project, error) {
 	p, err := s.find(ctx, ref)
 	if errs.Is(err, errs.NotFound) {
-		return store.Project{}, unseen(c, ref)
+		return store.Project{}, s.absentProject(ctx, c, ref)
 	}
 	if err != nil {
 		return store.Project{}, err
