@@ -62,7 +62,8 @@ type visit struct {
 	r      *http.Request
 	origin httpx.Origin
 	claims auth.ClaimSet
-	moved  bool // Repository is not what the client calls it
+	moved  bool    // Repository is not what the client calls it
+	capped *capped // an upload that may be too long; nil for none
 }
 
 // ServeHTTP answers /v2 and everything below it, and /v1.
@@ -138,7 +139,7 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	if err := g.admitKept(ctx, v, sub, sent.digest); err != nil {
 		return err
 	}
-	if err := g.admitUpload(ctx, v, sub); err != nil {
+	if err := g.admitUpload(ctx, v, sub, out); err != nil {
 		return err
 	}
 	return g.forward(ctx, v, sub, out, sent)

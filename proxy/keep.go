@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -76,22 +77,32 @@ func (g *Gate) keptTag(ctx context.Context, v *visit, digest string) (string, er
 }
 
 // admitUpload refuses bytes that can't be kept: to begin an upload where the project is full, and to send more than what
-// is left. Whose length is not told is let through, and held to the limit with the manifest.
-func (g *Gate) admitUpload(ctx context.Context, v *visit, sub auth.Subject) error {
+// is left, chunk by chunk. Whose length is not told is cut off where it is too much.
+func (g *Gate) admitUpload(ctx context.Context, v *visit, sub auth.Subject, out *http.Request) error {
 	begins := v.Kind == KindUploads && v.Method == http.MethodPost
 	sends := v.Kind == KindUpload && (v.Method == http.MethodPut || v.Method == http.MethodPatch)
-	if g.Keeper == nil || !begins && !sends {
-		return nil
-	}
-	adds := max(v.r.ContentLength, 0)
-	if begins {
-		adds = max(adds, 1) // nothing is uploaded to send nothing
-	} else if adds == 0 {
-		return nil // what ends an upload is small, or of a length that nobody tells
+	if g.Keeper == nil || !begins && !sends || sends && v.r.ContentLength == 0 {
+		return nil // what ends an upload brings nothing
 	}
 	room, err := g.Keeper.Room(ctx, v.Repository)
-	if err != nil || room.Limit == 0 || room.takes(adds) {
+	if err != nil || room.Limit == 0 {
 		return err
+	}
+	var before int64
+	if sends {
+		if before, err = g.inside.Uploaded(ctx, v.Repository, v.Reference); err != nil {
+			return err
+		}
+	}
+	left, adds := room.Limit-room.Used-before, max(v.r.ContentLength, 0)
+	if begins {
+		adds = max(adds, 1) // nothing is uploaded to send nothing
+	}
+	if adds <= left {
+		if v.r.ContentLength < 0 && out.Body != nil {
+			v.capUpload(out, room, before)
+		}
+		return nil
 	}
 	if v.From != "" { // what the project holds already takes up no more of it
 		fresh, err := g.Keeper.NewBytes(ctx, v.Repository, map[string]int64{v.Mount: 1})
@@ -99,10 +110,10 @@ func (g *Gate) admitUpload(ctx context.Context, v *visit, sub auth.Subject) erro
 			return err
 		}
 	}
-	if v.r.ContentLength <= 0 {
+	if begins && v.r.ContentLength <= 0 {
 		adds = 0
 	}
-	return g.denyFull(ctx, v, sub, room, adds)
+	return g.denyFull(ctx, v, sub, room, adds+min(before, math.MaxInt64-adds))
 }
 
 // admitManifest refuses a manifest that would take the project over its limit, with what it refers to. Pushes at the same

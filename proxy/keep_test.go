@@ -3,8 +3,10 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sealock/sealock/internal/errs"
@@ -135,5 +137,69 @@ func TestQuota(t *testing.T) {
 		send("PATCH", location, nil).want(t, "a chunk when nobody knows the quota", http.StatusServiceUnavailable)
 		s.fail, s.room.Used = nil, 100
 		send("PUT", location+"&digest="+layer, nil).want(t, "a blob that fits", http.StatusCreated)
+	})
+}
+
+// endless is the body of an upload that nobody knows the length of.
+type endless struct{ sent atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.sent.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// TestQuotaOfChunks holds uploads to the quota whose length nobody tells, and those that come in many chunks: when the project
+// has no room for more, they end there, and the client is told why.
+func TestQuotaOfChunks(t *testing.T) {
+	eachKept(t, func(t *testing.T, d *door, s *shelf) {
+		token := d.token(t, "alice", sealToken, 0)
+		s.room = proxy.Room{Limit: 1 << 20, Used: 1 << 19}
+		start := func() string {
+			return d.do(t, call{method: "POST", path: "/v2/team/app/blobs/uploads/", token: token}).want(t, "starting an upload", http.StatusAccepted).header.Get("Location")
+		}
+		send := func(method, location string, body io.Reader) answer {
+			t.Helper()
+			req, err := http.NewRequestWithContext(t.Context(), method, d.srv.URL, struct{ io.Reader }{body}) // which hides the length
+			must(t, err)
+			req.URL, err = req.URL.Parse(location)
+			must(t, err)
+			req.Header.Set("Authorization", "Bearer "+token)
+			resp, err := d.srv.Client().Transport.RoundTrip(req)
+			must(t, err)
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			must(t, err)
+			return answer{resp.StatusCode, resp.Header, text}
+		}
+		kib := func(n int) io.Reader { return strings.NewReader(strings.Repeat("x", n<<10)) }
+
+		body := &endless{}
+		send("PATCH", start(), body).wantText(t, "an endless chunk", http.StatusForbidden, `DENIED project "team" has no room for 512 KiB more: it holds 512 KiB of its quota of 1.0 MiB`, "larger quota")
+		if n := body.sent.Load(); n > 16<<20 {
+			t.Errorf("%d bytes of an endless chunk were taken, want it to be cut off", n)
+		}
+		if lines := done(d.trail.all()); len(lines) != 1 || !strings.Contains(lines[0], "refused") {
+			t.Errorf("the trail says %q, want one refusal", lines)
+		}
+
+		location := start()
+		for range 2 {
+			location = send("PATCH", location, kib(200)).want(t, "a chunk that fits", http.StatusAccepted).header.Get("Location")
+		}
+		send("PATCH", location, kib(200)).wantText(t, "a third chunk, of unknown length", http.StatusForbidden, "has no room for 512 KiB more")
+		location = start()
+		for range 2 {
+			location = send("PATCH", location, kib(200)).want(t, "a chunk that fits", http.StatusAccepted).header.Get("Location")
+		}
+		d.do(t, call{method: "PATCH", path: location, token: token, body: []byte(strings.Repeat("x", 200<<10))}).
+			wantText(t, "a third chunk, of known length", http.StatusForbidden, "has no room for 600 KiB more")
+		whole := strings.Repeat("x", 400<<10)
+		d.do(t, call{method: "PUT", path: location + "&digest=" + digestOf([]byte(whole)), token: token}).want(t, "what was sent before", http.StatusCreated)
+
+		exact := strings.Repeat("y", 512<<10)
+		location = send("PATCH", start(), strings.NewReader(exact)).want(t, "as much as there is room for", http.StatusAccepted).header.Get("Location")
+		send("PUT", location+"&digest="+digestOf([]byte(exact)), strings.NewReader("")).want(t, "its end, of unknown length", http.StatusCreated)
+		s.room = proxy.Room{}
+		send("PATCH", start(), kib(2048)).want(t, "any length without a quota", http.StatusAccepted)
 	})
 }

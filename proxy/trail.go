@@ -16,6 +16,9 @@ import (
 func (g *Gate) forward(ctx context.Context, v *visit, sub auth.Subject, out *http.Request, sent manifestSent) error {
 	operation, resource := v.deed()
 	switch {
+	case v.capped != nil:
+		g.passCapped(ctx, v, sub, v.w, out)
+		return nil
 	case operation == "" || operation == opPull && g.Pulls == nil:
 		g.pass(ctx, v, v.w, out, sent)
 		return nil
