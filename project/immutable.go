@@ -30,12 +30,17 @@ type ImmutableChange struct {
 // agree. It is asked with each push: it looks at nothing but the rules.
 func Immutable(rules []store.ImmutableRule, repository, tag string) bool {
 	for _, r := range rules {
-		if !r.Rule.Disabled && len(r.Rule.TagSelectors) > 0 && len(r.Rule.ScopeSelectors[job.ScopeRepository]) > 0 &&
-			job.Selected(r.Rule.ScopeSelectors[job.ScopeRepository], repository) && job.Selected(r.Rule.TagSelectors, tag) {
+		if about(r, repository) && job.Selected(r.Rule.TagSelectors, tag) {
 			return true
 		}
 	}
 	return false
+}
+
+// about reports whether a rule keeps any tags of a repository.
+func about(r store.ImmutableRule, repository string) bool {
+	return !r.Rule.Disabled && len(r.Rule.TagSelectors) > 0 && len(r.Rule.ScopeSelectors[job.ScopeRepository]) > 0 &&
+		job.Selected(r.Rule.ScopeSelectors[job.ScopeRepository], repository)
 }
 
 // ListImmutableRules lists the immutable tag rules of a project.

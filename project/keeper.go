@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/sealock/sealock/auth"
@@ -17,6 +18,7 @@ type KeeperStore interface {
 	RepositoryByName(ctx context.Context, name string) (store.Repository, error)
 	ArtifactByDigest(ctx context.Context, repositoryID int64, digest string) (store.Artifact, error)
 	ListTags(ctx context.Context, f store.IndexFilter) iter.Seq2[store.Tag, error]
+	ListArtifacts(ctx context.Context, f store.IndexFilter) iter.Seq2[store.Artifact, error]
 	Usage(ctx context.Context, projectIDs []int64) (map[int64]int64, error)
 	NewBytes(ctx context.Context, projectID int64, blobs []store.Blob) (int64, error)
 }
@@ -55,27 +57,54 @@ func (k *Keeper) KeepsTag(ctx context.Context, repository, tag string) (bool, er
 	return err == nil && Immutable(rules, name, tag), err
 }
 
-// KeptTag returns a tag that stands for the digest and that KeepsTag is true of; "" for none. Tags are those that the index
-// knows.
-func (k *Keeper) KeptTag(ctx context.Context, repository, digest string) (string, error) {
+// Keeps returns what says of the tags of the repository what KeepsTag does; nil where no rule is about it.
+func (k *Keeper) Keeps(ctx context.Context, repository string) (func(tag string) bool, error) {
 	rules, name, err := k.rulesOf(ctx, repository)
+	rules = slices.DeleteFunc(rules, func(r store.ImmutableRule) bool { return !about(r, name) })
 	if err != nil || len(rules) == 0 {
-		return "", err
+		return nil, err
+	}
+	return func(tag string) bool { return Immutable(rules, name, tag) }, nil
+}
+
+// KeptTag returns a tag that stands for the digest, or for an index that lists it, and that KeepsTag is true of; "" for none.
+// Tags are those that the index of images knows; known is whether it knows the digest, where any rule is about the repository.
+func (k *Keeper) KeptTag(ctx context.Context, repository, digest string) (tag string, known bool, err error) {
+	keeps, err := k.Keeps(ctx, repository)
+	if err != nil || keeps == nil {
+		return "", err == nil, err
 	}
 	repo, err := k.store.RepositoryByName(ctx, repository)
 	if err != nil {
-		return "", absent(err)
+		return "", false, absent(err)
 	}
 	a, err := k.store.ArtifactByDigest(ctx, repo.ID, digest)
 	if err != nil {
-		return "", absent(err)
+		return "", false, absent(err)
 	}
-	for tag, err := range k.store.ListTags(ctx, store.IndexFilter{Repository: repo.ID, Artifact: a.ID}) {
+	tag, err = k.keptOver(ctx, a, keeps, 0)
+	return tag, true, err
+}
+
+// keptOver looks for the tag at an artifact, and at those that list it.
+func (k *Keeper) keptOver(ctx context.Context, a store.Artifact, keeps func(tag string) bool, depth int) (string, error) {
+	for tag, err := range k.store.ListTags(ctx, store.IndexFilter{Repository: a.RepositoryID, Artifact: a.ID}) {
 		if err != nil {
 			return "", err
 		}
-		if Immutable(rules, name, tag.Name) {
+		if keeps(tag.Name) {
 			return tag.Name, nil
+		}
+	}
+	if depth > maxDepth {
+		return "", nil
+	}
+	for index, err := range k.store.ListArtifacts(ctx, store.IndexFilter{Repository: a.RepositoryID, Holds: a.Digest}) {
+		if err != nil {
+			return "", err
+		}
+		if tag, err := k.keptOver(ctx, index, keeps, depth+1); tag != "" || err != nil {
+			return tag, err
 		}
 	}
 	return "", nil

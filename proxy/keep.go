@@ -19,8 +19,11 @@ import (
 type Keeper interface {
 	// KeepsTag reports whether a tag of the repository, if it is there, can be neither pushed anew nor deleted.
 	KeepsTag(ctx context.Context, repository, tag string) (bool, error)
-	// KeptTag returns a tag that stands for the digest and that KeepsTag is true of; "" for none.
-	KeptTag(ctx context.Context, repository, digest string) (string, error)
+	// Keeps returns what says of the tags of the repository what KeepsTag does; nil where no rule is about it.
+	Keeps(ctx context.Context, repository string) (func(tag string) bool, error)
+	// KeptTag returns a tag that stands for the digest, or for an index that lists it, and that KeepsTag is true of; "" for
+	// none. known is whether it knows what the digest is, where any rule is about the repository.
+	KeptTag(ctx context.Context, repository, digest string) (tag string, known bool, err error)
 	// Room returns how many bytes the project of the repository may hold, and holds. A limit of 0 is any number, and costs no
 	// look at what it holds.
 	Room(ctx context.Context, repository string) (Room, error)
@@ -40,7 +43,8 @@ const mostMeasured = 1000
 // admitKept refuses to move or delete a tag that a rule of the project keeps. digest is that of what is pushed, "" where
 // that is not known; the same content again is no change.
 func (g *Gate) admitKept(ctx context.Context, v *visit, sub auth.Subject, digest string) error {
-	if g.Keeper == nil || v.Kind != KindManifest || v.Method != http.MethodPut && v.Method != http.MethodDelete {
+	blob := v.Kind == KindBlob && v.Method == http.MethodDelete
+	if g.Keeper == nil || !blob && (v.Kind != KindManifest || v.Method != http.MethodPut && v.Method != http.MethodDelete) {
 		return nil
 	}
 	tag, err := g.keptTag(ctx, v, digest)
@@ -51,6 +55,9 @@ func (g *Gate) admitKept(ctx context.Context, v *visit, sub auth.Subject, digest
 	if v.Method == http.MethodDelete {
 		done = "deleted"
 	}
+	if blob {
+		done = "deprived of what it refers to"
+	}
 	denial := errs.New(errs.Precondition, "tag %q of repository %q is immutable and can't be %s", tag, v.Repository, done).
 		WithHint("use another tag, or ask an administrator of the project to change its immutable tag rules")
 	return g.deny(ctx, v, sub, "", denial, v.Access())
@@ -59,11 +66,17 @@ func (g *Gate) admitKept(ctx context.Context, v *visit, sub auth.Subject, digest
 // keptTag returns the tag that stands in the way of the request; "" for none. Rules come first: most tags are under none,
 // and the registry is not asked about them.
 func (g *Gate) keptTag(ctx context.Context, v *visit, digest string) (string, error) {
-	if v.tag() == "" {
-		if v.Method == http.MethodPut {
-			return "", nil // what is pushed by its digest moves no tag
+	switch {
+	case v.Kind == KindBlob:
+		return g.holder(ctx, v.Repository, v.Reference)
+	case v.tag() == "" && v.Method == http.MethodPut:
+		return "", nil // what is pushed by its digest moves no tag
+	case v.tag() == "":
+		tag, known, err := g.Keeper.KeptTag(ctx, v.Repository, v.Reference)
+		if err != nil || known {
+			return tag, err
 		}
-		return g.Keeper.KeptTag(ctx, v.Repository, v.Reference)
+		return g.holder(ctx, v.Repository, v.Reference)
 	}
 	kept, err := g.Keeper.KeepsTag(ctx, v.Repository, v.tag())
 	if err != nil || !kept {

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,8 +16,11 @@ import (
 
 // shelf is a keeper: tags that stay, digests that such a tag stands for, and what the project holds.
 type shelf struct {
-	tags  map[string]bool
-	kept  map[string]string
+	tags map[string]bool
+	kept map[string]string
+
+	unknown bool // it knows no digest
+
 	room  proxy.Room
 	holds map[string]bool
 	fail  error
@@ -24,8 +28,15 @@ type shelf struct {
 
 func (s *shelf) KeepsTag(_ context.Context, _, tag string) (bool, error) { return s.tags[tag], s.fail }
 
-func (s *shelf) KeptTag(_ context.Context, _, digest string) (string, error) {
-	return s.kept[digest], s.fail
+func (s *shelf) KeptTag(_ context.Context, _, digest string) (string, bool, error) {
+	return s.kept[digest], !s.unknown, s.fail
+}
+
+func (s *shelf) Keeps(context.Context, string) (func(string) bool, error) {
+	if s.tags == nil {
+		return nil, s.fail
+	}
+	return func(tag string) bool { return s.tags[tag] }, s.fail
 }
 
 func (s *shelf) Room(context.Context, string) (proxy.Room, error) { return s.room, s.fail }
@@ -94,6 +105,53 @@ func TestImmutableTags(t *testing.T) {
 		s.fail, s.tags, s.kept = nil, nil, nil
 		put("v1", other).want(t, "pushing without a rule", 201)
 		remove(digest).want(t, "deleting without a rule", 202)
+	})
+}
+
+// TestWhatImmutableTagsNeed deletes what an immutable tag stands for, or refers to, by its digest where nobody but the registry
+// knows of it.
+func TestWhatImmutableTagsNeed(t *testing.T) {
+	eachKept(t, func(t *testing.T, d *door, s *shelf) {
+		s.unknown = true
+		token := d.token(t, "alice", sealToken, 0)
+		image := d.pushImage(t, token, "team/app", "v1")
+		read := func(reference string) string {
+			return string(d.do(t, call{method: "GET", path: "/v2/team/app/manifests/" + reference, token: token, header: map[string]string{"Accept": manifestType}}).want(t, "GET", 200).body)
+		}
+		var parts struct {
+			Config struct{ Digest string }
+			Layers []struct{ Digest string }
+		}
+		must(t, json.Unmarshal([]byte(read(image)), &parts))
+		loose := d.pushBlob(t, token, "team/app", []byte("nobody needs this"), 0)
+		child := digestOf([]byte(strings.Replace(read(image), `{`, `{ `, 1)))
+		put := func(reference, mediaType, body string) {
+			t.Helper()
+			d.do(t, call{method: "PUT", path: "/v2/team/app/manifests/" + reference, token: token, body: []byte(body), header: map[string]string{"Content-Type": mediaType}}).want(t, "PUT", 201)
+		}
+		put(child, manifestType, strings.Replace(read(image), `{`, `{ `, 1))
+		const indexType = "application/vnd.oci.image.index.v1+json"
+		put("multi", indexType, fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d}]}`, indexType, manifestType, child, len(read(image))+1))
+		remove := func(kind, digest string) answer {
+			return d.do(t, call{method: "DELETE", path: "/v2/team/app/" + kind + "/" + digest, token: token})
+		}
+		for _, kept := range []string{"v1", "multi"} {
+			s.tags = map[string]bool{kept: true}
+			remove("blobs", parts.Config.Digest).wantText(t, "deleting the config of "+kept, 412, "DENIED", fmt.Sprintf("tag %q", kept), "deprived of what it refers to")
+			remove("blobs", parts.Layers[0].Digest).want(t, "deleting a layer of "+kept, 412)
+			digest := map[string]string{"v1": image, "multi": child}[kept]
+			remove("manifests", digest).wantText(t, "deleting what "+kept+" stands for", 412, fmt.Sprintf("tag %q", kept))
+			if n := len(read(digest)); n == 0 {
+				t.Error("it is gone")
+			}
+		}
+		remove("blobs", loose).want(t, "deleting a blob that no tag needs", 202)
+		s.tags = map[string]bool{"multi": true}
+		remove("manifests", image).want(t, "deleting an image that no immutable tag needs", 202)
+		s.fail = errs.New(errs.Unavailable, "nobody knows")
+		remove("blobs", parts.Config.Digest).want(t, "deleting a blob when nobody knows the rules", 503)
+		s.fail, s.tags = nil, nil
+		remove("blobs", parts.Config.Digest).want(t, "deleting a blob without a rule", 202)
 	})
 }
 
