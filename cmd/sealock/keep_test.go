@@ -99,6 +99,27 @@ func TestImmutableTagAtTheDoor(t *testing.T) {
 	}
 	p.image("team/app", "v1", "amd64")
 	p.put("team/app", "latest", other, 201)
+	layer := digest.FromString("layer of amd64").String()
+	p.send(http.MethodDelete, "/v2/team/app/blobs/"+layer, "", "", 412)
+
+	// A part of an index that an immutable tag stands for, and an image that the index of images has lost.
+	part := p.image("team/app", "arm64", "arm64")
+	const indexType = "application/vnd.oci.image.index.v1+json"
+	size := len(p.send(http.MethodGet, "/v2/team/app/manifests/"+part, "", "", 200).Body.String())
+	many := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d}]}`, indexType, manifestType, part, size)
+	p.send(http.MethodPut, "/v2/team/app/manifests/v2", indexType, many, 201)
+	p.send(http.MethodDelete, "/v2/team/app/manifests/"+part, "", "", 412)
+	repository, err := s.store.RepositoryByName(t.Context(), "team/app")
+	if err == nil {
+		err = s.store.DeleteRepository(t.Context(), repository.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range []string{one, part, digest.FromString(many).String()} {
+		p.send(http.MethodDelete, "/v2/team/app/manifests/"+kept, "", "", 412)
+	}
+	p.send(http.MethodDelete, "/v2/team/app/manifests/"+digest.FromString(other).String(), "", "", 202)
 	s.api(t, "DELETE", strings.TrimPrefix(rule, "/api/v2.0"), "", 200)
 	p.put("team/app", "v1", other, 201)
 	p.send(http.MethodDelete, "/v2/team/app/manifests/"+one, "", "", 202)
