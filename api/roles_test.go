@@ -86,8 +86,10 @@ func (w *world) countsFor(name string, team, all int) {
 	listed := answered[[]client.Project](w, w.get(name, "/api/v2.0/projects?name=team"))
 	in, _ := found["project"].([]any)
 	inSearch, _ := in[0].(map[string]any)
+	private, _ := st["private_repo_count"].(float64)
+	public, _ := st["public_repo_count"].(float64)
 	want := fmt.Sprint(team, team, team, team, all)
-	if got := fmt.Sprint(p.RepoCount, sum["repo_count"], listed[0].RepoCount, inSearch["repo_count"], st["private_repo_count"].(float64)+st["public_repo_count"].(float64)); got != want { //nolint:forcetypeassert // a panic will do
+	if got := fmt.Sprint(p.RepoCount, sum["repo_count"], listed[0].RepoCount, inSearch["repo_count"], private+public); got != want {
 		w.t.Errorf("repositories in the project, its summary, the list, the search and the statistics for %s = %s, want %s", name, got, want)
 	}
 }

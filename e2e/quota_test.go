@@ -1,9 +1,13 @@
 package e2e_test
 
 import (
+	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sealock/sealock/e2e/internal/client"
 )
 
 // TestQuotaAndImmutableTags pushes with a real client where a project is full, and to a tag that stays what it is: the
@@ -23,7 +27,17 @@ func TestQuotaAndImmutableTags(t *testing.T) {
 	}
 	limit("1")
 	mustFail(t, d.push("team/other"), `project "team" is full`, `project \"team\" is full`)
+	limit("1000000")
+	noise := make([]byte, 8<<20)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise) // which no client makes smaller
+	large := func() client.Output {
+		return d.crane.Push(d.Session, d.ref("team/large"), hex.EncodeToString(noise))
+	}
+	cut := large() // in bodies of unknown length
+	mustFail(t, cut, `project "team" has no room for`, `project \"team\" has no room for`)
+	mustFail(t, cut, "/blobs/uploads/") // while the layer is sent, and not with the manifest
 	limit("-1")
+	must(t, large())
 	must(t, d.push("team/other"))
 
 	made := calls(t, server, "POST", "/projects/team/immutabletagrules", `{"tag_selectors":[{"kind":"doublestar","decoration":"matches","pattern":"**"}],

@@ -3,7 +3,6 @@ package project_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -49,7 +48,7 @@ func newGiving(t *testing.T) giving {
 	t.Cleanup(directory.Close)
 	g.rules("")
 	var err error
-	g.engine, err = policy.Open(g.dir, members{directory}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	g.engine, err = policy.Open(g.dir, members{directory}, slog.New(slog.DiscardHandler))
 	g.ok("policy.Open", err)
 	g.Service = project.New(g.store, g.engine, g.trail, g.hasher, g.clock).WithRoles(g.engine)
 	return g
@@ -62,7 +61,7 @@ func (g giving) rules(lines string) {
 	_, err := policy.WriteDefault(base)
 	g.ok("WriteDefault", err)
 	for _, name := range []string{policy.PolicyFile, policy.ModelFile} {
-		text, err := os.ReadFile(filepath.Join(base, name)) //nolint:gosec // a folder of the test
+		text, err := os.ReadFile(filepath.Join(base, name))
 		g.ok("ReadFile", err)
 		if name == policy.PolicyFile {
 			text = append(text, "\n"+lines+"\n"...)
