@@ -28,7 +28,7 @@ func (p part) nowhere() bool { return !p.everywhere && len(p.projects) == 0 }
 // partial returns where of the projects, of all that there are where it is nil, the caller sees a part of what there is of a
 // resource.
 func (s *Service) partial(ctx context.Context, c Caller, resource string, among []store.Project) (in part, err error) {
-	if narrowed(c) {
+	if narrowed(c, resource) {
 		if in.everywhere = among == nil; in.everywhere {
 			return in, nil
 		}
@@ -47,9 +47,10 @@ func (s *Service) partial(ctx context.Context, c Caller, resource string, among 
 	return in, nil
 }
 
-// narrowed reports whether a caller is good for some repositories wherever it is.
-func narrowed(c Caller) bool {
-	return c.Bounds != nil || slices.ContainsFunc(c.Grants, func(p auth.Permission) bool { return len(p.Repositories) > 0 })
+// narrowed reports whether a caller is good for some repositories wherever it is, for all that is known of the projects.
+func narrowed(c Caller, resource string) bool {
+	all := auth.Permissions{{Project: "*", Resource: resource, Actions: []string{"list"}}}
+	return c.Bounds != nil && !c.Bounds.Cover(all) || slices.ContainsFunc(c.Grants, func(p auth.Permission) bool { return len(p.Repositories) > 0 })
 }
 
 // limitedTo returns the projects in which the caller has a role for some repositories only.

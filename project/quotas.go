@@ -264,7 +264,7 @@ func (s *Service) Statistics(ctx context.Context, c Caller) (st store.Statistics
 	if !possible {
 		return st, all, nil
 	}
-	if st, err = s.store.Statistics(ctx, f); err != nil || all && !narrowed(c) {
+	if st, err = s.store.Statistics(ctx, f); err != nil || all && !narrowed(c, "repository") {
 		return st, all, err
 	}
 	var limit *store.Filter

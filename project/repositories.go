@@ -65,7 +65,7 @@ func (s *Service) ListRepositories(ctx context.Context, c Caller, q RepositoryQu
 		f.Visible = &seen
 	}
 	in := part{}
-	if !all || narrowed(c) {
+	if !all || narrowed(c, "repository") {
 		if in, err = s.partial(ctx, c, "repository", nil); err != nil {
 			return List[store.Repository]{}, err
 		}
