@@ -12,7 +12,7 @@ func TestNextPage(t *testing.T) {
 	}
 	for header, w := range map[string]want{
 		"": {},
-		`</api/v2.0/repositories?page=1&page_size=100>; rel="prev"`: {},
+		`</api/v2.0/repositories?page=1&page_size=100>; rel="prev"`:                                                                     {},
 		`</api/v2.0/repositories?page=1&page_size=100>; rel="prev" , </api/v2.0/repositories?after=7&page=3&page_size=100>; rel="next"`: {3, 7, true},
 		`</api/v2.0/projects/a/repositories/b%252Fc/artifacts?page=2>; rel="next"`:                                                      {2, 0, true},
 		`<?page=x>; rel="next"`:    {},
