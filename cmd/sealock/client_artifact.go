@@ -219,7 +219,7 @@ func (s *session) artifact(ctx context.Context, ref imageRef) (client.Artifact, 
 
 // artifacts lists the artifacts of a repository that a q parameter leaves over.
 func (s *session) artifacts(ctx context.Context, ref imageRef, q string) ([]client.Artifact, error) {
-	return linkedPages[client.Artifact](func(at position) (answer, *http.Response, error) {
+	return linkedPages[client.Artifact](func(at position) (answer, http.Header, error) {
 		resp, err := s.api.ListArtifactsWithResponse(ctx, ref.project, ref.path(), &client.ListArtifactsParams{
 			Q: optional(q), Sort: pointer("-push_time"), Page: &at.page, PageSize: pointer(largePage), After: at.after,
 			WithTag: pointer(true), WithLabel: pointer(true), WithImmutableStatus: pointer(true),
@@ -227,7 +227,7 @@ func (s *session) artifacts(ctx context.Context, ref imageRef, q string) ([]clie
 		if err != nil {
 			return nil, nil, err
 		}
-		return resp, resp.HTTPResponse, nil
+		return resp, resp.HTTPResponse.Header, nil
 	})
 }
 

@@ -71,16 +71,16 @@ type position struct {
 
 // linkedPages reads a list to its end by the links in the answers: where the policy hides some of the items, a page that is
 // not full is not the last one.
-func linkedPages[T any](fetch func(at position) (answer, *http.Response, error)) ([]T, error) {
+func linkedPages[T any](fetch func(at position) (answer, http.Header, error)) ([]T, error) {
 	all := []T{}
 	for at, more := (position{page: 1}), true; more; {
-		a, resp, err := fetch(at)
+		a, head, err := fetch(at)
 		items, err := decode[[]T](a, err)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, items...)
-		at, more = nextPage(resp.Header.Get("Link"))
+		at, more = nextPage(head.Get("Link"))
 	}
 	return all, nil
 }

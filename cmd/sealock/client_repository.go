@@ -124,7 +124,7 @@ func (s *session) repositories(ctx context.Context, project, part string) ([]cli
 	if part != "" {
 		q = "name=~" + part
 	}
-	return linkedPages[client.Repository](func(at position) (answer, *http.Response, error) {
+	return linkedPages[client.Repository](func(at position) (answer, http.Header, error) {
 		if project == "" {
 			resp, err := s.api.ListAllRepositoriesWithResponse(ctx, &client.ListAllRepositoriesParams{
 				Q: optional(q), Sort: pointer("name"), Page: &at.page, PageSize: pointer(largePage), After: at.after,
@@ -132,7 +132,7 @@ func (s *session) repositories(ctx context.Context, project, part string) ([]cli
 			if err != nil {
 				return nil, nil, err
 			}
-			return resp, resp.HTTPResponse, nil
+			return resp, resp.HTTPResponse.Header, nil
 		}
 		resp, err := s.api.ListRepositoriesWithResponse(ctx, project, &client.ListRepositoriesParams{
 			Q: optional(q), Sort: pointer("name"), Page: &at.page, PageSize: pointer(largePage), After: at.after,
@@ -140,7 +140,7 @@ func (s *session) repositories(ctx context.Context, project, part string) ([]cli
 		if err != nil {
 			return nil, nil, err
 		}
-		return resp, resp.HTTPResponse, nil
+		return resp, resp.HTTPResponse.Header, nil
 	})
 }
 
