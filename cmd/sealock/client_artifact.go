@@ -129,7 +129,7 @@ tag, if it was named by one, or gets the one that is given. You have to be allow
 		Example: `  sealock artifact copy team/app:v1 prod/app
   sealock artifact copy team/app:v1-rc3 prod/app:v1
   sealock artifact copy team/app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 prod/app`,
-		Args: usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeRepository(env),
+		Args: usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeRepository(env, 2),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		from, err := parseArtifact(args[0])
@@ -201,7 +201,7 @@ artifact, is sealock tag delete. A tag that a rule of the project makes immutabl
 
 // onArtifact makes a command whose one argument is an artifact.
 func onArtifact(env *environment, cmd *cobra.Command, fn func(ctx context.Context, s *session, ref imageRef) error) *cobra.Command {
-	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(1)), completeRepository(env)
+	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(1)), completeRepository(env, 1)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		ref, err := parseArtifact(args[0])
 		if err != nil {

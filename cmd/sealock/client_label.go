@@ -152,7 +152,7 @@ func newLabelRemoveCommand(env *environment) *cobra.Command {
 
 // onLabelled makes a command about an artifact and a label, which says done and shows the artifact.
 func onLabelled(env *environment, cmd *cobra.Command, said string, fn func(ctx context.Context, s *session, ref imageRef, label string) error) *cobra.Command {
-	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(2)), completeRepository(env)
+	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(2)), completeRepository(env, 1)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		ref, err := parseArtifact(args[0])
 		if err != nil {

@@ -90,10 +90,10 @@ func (r imageRef) String() string {
 	return r.name()
 }
 
-// completeRepository offers projects, and in a project its repositories.
-func completeRepository(env *environment) cobra.CompletionFunc {
+// completeRepository offers, for each of the first n arguments, projects, and in a project its repositories.
+func completeRepository(env *environment, n int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
+		if len(args) >= n {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		server, _ := cmd.Flags().GetString("server")

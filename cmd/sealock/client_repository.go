@@ -104,7 +104,7 @@ func newRepositoryDeleteCommand(env *environment) *cobra.Command {
 
 // onRepository makes a command whose one argument is a repository.
 func onRepository(env *environment, cmd *cobra.Command, fn func(ctx context.Context, s *session, ref imageRef) error) *cobra.Command {
-	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(1)), completeRepository(env)
+	cmd.Args, cmd.ValidArgsFunction = usageArgs(cobra.ExactArgs(1)), completeRepository(env, 1)
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		ref, err := parseRepository(args[0])
 		if err != nil {

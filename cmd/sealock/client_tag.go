@@ -27,7 +27,7 @@ func newTagListCommand(env *environment) *cobra.Command {
 		Use: "list {REPOSITORY | ARTIFACT}", Short: "List tags", Long: "List the tags of a repository, or what else an artifact is called.",
 		Example: `  sealock tag list team/app
   sealock tag list team/app:stable --output json`,
-		Args: usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: completeRepository(env),
+		Args: usageArgs(cobra.ExactArgs(1)), ValidArgsFunction: completeRepository(env, 1),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		ref, err := parseRef(args[0])
@@ -52,7 +52,7 @@ func newTagAddCommand(env *environment) *cobra.Command {
 		Long: "Give an artifact one more tag, which must be free in its repository: one that stands for something else is deleted first.",
 		Example: `  sealock tag add team/app:v1 stable
   sealock tag add team/app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 v1`,
-		Args: usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeRepository(env),
+		Args: usageArgs(cobra.ExactArgs(2)), ValidArgsFunction: completeRepository(env, 1),
 	}
 	return clientCommand(env, cmd, func(ctx context.Context, s *session, args []string) error {
 		ref, err := parseArtifact(args[0])
