@@ -53,7 +53,6 @@ TOGETHER := Concurrent|AtOnce|UnderWay|Reload|Pulls
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector where things happen at once
-	$(ALIKE) go vet ./...
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(SLOWLY)' $$(go list ./... | grep -vxE "$$(go list $(INTURN) | paste -sd '|')")
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock
 	$(ALIKE) go test $(INTURN)
