@@ -111,6 +111,7 @@ func throughHelper(t *testing.T, d *desk) {
 
 // docker login hands the helper a refresh token, every client uses it, and docker logout ends it on the server.
 func TestCredentialHelper(t *testing.T) {
+	t.Parallel()
 	server := helperServer(t)
 	d := helperDesk(t, server)
 	fixture.File(t, filepath.Join(d.Dir, "docker", "config.json"), `{"credHelpers":{"`+server.Addr+`":"sealock"},"detachKeys":"ctrl-q"}`)
@@ -139,8 +140,10 @@ func TestCredentialHelper(t *testing.T) {
 
 // Clients that hand over the password itself get no further than docker: it is exchanged at once.
 func TestCredentialHelperTakesPasswords(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"skopeo", "oras"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := helperServer(t)
 			d := helperDesk(t, server)
 			fixture.File(t, filepath.Join(d.Dir, "docker", "config.json"), `{"credHelpers":{"`+server.Addr+`":"sealock"}}`)
@@ -160,6 +163,7 @@ func TestCredentialHelperTakesPasswords(t *testing.T) {
 
 // What the helper gets for a personal access token or a robot's secret is good for as much, and ends with it.
 func TestCredentialHelperTakesTokens(t *testing.T) {
+	t.Parallel()
 	server := helperServer(t)
 	robot := robotSecret(t, server, "create", "team/ci", "--allow", "push")
 	server.CLIWith(t, annaPassword+"\n", "login", server.URL, "--username", anna, "--password-stdin")
@@ -200,6 +204,7 @@ var (
 
 // A device gets its login from somebody who approves it in a browser; no password comes near it.
 func TestDeviceLogin(t *testing.T) {
+	t.Parallel()
 	server := helperServer(t)
 	d := helperDesk(t, server)
 	said := filepath.Join(d.Dir, "said")
