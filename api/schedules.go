@@ -169,7 +169,8 @@ type page struct {
 
 // check refuses what a list with something in it would refuse.
 func (p page) check() error {
-	if _, err := parseQuery(p.q, "name", "status"); err != nil {
+	allowed := recordFields(fields{"name": textField("name"), "status": textField("status")})
+	if _, err := parseQuery(p.q, allowed); err != nil {
 		return err
 	}
 	_, err := parseSort(p.sort, map[string]string{"id": "", "name": "", "status": "", "creation_time": "", "update_time": ""})

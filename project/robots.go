@@ -3,6 +3,7 @@ package project
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,9 +65,7 @@ type NewRobotSecret struct {
 // RobotQuery narrows a list of robots.
 type RobotQuery struct {
 	Project Ref // the zero value: those at system level
-	Name    string
-	Exact   string
-	Paging
+	Paging      // names are with the prefix or without and, in a project, with its name before them or without
 }
 
 // MaxKeepOld is how long an old secret may live beside the new one.
@@ -249,7 +248,8 @@ func (s *Service) mayGive(ctx context.Context, c Caller, p auth.Permission) (boo
 
 // ListRobots lists the robots of a project, or those at system level.
 func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[store.Robot], error) {
-	f := q.apply(store.Filter{Name: s.robotName(q.Name), Exact: s.robotName(q.Exact)})
+	f := q.apply(store.Filter{})
+	of := ""
 	if q.Project == (Ref{}) {
 		f.System = true
 		if err := s.require(ctx, c, auth.Access{Resource: "robot", Action: "list"}, "list robots at system level", askSystemAdmin); err != nil {
@@ -260,13 +260,36 @@ func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[
 		if err != nil {
 			return List[store.Robot]{}, err
 		}
-		f.Project = p.ID
-		if f.Exact != "" && !strings.Contains(f.Exact, "+") {
-			f.Exact = p.Name + "+" + f.Exact
-		}
+		f.Project, of = p.ID, p.Name
 	}
+	f.Where = s.robotNames(f.Where, of)
 	total, err := s.store.CountRobots(ctx, f)
 	return collect(s.store.ListRobots(ctx, f), total, err, s.shown)
+}
+
+// robotNames turns the names in conditions into those that are kept, of the robots of a project or of none ("").
+func (s *Service) robotNames(where []store.Condition, of string) []store.Condition {
+	kept := func(end any) any {
+		name, ok := end.(string)
+		if !ok {
+			return end
+		}
+		if name = s.robotName(name); of != "" && !strings.Contains(name, "+") {
+			name = of + "+" + name
+		}
+		return name
+	}
+	all := slices.Clone(where)
+	for i, c := range all {
+		if c.Field != "name" {
+			continue
+		}
+		all[i].Part, all[i].Any = s.robotName(c.Part), nil
+		for _, span := range c.Any {
+			all[i].Any = append(all[i].Any, store.Span{From: kept(span.From), To: kept(span.To)})
+		}
+	}
+	return all
 }
 
 // robotName returns a name without the prefix, if it has one.

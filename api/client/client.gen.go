@@ -738,8 +738,8 @@ type Project struct {
 	CreationTime time.Time `json:"creation_time"`
 
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
-	CurrentUserRoleID  int64   `json:"current_user_role_id"`
-	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
+	CurrentUserRoleID  *int64   `json:"current_user_role_id,omitempty"`
+	CurrentUserRoleIds *[]int64 `json:"current_user_role_ids,omitempty"`
 
 	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
 	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
@@ -755,10 +755,10 @@ type Project struct {
 	ProjectID int64  `json:"project_id"`
 
 	// RepoCount How many repositories it has.
-	RepoCount int64 `json:"repo_count"`
+	RepoCount *int64 `json:"repo_count,omitempty"`
 
 	// Togglable Whether the caller may make it public or private.
-	Togglable  bool      `json:"togglable"`
+	Togglable  *bool     `json:"togglable,omitempty"`
 	UpdateTime time.Time `json:"update_time"`
 }
 
@@ -2119,6 +2119,12 @@ type ListProjectsParams struct {
 
 	// Public Only public projects, or only private ones.
 	Public *bool `form:"public,omitempty" json:"public,omitempty"`
+
+	// Owner Only projects that this user owns, by user name.
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids` and `togglable` out of each project, which then costs less.
+	WithDetail *bool `form:"with_detail,omitempty" json:"with_detail,omitempty"`
 }
 
 // HeadProjectParams defines parameters for HeadProject.
@@ -2777,6 +2783,9 @@ type ListQuotasParams struct {
 
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
+
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
@@ -13246,6 +13255,30 @@ func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Re
 
 		}
 
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.WithDetail != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "with_detail", *params.WithDetail, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -18901,6 +18934,18 @@ func NewListQuotasRequest(server string, params *ListQuotasParams) (*http.Reques
 		if params.ReferenceID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference_id", *params.ReferenceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -733,8 +733,8 @@ type Project struct {
 	CreationTime time.Time `json:"creation_time"`
 
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
-	CurrentUserRoleID  int64   `json:"current_user_role_id"`
-	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
+	CurrentUserRoleID  *int64   `json:"current_user_role_id,omitempty"`
+	CurrentUserRoleIds *[]int64 `json:"current_user_role_ids,omitempty"`
 
 	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
 	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
@@ -750,10 +750,10 @@ type Project struct {
 	ProjectID int64  `json:"project_id"`
 
 	// RepoCount How many repositories it has.
-	RepoCount int64 `json:"repo_count"`
+	RepoCount *int64 `json:"repo_count,omitempty"`
 
 	// Togglable Whether the caller may make it public or private.
-	Togglable  bool      `json:"togglable"`
+	Togglable  *bool     `json:"togglable,omitempty"`
 	UpdateTime time.Time `json:"update_time"`
 }
 
@@ -2114,6 +2114,12 @@ type ListProjectsParams struct {
 
 	// Public Only public projects, or only private ones.
 	Public *bool `form:"public,omitempty" json:"public,omitempty"`
+
+	// Owner Only projects that this user owns, by user name.
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids` and `togglable` out of each project, which then costs less.
+	WithDetail *bool `form:"with_detail,omitempty" json:"with_detail,omitempty"`
 }
 
 // HeadProjectParams defines parameters for HeadProject.
@@ -2772,6 +2778,9 @@ type ListQuotasParams struct {
 
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
+
+	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Sort The field to sort by, with `-` before it for descending order.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
@@ -5074,6 +5083,20 @@ func (w *ServerInterfaceWrapper) ListProjects(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "public", ctx.QueryParams(), &params.Public, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter public: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_detail" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_detail", ctx.QueryParams(), &params.WithDetail, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_detail: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -8698,6 +8721,13 @@ func (w *ServerInterfaceWrapper) ListQuotas(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference_id", ctx.QueryParams(), &params.ReferenceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
 	}
 
 	// ------------- Optional query parameter "sort" -------------

@@ -174,8 +174,12 @@ func projectTable(projects ...client.Project) table {
 	t := table{head: []string{"ID", "NAME", "PUBLIC", "OWNER", "YOUR ROLE", "CREATED"}}
 	for _, p := range projects {
 		public := p.Metadata.Public != nil && *p.Metadata.Public == "true"
+		role := int64(0)
+		if p.CurrentUserRoleID != nil {
+			role = *p.CurrentUserRoleID
+		}
 		t.rows = append(t.rows, []string{
-			strconv.FormatInt(p.ProjectID, 10), p.Name, yesNo(public), p.OwnerName, roleName(p.CurrentUserRoleID), day(p.CreationTime),
+			strconv.FormatInt(p.ProjectID, 10), p.Name, yesNo(public), p.OwnerName, roleName(role), day(p.CreationTime),
 		})
 	}
 	return t

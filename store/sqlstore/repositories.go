@@ -37,7 +37,7 @@ const maxRepositoryText = 64 << 10
 
 // page returns the part of the filter that all lists have.
 func page(f store.IndexFilter) store.Filter {
-	paged := store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort}
+	paged := store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort, Where: f.Where}
 	if f.Visible != nil {
 		paged.Public, paged.MemberID, paged.GroupIDs = f.Visible.Public, f.Visible.MemberID, f.Visible.GroupIDs
 	}
@@ -118,6 +118,11 @@ func repositoryListing(f store.IndexFilter, walk bool) listing[repositoryRow, st
 			"update_time":   {"t.updated_at", func(r repositoryRow) any { return r.UpdatedAt }},
 			"pull_count":    {"t.pull_count", func(r repositoryRow) any { return r.Pulls }},
 		},
+		fields: headFields(map[string]narrowing{
+			"name":       {kind: store.Text, sql: "t.name"},
+			"project_id": {kind: store.Number, sql: "t.project_id"},
+			"pull_count": {kind: store.Number, sql: "t.pull_count"},
+		}),
 		parts: partsOfProjects,
 		filter: func(q *bun.SelectQuery, in store.Filter) *bun.SelectQuery {
 			q = inProjects(q, f.Projects)
