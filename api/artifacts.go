@@ -65,7 +65,7 @@ func (h *handlers) ListProjectArtifacts(c echo.Context, ref gen.ProjectRef, para
 func artifactQuery(query, order *string, w window) (q project.ArtifactQuery, err error) {
 	q.Paging, err = paging(query, orderOr(order, "-push_time"), fields{
 		"id": numberField("id"), "tags": {name: "tag", kind: store.Text, many: true}, "labels": {name: "label", kind: store.Number, many: true},
-		"digest": textField("digest"), "type": textField("kind"), "media_type": textField("media_type"), "artifact_type": textField("artifact_type"),
+		"digest": textField("digest"), "type": textField("kind"), "media_type": textField("media_type"), "manifest_media_type": textField("manifest_media_type"), "artifact_type": textField("artifact_type"),
 		"push_time": timeField("push_time"), "pull_time": timeField("pull_time"), "size": numberField("size"),
 	}, map[string]string{"id": "id", "push_time": "push_time", "pull_time": "pull_time", "size": "size"}, w)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
@@ -284,12 +285,40 @@ func (s *Service) robotNames(where []store.Condition, of string) []store.Conditi
 		if c.Field != "name" {
 			continue
 		}
-		all[i].Part, all[i].Any = s.robotName(c.Part), nil
+		all[i].Any = nil
+		if c.Part != "" {
+			all[i].Any = s.beginnings(c.Part)
+		}
 		for _, span := range c.Any {
 			all[i].Any = append(all[i].Any, store.Span{From: kept(span.From), To: kept(span.To)})
 		}
 	}
 	return all
+}
+
+// beginnings are what the names that are kept begin with where the part is one of the names with their prefix and reaches
+// into that.
+func (s *Service) beginnings(part string) (spans []store.Span) {
+	begin := func(rest string) {
+		if rest == "" {
+			spans = append(spans, store.Span{})
+			return
+		}
+		spans = append(spans, store.Span{From: rest, To: rest + string(utf8.MaxRune)})
+	}
+	if rest, ok := s.robots.Names.Cut(part); ok {
+		begin(rest)
+	}
+	prefix, part := strings.ToLower(s.robots.Names.Prefix()), store.NameKey(part)
+	if strings.Contains(prefix, part) {
+		begin("")
+	}
+	for i := 1; i < len(prefix); i++ {
+		if rest, ok := strings.CutPrefix(part, prefix[i:]); ok {
+			begin(rest)
+		}
+	}
+	return spans
 }
 
 // robotName returns a name without the prefix, if it has one.

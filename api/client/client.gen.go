@@ -1909,10 +1909,20 @@ type Unsupported = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1939,10 +1949,20 @@ type ExportAuditLogsParams struct {
 
 // ListAuditLogExtsParams defines parameters for ListAuditLogExts.
 type ListAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1957,10 +1977,20 @@ type ListAuditLogExtsParams struct {
 
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1975,10 +2005,20 @@ type ListDecisionsParams struct {
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2045,10 +2085,20 @@ type ListLockoutsParams struct {
 
 // ListPreheatInstancesParams defines parameters for ListPreheatInstances.
 type ListPreheatInstancesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2072,7 +2122,7 @@ type ListPersonalAccessTokensParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2099,10 +2149,20 @@ type ReloadPolicyParams struct {
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2164,10 +2224,20 @@ type GetProjectDeletableParams struct {
 
 // ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
 type ListProjectArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2209,10 +2279,20 @@ type ListProjectArtifactsParams struct {
 
 // ListProjectAuditLogExtsParams defines parameters for ListProjectAuditLogExts.
 type ListProjectAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2242,10 +2322,20 @@ type ForgetFormerNameParams struct {
 
 // ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
 type ListImmutableTagRulesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2278,10 +2368,20 @@ type UpdateImmutableTagRuleParams struct {
 
 // ListProjectLogsParams defines parameters for ListProjectLogs.
 type ListProjectLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2377,10 +2477,20 @@ type RenameProjectParams struct {
 
 // ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
 type ListPreheatPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2461,10 +2571,20 @@ type ListProjectPreheatProvidersParams struct {
 
 // ListProjectRobotsParams defines parameters for ListProjectRobots.
 type ListProjectRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2515,10 +2635,20 @@ type SetProjectScannerParams struct {
 
 // ListScannerCandidatesParams defines parameters for ListScannerCandidates.
 type ListScannerCandidatesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2545,10 +2675,20 @@ type ListWebhookEventsParams struct {
 
 // ListWebhookJobsParams defines parameters for ListWebhookJobs.
 type ListWebhookJobsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2571,10 +2711,20 @@ type ListWebhookTriggersParams struct {
 
 // ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
 type ListWebhookPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2613,10 +2763,20 @@ type UpdateWebhookPolicyParams struct {
 
 // ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
 type ListWebhookExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2631,10 +2791,20 @@ type ListWebhookExecutionsParams struct {
 
 // ListWebhookTasksParams defines parameters for ListWebhookTasks.
 type ListWebhookTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2655,10 +2825,20 @@ type GetWebhookLogParams struct {
 
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2673,10 +2853,20 @@ type ListRepositoriesParams struct {
 
 // ListArtifactsParams defines parameters for ListArtifacts.
 type ListArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2745,10 +2935,20 @@ type GetArtifactParams struct {
 
 // ListAccessoriesParams defines parameters for ListAccessories.
 type ListAccessoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2760,10 +2960,20 @@ type ListAccessoriesParams struct {
 
 // ListTagsParams defines parameters for ListTags.
 type ListTagsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2784,10 +2994,20 @@ type ListQuotasParams struct {
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
 
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2817,10 +3037,20 @@ type ListRefreshTokensParams struct {
 
 // ListRegistriesParams defines parameters for ListRegistries.
 type ListRegistriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2841,7 +3071,7 @@ type StartReindexParams struct {
 
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
 type ListReplicationExecutionsParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2856,7 +3086,7 @@ type ListReplicationExecutionsParams struct {
 
 // ListReplicationTasksParams defines parameters for ListReplicationTasks.
 type ListReplicationTasksParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2870,10 +3100,20 @@ type ListReplicationTasksParams struct {
 
 // ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
 type ListReplicationPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2888,10 +3128,20 @@ type ListReplicationPoliciesParams struct {
 
 // ListAllRepositoriesParams defines parameters for ListAllRepositories.
 type ListAllRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2924,10 +3174,20 @@ type ListRetentionTasksParams struct {
 
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2939,10 +3199,20 @@ type ListRobotsParams struct {
 
 // ListScannersParams defines parameters for ListScanners.
 type ListScannersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2969,7 +3239,17 @@ type SearchParams struct {
 
 // ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
 type ListVulnerabilitiesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Page Which page, from 1.
@@ -2981,10 +3261,20 @@ type ListVulnerabilitiesParams struct {
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2996,10 +3286,20 @@ type ListGCRunsParams struct {
 
 // ListPurgeRunsParams defines parameters for ListPurgeRuns.
 type ListPurgeRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3047,10 +3347,20 @@ type ListUserGroupMembersParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3491,7 +3801,7 @@ type ClientInterface interface {
 
 	// ListLabels List labels
 	//
-	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 	//
 	// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
@@ -3884,7 +4194,7 @@ type ClientInterface interface {
 
 	// ListImmutableTagRules List the immutable tag rules of a project
 	//
-	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
 	ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4213,7 +4523,7 @@ type ClientInterface interface {
 
 	// ListWebhookPolicies List the webhook policies of a project
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
 	ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4478,7 +4788,7 @@ type ClientInterface interface {
 
 	// ListRegistries List the registries to copy from and to
 	//
-	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
 	ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4638,7 +4948,7 @@ type ClientInterface interface {
 
 	// ListReplicationPolicies List replication policies
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
 	ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5850,7 +6160,7 @@ func (c *Client) RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // ListLabels List labels
 //
-// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 // `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 //
 // Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
@@ -6793,7 +7103,7 @@ func (c *Client) ForgetFormerName(ctx context.Context, projectNameOrID ProjectRe
 
 // ListImmutableTagRules List the immutable tag rules of a project
 //
-// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
 func (c *Client) ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7612,7 +7922,7 @@ func (c *Client) ListWebhookTriggers(ctx context.Context, projectNameOrID Projec
 
 // ListWebhookPolicies List the webhook policies of a project
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
 func (c *Client) ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8257,7 +8567,7 @@ func (c *Client) RevokeRefreshToken(ctx context.Context, tokenID string, reqEdit
 
 // ListRegistries List the registries to copy from and to
 //
-// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
 func (c *Client) ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8637,7 +8947,7 @@ func (c *Client) GetReplicationLog(ctx context.Context, executionID ExecutionID,
 
 // ListReplicationPolicies List replication policies
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
 func (c *Client) ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -24212,7 +24522,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLabelsWithResponse List labels
 	//
-	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24671,7 +24981,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListImmutableTagRulesWithResponse List the immutable tag rules of a project
 	//
-	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25062,7 +25372,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListWebhookPoliciesWithResponse List the webhook policies of a project
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25379,7 +25689,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListRegistriesWithResponse List the registries to copy from and to
 	//
-	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25567,7 +25877,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListReplicationPoliciesWithResponse List replication policies
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -38061,7 +38371,7 @@ func (c *ClientWithResponses) RotateKeysWithResponse(ctx context.Context, reqEdi
 
 // ListLabelsWithResponse List labels
 //
-// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 // `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -38850,7 +39160,7 @@ func (c *ClientWithResponses) ForgetFormerNameWithResponse(ctx context.Context, 
 
 // ListImmutableTagRulesWithResponse List the immutable tag rules of a project
 //
-// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -39535,7 +39845,7 @@ func (c *ClientWithResponses) ListWebhookTriggersWithResponse(ctx context.Contex
 
 // ListWebhookPoliciesWithResponse List the webhook policies of a project
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -40080,7 +40390,7 @@ func (c *ClientWithResponses) RevokeRefreshTokenWithResponse(ctx context.Context
 
 // ListRegistriesWithResponse List the registries to copy from and to
 //
-// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -40400,7 +40710,7 @@ func (c *ClientWithResponses) GetReplicationLogWithResponse(ctx context.Context,
 
 // ListReplicationPoliciesWithResponse List replication policies
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

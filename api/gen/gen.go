@@ -1904,10 +1904,20 @@ type Unsupported = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1934,10 +1944,20 @@ type ExportAuditLogsParams struct {
 
 // ListAuditLogExtsParams defines parameters for ListAuditLogExts.
 type ListAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1952,10 +1972,20 @@ type ListAuditLogExtsParams struct {
 
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1970,10 +2000,20 @@ type ListDecisionsParams struct {
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2040,10 +2080,20 @@ type ListLockoutsParams struct {
 
 // ListPreheatInstancesParams defines parameters for ListPreheatInstances.
 type ListPreheatInstancesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2067,7 +2117,7 @@ type ListPersonalAccessTokensParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2094,10 +2144,20 @@ type ReloadPolicyParams struct {
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2159,10 +2219,20 @@ type GetProjectDeletableParams struct {
 
 // ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
 type ListProjectArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2204,10 +2274,20 @@ type ListProjectArtifactsParams struct {
 
 // ListProjectAuditLogExtsParams defines parameters for ListProjectAuditLogExts.
 type ListProjectAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2237,10 +2317,20 @@ type ForgetFormerNameParams struct {
 
 // ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
 type ListImmutableTagRulesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2273,10 +2363,20 @@ type UpdateImmutableTagRuleParams struct {
 
 // ListProjectLogsParams defines parameters for ListProjectLogs.
 type ListProjectLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2372,10 +2472,20 @@ type RenameProjectParams struct {
 
 // ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
 type ListPreheatPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2456,10 +2566,20 @@ type ListProjectPreheatProvidersParams struct {
 
 // ListProjectRobotsParams defines parameters for ListProjectRobots.
 type ListProjectRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2510,10 +2630,20 @@ type SetProjectScannerParams struct {
 
 // ListScannerCandidatesParams defines parameters for ListScannerCandidates.
 type ListScannerCandidatesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2540,10 +2670,20 @@ type ListWebhookEventsParams struct {
 
 // ListWebhookJobsParams defines parameters for ListWebhookJobs.
 type ListWebhookJobsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2566,10 +2706,20 @@ type ListWebhookTriggersParams struct {
 
 // ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
 type ListWebhookPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2608,10 +2758,20 @@ type UpdateWebhookPolicyParams struct {
 
 // ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
 type ListWebhookExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2626,10 +2786,20 @@ type ListWebhookExecutionsParams struct {
 
 // ListWebhookTasksParams defines parameters for ListWebhookTasks.
 type ListWebhookTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2650,10 +2820,20 @@ type GetWebhookLogParams struct {
 
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2668,10 +2848,20 @@ type ListRepositoriesParams struct {
 
 // ListArtifactsParams defines parameters for ListArtifacts.
 type ListArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2740,10 +2930,20 @@ type GetArtifactParams struct {
 
 // ListAccessoriesParams defines parameters for ListAccessories.
 type ListAccessoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2755,10 +2955,20 @@ type ListAccessoriesParams struct {
 
 // ListTagsParams defines parameters for ListTags.
 type ListTagsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2779,10 +2989,20 @@ type ListQuotasParams struct {
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
 
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2812,10 +3032,20 @@ type ListRefreshTokensParams struct {
 
 // ListRegistriesParams defines parameters for ListRegistries.
 type ListRegistriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2836,7 +3066,7 @@ type StartReindexParams struct {
 
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
 type ListReplicationExecutionsParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2851,7 +3081,7 @@ type ListReplicationExecutionsParams struct {
 
 // ListReplicationTasksParams defines parameters for ListReplicationTasks.
 type ListReplicationTasksParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2865,10 +3095,20 @@ type ListReplicationTasksParams struct {
 
 // ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
 type ListReplicationPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2883,10 +3123,20 @@ type ListReplicationPoliciesParams struct {
 
 // ListAllRepositoriesParams defines parameters for ListAllRepositories.
 type ListAllRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2919,10 +3169,20 @@ type ListRetentionTasksParams struct {
 
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2934,10 +3194,20 @@ type ListRobotsParams struct {
 
 // ListScannersParams defines parameters for ListScanners.
 type ListScannersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2964,7 +3234,17 @@ type SearchParams struct {
 
 // ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
 type ListVulnerabilitiesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Page Which page, from 1.
@@ -2976,10 +3256,20 @@ type ListVulnerabilitiesParams struct {
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2991,10 +3281,20 @@ type ListGCRunsParams struct {
 
 // ListPurgeRunsParams defines parameters for ListPurgeRuns.
 type ListPurgeRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3042,10 +3342,20 @@ type ListUserGroupMembersParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.

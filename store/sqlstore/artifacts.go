@@ -140,11 +140,13 @@ func artifactFields(f store.IndexFilter) map[string]narrowing {
 		"label":         {kind: store.Number, sql: "m.label_id", of: labelled},
 		"digest":        {kind: store.Text, sql: "t.digest"},
 		"kind":          {kind: store.Text, sql: "t.kind"},
-		"media_type":    {kind: store.Text, sql: "t.media_type"},
 		"artifact_type": {kind: store.Text, sql: "t.artifact_type"},
-		"push_time":     {kind: store.Moment, sql: "t.pushed_at"},
-		"pull_time":     {kind: store.Moment, sql: "t.pulled_at", never: true},
-		"size":          {kind: store.Number, sql: "t.size"},
+		// of the config, where there is one
+		"media_type":          {kind: store.Text, sql: "CASE WHEN t.config_type = '' THEN t.media_type ELSE t.config_type END"},
+		"manifest_media_type": {kind: store.Text, sql: "t.media_type"},
+		"push_time":           {kind: store.Moment, sql: "t.pushed_at"},
+		"pull_time":           {kind: store.Moment, sql: "t.pulled_at", never: true},
+		"size":                {kind: store.Number, sql: "t.size"},
 	}
 }
 
