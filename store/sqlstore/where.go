@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -58,21 +59,22 @@ func (l listing[R, T]) knows(where []store.Condition) error {
 // where adds the conditions on fields.
 func (l listing[R, T]) where(q *bun.SelectQuery, where []store.Condition) *bun.SelectQuery {
 	for _, c := range where {
-		text, args := l.fields[c.Field].condition(c)
+		text, args := l.fields[c.Field].condition(c, lowerOf(q.Dialect().Name()))
 		q = q.Where("("+text+")", args...)
 	}
 	return q
 }
 
-// condition returns the SQL of a condition. What can't be kept is nothing's.
-func (n narrowing) condition(c store.Condition) (string, []any) {
+// condition returns the SQL of a condition, for a database that writes a column in lower case so. What can't be kept is
+// nothing's.
+func (n narrowing) condition(c store.Condition, lower string) (string, []any) {
 	spans := c.Any
 	if n.widen != nil {
 		spans = n.widen(spans)
 	}
 	text, args := n.spans(spans)
 	if c.Part != "" && storable(c.Part) {
-		more, arg := n.part(c.Part)
+		more, arg := n.part(c.Part, lower)
 		text, args = append(text, more), append(args, arg)
 	}
 	if n.null != nil && c.Match(n.kind, n.null) {
@@ -167,9 +169,9 @@ func (n narrowing) arg(v any, written bool) any {
 
 // part returns a condition that the column holds a text, without regard to case, in which LIKE's own characters mean
 // themselves.
-func (n narrowing) part(part string) (string, any) {
+func (n narrowing) part(part, lower string) (string, any) {
 	if n.kind == store.Text {
-		return "LOWER(" + n.sql + ") LIKE ? ESCAPE '!'", pattern(strings.ToLower(part))
+		return fmt.Sprintf(lower, n.sql) + " LIKE ? ESCAPE '!'", pattern(strings.ToLower(part))
 	}
 	return n.sql + " LIKE ? ESCAPE '!'", pattern(store.NameKey(part))
 }
