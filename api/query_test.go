@@ -279,3 +279,56 @@ func (n narrowed) narrow(field string) (asked int) {
 	}
 	return asked
 }
+
+// TestProjectsOfAnOwner narrows projects to those of a user, among what the caller may see.
+func TestProjectsOfAnOwner(t *testing.T) {
+	w := newWorld(t)
+	for i, name := range []string{"mine", "shown", "theirs"} {
+		who := map[bool]string{true: alice, false: bob}[i < 2]
+		w.want(w.as(who, "POST", "/api/v2.0/projects", fmt.Sprintf(`{"project_name":%q,"public":%v}`, name, name == "shown")), 201, "POST a project")
+	}
+	for _, c := range []struct{ who, query, want string }{
+		{admin, "owner=alice", "team mine shown/3"},
+		{admin, "owner=ALICE&sort=-name", "team shown mine/3"},
+		{alice, "owner=alice", "team mine shown/3"},
+		{bob, "owner=alice", "shown/1"},
+		{nobody, "owner=alice", "shown/1"},
+		{alice, "owner=bob", "/0"},
+		{bob, "owner=bob", "theirs/1"},
+		{admin, "owner=bob&public=true", "/0"},
+		{admin, "owner=alice&q=" + urlEscape("name={mine theirs}"), "mine/1"},
+		{admin, "owner=alice&page_size=2&page=2", "shown/3"},
+		{admin, "owner=no-such-user", "/0"},
+		{admin, "owner=%00", "/0"},
+		{admin, "owner=&q=" + urlEscape(fmt.Sprintf("owner_id={%d}", w.users[bob].ID)), "theirs/1"},
+	} {
+		a := w.want(w.as(c.who, "GET", "/api/v2.0/projects?"+c.query, ""), 200, "GET projects?%s", c.query)
+		if got := strings.Join(namesIn(t, a.body), " ") + "/" + a.header.Get("X-Total-Count"); got != c.want {
+			t.Errorf("projects?%s as %q = %s, want %s", c.query, c.who, got, c.want)
+		}
+	}
+}
+
+// TestProjectsWithoutDetail leaves out what is looked up for each project, and nothing else.
+func TestProjectsWithoutDetail(t *testing.T) {
+	w := newWorld(t)
+	list := func(query string) []map[string]any {
+		return itemsIn(t, w.want(w.as(alice, "GET", "/api/v2.0/projects?"+query, ""), 200, "GET projects?%s", query).body)
+	}
+	detailed, bare := list("sort=name"), list("sort=name&with_detail=false")
+	if explicit := list("sort=name&with_detail=true"); !slices.EqualFunc(detailed, explicit, sameItem) || len(detailed) != 2 || len(bare) != 2 {
+		t.Fatalf("projects = %v, with_detail=true %v, with_detail=false %v, want two each, the first alike", detailed, explicit, bare)
+	}
+	for i, p := range detailed {
+		for _, field := range []string{"repo_count", "togglable", "current_user_role_id", "current_user_role_ids"} {
+			if _, there := p[field]; !there {
+				t.Errorf("project = %v, want %s", p, field)
+			}
+			delete(p, field)
+		}
+		if !sameItem(p, bare[i]) {
+			t.Errorf("project without detail = %v, want %v", bare[i], p)
+		}
+	}
+	w.want(w.as(alice, "GET", "/api/v2.0/projects?with_detail=maybe", ""), 400, "GET with_detail=maybe")
+}
