@@ -136,21 +136,26 @@ func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.R
 
 // auditParts returns filters that let through, each something else, what the filter does, and have an index each.
 func (s *Store) auditParts(ctx context.Context, f store.Filter) (parts []store.Filter, err error) {
-	for _, named := range byName(f) {
+	names := byName(f)
+	most := max(1, maxParts/len(names))
+	for _, named := range names {
 		if named, err = s.betweenIDs(ctx, within(named)); err != nil {
 			return nil, err
 		}
-		some, err := s.byOperation(ctx, named)
+		some, err := s.byOperation(ctx, named, most)
 		if err != nil {
 			return nil, err
 		}
 		if len(some) == 1 {
-			some = byActor(some[0])
+			some = byActor(some[0], most)
 		}
 		parts = append(parts, some...)
 	}
 	return parts, nil
 }
+
+// maxParts bounds in how many parts a filter is looked at: SQLite takes 500 in one query.
+const maxParts = 200
 
 // within notes the times that the conditions of a filter lie in, so that only records around them are looked at.
 func within(f store.Filter) store.Filter {
@@ -186,9 +191,9 @@ func farthest(spans []store.Span) (since, until time.Time) {
 
 // byActor parts a filter for one of several actors into one for each, because the index has the records of each in their
 // order.
-func byActor(f store.Filter) []store.Filter {
+func byActor(f store.Filter, most int) []store.Filter {
 	at := slices.IndexFunc(f.Where, func(c store.Condition) bool { return c.Field == "actor" })
-	if at < 0 || f.Subject != "" || f.Where[at].Part != "" {
+	if at < 0 || f.Subject != "" || f.Where[at].Part != "" || len(f.Where[at].Any) > most {
 		return []store.Filter{f}
 	}
 	parts := []store.Filter{}
@@ -233,7 +238,8 @@ func (s *Store) betweenIDs(ctx context.Context, f store.Filter) (store.Filter, e
 
 // byOperation parts a filter for a kind of operations, or for what was done, into one for each operation that there is
 // such, because the index has them by their whole names. Tokens are too many to be in that index, and are found at once.
-func (s *Store) byOperation(ctx context.Context, f store.Filter) ([]store.Filter, error) {
+// With more than most of them, it looks at the records one after the other.
+func (s *Store) byOperation(ctx context.Context, f store.Filter, most int) ([]store.Filter, error) {
 	a := f.Audit
 	conditions, rest := ofOperations(f.Where)
 	plain := a.Kind == "" && a.Operation == "" || a.Kind == tokenOperation || a.Operation == tokenOperation || !s.dialect.partial
@@ -258,7 +264,7 @@ func (s *Store) byOperation(ctx context.Context, f store.Filter) ([]store.Filter
 		}
 		parts, found = append(parts, part), append(found, name)
 	}
-	if s.dialect.partial {
+	if s.dialect.partial && len(parts) <= most {
 		return parts, nil
 	}
 	f.Audit.Kind, f.Audit.Operation = "", ""

@@ -111,7 +111,7 @@ func (s *Store) addNarrowed(all map[string]string) {
 	addQueries(s, all, "artifacts with labels of a set", artifactListing(app), is("label", int64(1), int64(2)), "id push_time size")
 	addQueries(s, all, "audit between", auditListing(), where("id", range3to9), "id time")
 	some := auditListing()
-	some.parts = func(f store.Filter) []store.Filter { return byActor(is("actor", "alice", "bob")) }
+	some.parts = func(f store.Filter) []store.Filter { return byActor(is("actor", "alice", "bob"), 2) }
 	addQueries(s, all, "audit of a set of actors", some, store.Filter{}, "id time")
 }
 

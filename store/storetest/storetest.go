@@ -103,6 +103,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"conditions on artifacts", whereArtifacts},
 		{"conditions on labels", whereLabels},
 		{"conditions on audit records", whereAudit},
+		{"conditions of many parts", manyParts},
 		{"bad conditions", badConditions},
 		{"projects by what they hold", usageOrder},
 		{"sums while pushes come", usageRace},

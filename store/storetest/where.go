@@ -381,6 +381,44 @@ func whereAudit(t *testing.T, s store.Store) {
 	}.agree(t)
 }
 
+// manyParts asks the trail of a project that had many names for sets as large as a query may have.
+func manyParts(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	var former []store.NamedSince
+	for i := range 11 {
+		former = append(former, store.NamedSince{Name: fmt.Sprint("old", i+1)})
+	}
+	var records []audit.Record
+	for i, operation := range audit.Operations() {
+		records = append(records, audit.Record{Time: when(i), Actor: fmt.Sprint("user", i%120), Operation: operation, Project: fmt.Sprint("old", i%12)})
+	}
+	ok(t, "AppendAudit", s.AppendAudit(ctx, records))
+	actors := store.Condition{Field: "actor"}
+	for i := range 100 {
+		actors.Any = append(actors.Any, store.Exactly(fmt.Sprint("user", i)))
+	}
+	for what, c := range map[string]store.Condition{"actors": actors, "operations": {Field: "verb", Any: []store.Span{{From: "a"}}}, "kinds": {Field: "kind", Part: "e"}} {
+		var want []int64
+		whole := all(t, "ListAudit", s.ListAudit(ctx, store.Filter{}))
+		for _, r := range whole {
+			kind, verb := audit.Split(r.Operation)
+			if c.Match(store.Text, map[string]string{"actor": r.Actor, "verb": verb, "kind": kind}[c.Field]) {
+				want = append(want, r.ID)
+			}
+		}
+		for _, trail := range []store.AuditFilter{{}, {Project: "old0", Formerly: &former}} {
+			f := store.Filter{Audit: trail, Where: []store.Condition{c}}
+			var got []int64
+			for _, r := range all(t, "ListAudit of many "+what, s.ListAudit(ctx, f)) {
+				got = append(got, r.ID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("ListAudit of many %s has %d records, want %d", what, len(got), len(want))
+			}
+		}
+	}
+}
+
 // badConditions are refused, whatever they are about; what no store keeps is nobody's.
 func badConditions(t *testing.T, s store.Store) {
 	ctx := t.Context()
