@@ -32,8 +32,9 @@ func one[T any](kind store.FieldKind, of func(T) any) fieldOf[T] {
 	return fieldOf[T]{kind, func(r T) []any { return []any{of(r)} }}
 }
 
-// agree asks for what random conditions let through, and compares it with what they say of each record of the whole list.
-func (l listed[T]) agree(t *testing.T) {
+// agree asks for what random conditions, and some more, let through, and compares it with what they say of each record of the
+// whole list.
+func (l listed[T]) agree(t *testing.T, more ...store.Condition) {
 	t.Helper()
 	whole := l.list(nil, 0, 0)
 	if len(whole) < 3 {
@@ -50,13 +51,10 @@ func (l listed[T]) agree(t *testing.T) {
 		if n%3 == 0 {
 			where = append(where, l.condition(r, names[r.IntN(len(names))], whole))
 		}
-		var want []int64
-		for _, record := range whole {
-			if l.match(where, record) {
-				want = append(want, l.id(record))
-			}
-		}
-		l.same(t, where, want)
+		l.same(t, where, whole)
+	}
+	for _, c := range more {
+		l.same(t, []store.Condition{c}, whole)
 	}
 }
 
@@ -70,12 +68,17 @@ func (l listed[T]) match(where []store.Condition, record T) bool {
 	return true
 }
 
-// same holds that the list has these records, on one page and page by page, and counts them.
-func (l listed[T]) same(t *testing.T, where []store.Condition, want []int64) {
+// same holds that the list has those records that the conditions are true of, on one page and page by page, and counts them.
+func (l listed[T]) same(t *testing.T, where []store.Condition, whole []T) {
 	t.Helper()
-	var whole, paged []int64
+	var want, got, paged []int64
+	for _, record := range whole {
+		if l.match(where, record) {
+			want = append(want, l.id(record))
+		}
+	}
 	for _, record := range l.list(where, 0, 0) {
-		whole = append(whole, l.id(record))
+		got = append(got, l.id(record))
 	}
 	for after := int64(0); ; {
 		page := l.list(where, after, 2)
@@ -87,8 +90,8 @@ func (l listed[T]) same(t *testing.T, where []store.Condition, want []int64) {
 			break
 		}
 	}
-	if !slices.Equal(whole, want) || !slices.Equal(paged, want) {
-		t.Errorf("%s where %+v = %v, in pages %v, want %v", l.what, where, whole, paged, want)
+	if !slices.Equal(got, want) || !slices.Equal(paged, want) {
+		t.Errorf("%s where %+v = %v, in pages %v, want %v", l.what, where, got, paged, want)
 	}
 	if n := l.count(where); n != len(want) {
 		t.Errorf("counting %s where %+v = %d, want %d", l.what, where, n, len(want))
@@ -233,6 +236,10 @@ func whereArtifacts(t *testing.T, s store.Store) {
 		}
 	}
 	r := repository(t, s, "team/app")
+	long := time.Date(1960, 1, 2, 3, 4, 5, 0, time.UTC) // before all times but that of what was never pulled
+	pulled := func(from, to any) store.Condition {
+		return store.Condition{Field: "pull_time", Any: []store.Span{{From: from, To: to}}}
+	}
 	mediaType := func(a store.Artifact) any {
 		if a.ConfigType != "" {
 			return a.ConfigType
@@ -266,7 +273,7 @@ func whereArtifacts(t *testing.T, s store.Store) {
 				"tag":                 {store.Text, func(a store.Artifact) []any { return tagsOf(t, s, a) }},
 				"label":               {store.Number, func(a store.Artifact) []any { return labelsOf(t, s, a) }},
 			},
-		}.agree(t)
+		}.agree(t, pulled(time.Time{}, nil), pulled(nil, time.Time{}), pulled(long, nil), pulled(nil, long), pulled(time.Time{}, time.Time{}), pulled(long, when(99)))
 	}
 	listed[store.Repository]{
 		what: "repositories",
