@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sealock/sealock/api/gen"
-	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 )
@@ -71,7 +70,7 @@ func artifactQuery(query, order *string, w window) (q project.ArtifactQuery, err
 	if err != nil {
 		return q, err
 	}
-	return byLabels(byTags(q))
+	return byLabels(byTags(q)), nil
 }
 
 // byTags takes out the tag that is looked up, and the words that say whether there is any.
@@ -94,24 +93,19 @@ func byTags(q project.ArtifactQuery) project.ArtifactQuery {
 	return q
 }
 
-// maxLabels bounds how many labels a list is narrowed by that what is in it has all of.
-const maxLabels = 20
-
 // byLabels takes out the labels that artifacts are to have all of.
-func byLabels(q project.ArtifactQuery) (project.ArtifactQuery, error) {
+func byLabels(q project.ArtifactQuery) project.ArtifactQuery {
 	labels, others := taken(q.Where, "label")
 	for _, c := range labels {
 		one, ok := c.One()
 		if !ok {
-			return q, nil
+			return q
 		}
 		id, _ := one.(int64)
 		q.Labels = append(q.Labels, id)
 	}
-	if q.Where = others; len(q.Labels) > maxLabels {
-		return q, errs.New(errs.Invalid, "q has %d labels", len(q.Labels)).WithHint("name %d at most", maxLabels)
-	}
-	return q, nil
+	q.Where = others
+	return q
 }
 
 func (h *handlers) GetArtifact(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, params gen.GetArtifactParams) error {

@@ -36,6 +36,9 @@ type term struct {
 // maxValues bounds how many values a term has, so that a query can't be made to ask a database for any number.
 const maxValues = 100
 
+// maxAll is the same for values of which something is to have all: each is a question of its own.
+const maxAll = 20
+
 // fields are what a list can be narrowed by: the names in q, and what they mean to a store.
 type fields map[string]field
 
@@ -66,7 +69,7 @@ func parseQuery(q *string, allowed fields) (where []store.Condition, err error) 
 	for i, t := range terms {
 		f, ok := allowed[t.field]
 		if !ok {
-			return nil, errs.New(errs.Invalid, "this list can't be narrowed by %s", quoted(t.field)).WithHint("%s", takes(allowed))
+			return nil, errs.New(errs.Invalid, "this list can't be narrowed by %s", quoted(t.field)).WithHint("q takes %s", strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
 		}
 		if slices.ContainsFunc(terms[:i], func(other term) bool { return other.field == t.field }) {
 			return nil, errs.New(errs.Invalid, "q names %s twice", t.field).WithHint("say all of it in one: {a b} is any of them, [a~b] what lies between")
@@ -80,28 +83,26 @@ func parseQuery(q *string, allowed fields) (where []store.Condition, err error) 
 	return where, nil
 }
 
-func takes(allowed fields) string {
-	if len(allowed) == 0 {
-		return "leave q out"
-	}
-	return "q takes " + strings.Join(slices.Sorted(maps.Keys(allowed)), ", ")
-}
-
 // conditions returns what is to hold for a term.
 func (f field) conditions(t term) ([]store.Condition, error) {
 	switch t.form {
+	case exactly, anyOf, allOf:
+		return f.spans(t)
 	case part:
 		if f.kind != store.Text && f.kind != store.Name && f.kind != store.Written {
 			return nil, f.refused(t, t.values[0])
 		}
 		return []store.Condition{{Field: f.name, Part: t.values[0]}}, nil
-	case between:
+	default:
 		s, err := f.between(t)
 		return []store.Condition{{Field: f.name, Any: []store.Span{s}}}, err
 	}
-	values := slices.Compact(slices.Sorted(slices.Values(t.values)))
+}
+
+// spans returns what is to hold for the values of a term, each of which is to be there or any.
+func (f field) spans(t term) ([]store.Condition, error) {
 	all := []store.Condition{{Field: f.name}}
-	for i, text := range values {
+	for i, text := range slices.Compact(slices.Sorted(slices.Values(t.values))) {
 		s, err := f.span(t, text, text)
 		if err != nil {
 			return nil, err
@@ -111,6 +112,9 @@ func (f field) conditions(t term) ([]store.Condition, error) {
 		}
 		last := &all[len(all)-1]
 		last.Any = append(last.Any, s)
+	}
+	if len(all) > maxAll {
+		return nil, errs.New(errs.Invalid, "q has %d values for %s", len(all), t.field).WithHint("name %d at most", maxAll)
 	}
 	if len(all) > 1 && !f.many {
 		return nil, errs.New(errs.Invalid, "nothing has %d values for %s", len(all), t.field).WithHint("write q=%s={a b} for what has any of them", t.field)

@@ -432,7 +432,10 @@ func badConditions(t *testing.T, s store.Store) {
 	p := project(t, s, "team")
 	for _, c := range []store.Condition{
 		store.Is("metadata", "x"), store.Is("t.name", "x"), store.Is("id", "x"), store.Is("name", int64(1)), store.Is("creation_time", "2026"),
-		{Field: "id", Part: "1"}, {Field: "name", Any: []store.Span{{From: "a", To: int64(1)}}}, {Field: "id", Any: []store.Span{{From: true}}}, store.Is("id", 1),
+		{Field: "id", Part: "1"},
+		{Field: "name", Any: []store.Span{{From: "a", To: int64(1)}}},
+		{Field: "id", Any: []store.Span{{From: true}}},
+		store.Is("id", 1),
 	} {
 		f := store.Filter{Where: []store.Condition{c}}
 		kind(t, fmt.Sprintf("ListProjects where %+v", c), listError(s.ListProjects(ctx, f)), errs.Invalid)
