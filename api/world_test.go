@@ -43,6 +43,7 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/userdb"
 	"github.com/sealock/sealock/web"
 )
@@ -119,7 +120,7 @@ func settled(t testing.TB) (*start, error) {
 	}
 	w := &world{t: t, log: &bytes.Buffer{}, start: start{users: map[string]store.User{}}}
 	w.registry = &localRegistry{w: w, root: t.TempDir()}
-	content, err := empty()
+	content, err := os.ReadFile(sqlstoretest.File(t))
 	if err != nil {
 		return nil, err
 	}
@@ -248,24 +249,6 @@ func (w *world) build(database []byte) http.Handler {
 		Verifier: w.tokens, Holders: records{source}, Sessions: w.portal, Errors: httpx.Errors{Log: log}, Origins: origins, Now: time.Now,
 	})
 }
-
-// empty makes the file of a new database once: migrations take longer than most tests.
-var empty = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "sealock-api-")
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, "sealock.db")
-	s, err := sqlstore.Open(context.Background(), path, sqlstore.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	content, err := os.ReadFile(path)
-	return content, errors.Join(err, os.RemoveAll(dir))
-})
 
 // lockout counts as sealock serve does, and never locks an address: all of a test comes from one.
 func (w *world) lockout(passwords *auth.CredentialCache, log *slog.Logger) *auth.Lockout {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 const (
@@ -96,11 +96,7 @@ func (p pats) Authenticate(_ context.Context, c auth.Credential) (auth.Subject, 
 
 func newGaol(t *testing.T, change ...func(*auth.LockoutConfig)) *gaol {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(t)
 	return gaolOn(t, st, change...)
 }
 

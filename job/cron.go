@@ -13,7 +13,7 @@ import (
 // day of the week. The second is 0: nothing is to run each second. A schedule whose time never comes is none.
 func CheckCron(text string) error {
 	const hint = "write six fields, second minute hour day month weekday: 0 0 3 * * * is three o'clock each night"
-	fields := strings.Fields(text)
+	fields := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' }) // what else separates words is in no crontab
 	if len(fields) != 6 || len(text) > 255 {
 		return errs.New(errs.Invalid, "the schedule has not six fields").WithHint(hint)
 	}

@@ -19,7 +19,7 @@ func TestCheckCron(t *testing.T) {
 		"0 0 0 * * *": true, "0 30 3 * * 1-5": true, "0 */5 * * * *": true, "0 0 0 29 2 *": true, "0 0 0 ? * MON": true, "0  0 0 1 JAN *": true,
 		"": false, "0 0 * * *": false, "0 0 0 * * * *": false, "* 0 0 * * *": false, "*/5 * * * * *": false, "1 0 0 * * *": false,
 		"0 60 0 * * *": false, "0 0 24 * * *": false, "0 0 0 30 2 *": false, "0 0 0 31 4,6 *": false, "@daily": false, "TZ=UTC 0 0 * * *": false,
-		"@every 1s": false, "CRON_TZ=UTC 0 0 0 * * *": false, "0 0 0 * * x": false, "0 \x00 0 * * *": false,
+		"@every 1s": false, "CRON_TZ=UTC 0 0 0 * * *": false, "0 0 0 * * x": false, "0 \x00 0 * * *": false, "0\v0 0 * * *": false, "0\v0 0 * * * *": false,
 	} {
 		err := job.CheckCron(text)
 		if (err == nil) != good {

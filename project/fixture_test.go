@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,17 +18,13 @@ import (
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/userdb"
 )
 
 func open(t testing.TB) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	return sqlstoretest.Open(t)
 }
 
 // table is a policy in the manner of Harbor's: who, then resource:actions. A project's role counts in its project.

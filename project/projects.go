@@ -257,7 +257,7 @@ func (s *Service) empty(ctx context.Context, name string) error {
 	}
 	if full {
 		return errs.New(errs.Precondition, "project %q has images", name).
-			WithHint("delete them first, for instance with \"skopeo delete\" or \"crane delete\"")
+			WithHint("\"sealock repository list %s\" shows where, and \"sealock repository delete\" deletes them", name)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,15 +12,12 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 func openRuntime(t *testing.T, cfg settings.Config) (*settings.Runtime, *sqlstore.Store) {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(t)
 	return runtimeOn(t, st, cfg), st
 }
 
@@ -147,11 +143,7 @@ func TestRuntimeAndFile(t *testing.T) {
 
 // FuzzPlan: whatever is sent, a plan is refused with a remedy or can be made.
 func FuzzPlan(f *testing.F) {
-	st, err := sqlstore.Open(context.Background(), filepath.Join(f.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(f)
 	r, err := settings.NewRuntime(context.Background(), st, settings.Default(), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/userdb"
 	"github.com/sealock/sealock/web"
 )
@@ -50,10 +50,7 @@ func newWorld(t *testing.T, tls bool, change func(*web.Deps)) *world {
 	w := &world{t: t}
 	w.now = func() time.Time { return time.Now().Add(w.later) }
 	var err error
-	if w.store, err = sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = sqlstoretest.Open(t)
 	hash, err := hashOnce()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
 	"github.com/sealock/sealock/cmd/internal/remote"
 )
 
@@ -56,4 +61,47 @@ func pages[T any](fetch func(page int64) (answer, error)) ([]T, error) {
 			return all, nil
 		}
 	}
+}
+
+// position is where a page of a list begins.
+type position struct {
+	page  int64
+	after *int64 // behind the item with this number, which finds a page far behind at once
+}
+
+// linkedPages reads a list to its end by the links in the answers: where the policy hides some of the items, a page that is
+// not full is not the last one.
+func linkedPages[T any](fetch func(at position) (answer, http.Header, error)) ([]T, error) {
+	all := []T{}
+	for at, more := (position{page: 1}), true; more; {
+		a, head, err := fetch(at)
+		items, err := decode[[]T](a, err)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		at, more = nextPage(head.Get("Link"))
+	}
+	return all, nil
+}
+
+// nextPage finds in a Link header where the next page begins.
+func nextPage(header string) (position, bool) {
+	for link := range strings.SplitSeq(header, ",") {
+		target, rel, _ := strings.Cut(link, ";")
+		if strings.TrimSpace(rel) != `rel="next"` {
+			continue
+		}
+		u, err := url.Parse(strings.Trim(target, " <>"))
+		if err != nil {
+			return position{}, false
+		}
+		page, err := strconv.ParseInt(u.Query().Get("page"), 10, 64)
+		at := position{page: page}
+		if after, bad := strconv.ParseInt(u.Query().Get("after"), 10, 64); bad == nil {
+			at.after = &after
+		}
+		return at, err == nil
+	}
+	return position{}, false
 }

@@ -28,6 +28,14 @@ type table struct {
 	rows [][]string
 }
 
+// add adds a row for each of the values, the first with its name.
+func (t *table) add(name string, values ...string) {
+	for _, v := range values {
+		t.rows = append(t.rows, []string{name, strings.TrimSuffix(v, "\r")})
+		name = ""
+	}
+}
+
 func newPrinter(w io.Writer, output string) (printer, error) {
 	switch output {
 	case outputTable, outputJSON:

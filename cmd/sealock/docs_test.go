@@ -7,30 +7,31 @@ import (
 	"testing"
 )
 
-// TestPolicyPageIsTyped wants every command of the walk-through in docs/policy.md typed in testdata/script/policy.txtar,
-// which is run.
-func TestPolicyPageIsTyped(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile(filepath.Join("testdata", "script", "policy.txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	typed := 0
-	for line := range strings.Lines(string(page)) {
-		command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ sealock ")
-		if !ok {
-			continue
+// TestPagesAreTyped wants every command of the walk-throughs in these pages typed in a script, which is run.
+func TestPagesAreTyped(t *testing.T) {
+	for name, scriptName := range map[string]string{"policy.md": "policy.txtar", "images.md": "images.txtar"} {
+		page, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
+		if err != nil {
+			t.Fatal(err)
 		}
-		command, _, _ = strings.Cut(command, " >")
-		typed++
-		if !strings.Contains(string(script), "exec sealock "+command+"\n") {
-			t.Errorf("docs/policy.md says %q, which the script does not type", "sealock "+command)
+		script, err := os.ReadFile(filepath.Join("testdata", "script", scriptName))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if typed == 0 {
-		t.Error("docs/policy.md has no commands")
+		typed := 0
+		for line := range strings.Lines(string(page)) {
+			command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ sealock ")
+			if !ok {
+				continue
+			}
+			command, _, _ = strings.Cut(command, " >")
+			typed++
+			if !strings.Contains(string(script), "exec sealock "+command+"\n") {
+				t.Errorf("docs/%s says %q, which %s does not type", name, "sealock "+command, scriptName)
+			}
+		}
+		if typed == 0 {
+			t.Errorf("docs/%s has no commands", name)
+		}
 	}
 }

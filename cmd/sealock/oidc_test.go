@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,16 +14,13 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/oidc"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 // arrivals is a source whose provider has let people in already.
 func arrivals(t *testing.T, onboard bool) (provider, *sqlstore.Store) {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(t)
 	box, err := seal.New(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,8 @@ type helperMessage struct{ ServerURL, Username, Secret string }
 //	identity FILE HOST USER PASSWORD   the same with a refresh token of the server, as docker login gets it
 //	refreshes FILE                     check that the refresh token in a message is alive
 //	same-secret FILE FILE              check that two messages hold the same secret
-//	push USER PASSWORD NAME:TAG  push a small image, as clients do; its token's id is then in $WORK/jti
+//	push USER PASSWORD NAME:TAG [TEXT]  push a small image, which differs by the text, as clients do; its token's id is then
+//	                             in $WORK/jti, its digest in $DIGEST
 //	pull USER PASSWORD NAME:TAG  pull what push pushed
 //	decide FILE USER PASSWORD approve|deny  answer the device login whose code stands in a file, soon, as a browser does
 func helperCommands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -90,8 +91,8 @@ func readMessage(ts *testscript.TestScript, name string) (m helperMessage) {
 }
 
 func pushCmd(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 3 {
-		ts.Fatalf("usage: push USER PASSWORD NAME:TAG")
+	if len(args) != 3 && len(args) != 4 {
+		ts.Fatalf("usage: push USER PASSWORD NAME:TAG [TEXT]")
 	}
 	name, tag, _ := strings.Cut(args[2], ":")
 	t := tokenFor(ts, args[0], args[1], "repository:"+name+":pull,push")
@@ -104,7 +105,9 @@ func pushCmd(ts *testscript.TestScript, neg bool, args []string) {
 
 	const config = "{}"
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(config)))
-	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":%q},"layers":[]}`, manifestType, digest)
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":%q},"layers":[],"annotations":{"text":%q}}`,
+		manifestType, digest, strings.Join(args[3:], ""))
+	ts.Setenv("DIGEST", fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(manifest))))
 	status, location := send(ts, t.AccessToken, http.MethodPost, "/v2/"+name+"/blobs/uploads/", "", "")
 	if status == http.StatusAccepted {
 		send(ts, t.AccessToken, http.MethodPut, location+"&digest="+digest, "application/octet-stream", config)

@@ -19,6 +19,7 @@ import (
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/userdb"
 )
 
@@ -53,11 +54,7 @@ func (t *fakeSource) Close() error { return nil }
 // sourcesWorld is a database with a user alice and a source corp with another one.
 func sourcesWorld(t *testing.T) (*sqlstore.Store, *fakeSource, auth.Chain, resolvers) {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(t)
 	hasher := userdb.NewHasher(1)
 	hash, err := hasher.Hash(t.Context(), secret.New("local-password"))
 	if err != nil {

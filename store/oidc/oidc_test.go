@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/oidc"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 // issuer is a provider that can be told to misbehave.
@@ -179,10 +179,7 @@ func newWorld(t *testing.T, change func(*oidc.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = sqlstoretest.Open(t)
 	w.source, err = oidc.Open(cfg, oidc.Deps{
 		Name: "sso", Records: w.store, Box: box, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Now().Add(w.later) },
 	})

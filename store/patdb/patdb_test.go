@@ -3,7 +3,6 @@ package patdb_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/patdb"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 // counting is a store that notes what is asked of it.
@@ -59,11 +59,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	st, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
+	st := sqlstoretest.Open(t)
 	w := &world{t: t, store: &counting{Store: st}, people: people{}, clock: clock.NewManual(time.Unix(1_900_000_000, 0))}
 	for name, source := range map[string]string{"Alice": "database", "bob@corp": "corp"} {
 		u, err := st.CreateUser(t.Context(), store.User{Name: name})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/userdb"
 )
 
@@ -32,11 +32,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := sqlstoretest.Open(t)
 	w := &world{t: t, store: s, clock: clock.NewManual(time.Unix(1_900_000_000, 0)), hasher: userdb.NewHasher(2)}
 	w.Source = robotdb.New(robotdb.NewNames("bot^"), s, w.hasher, w.clock.Now, slog.New(slog.DiscardHandler))
 	return w

@@ -2,7 +2,6 @@ package sqlstore_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/sealock/sealock/internal/testkit"
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 )
 
 // auditKeys are a server's keys: an old one and the one in use.
@@ -32,7 +32,7 @@ func openKeyed(t *testing.T, where sqlstore.Database, keys audit.Keys) *sqlstore
 }
 
 func inFile(t *testing.T) sqlstore.Database {
-	return sqlstore.Database{Path: filepath.Join(t.TempDir(), "sealock.db")}
+	return sqlstore.Database{Path: sqlstoretest.File(t)}
 }
 
 // appendSome appends n records, a second apart from the start on.

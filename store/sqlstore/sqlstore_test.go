@@ -1,18 +1,18 @@
 package sqlstore_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/sealock/sealock/store"
 	"github.com/sealock/sealock/store/sqlstore"
+	"github.com/sealock/sealock/store/sqlstore/sqlstoretest"
 	"github.com/sealock/sealock/store/storetest"
 )
 
 // open opens a store in a file of its own.
 func open(t testing.TB) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "sealock.db"), sqlstore.Options{})
+	s, err := sqlstore.Open(t.Context(), sqlstoretest.File(t), sqlstore.Options{})
 	if err != nil {
 		t.Fatalf("Open = %v, want a store", err)
 	}
