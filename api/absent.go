@@ -111,7 +111,7 @@ func (h *handlers) ListProjectPreheatProviders(c echo.Context, ref gen.ProjectRe
 }
 
 func (h *handlers) ListScanners(c echo.Context, params gen.ListScannersParams) error {
-	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "scanner", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "scanner", "list")
 }
 
 func (h *handlers) CreateScanner(c echo.Context) error {
@@ -178,7 +178,11 @@ func (h *handlers) GetSecuritySummary(c echo.Context) error {
 }
 
 func (h *handlers) ListVulnerabilities(c echo.Context, params gen.ListVulnerabilitiesParams) error {
-	return h.noPage(c, page{params.Page, params.PageSize, params.Q, nil}, "security-hub", "list")
+	of := fields{"project_id": numberField("project_id")}
+	for _, name := range []string{"cve_id", "severity", "cvss_score_v3", "repository_name", "digest", "package", "tag"} {
+		of[name] = textField(name)
+	}
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, nil, of}, "security-hub", "list")
 }
 
 func (h *handlers) ListPreheatProviders(c echo.Context) error {
@@ -186,7 +190,7 @@ func (h *handlers) ListPreheatProviders(c echo.Context) error {
 }
 
 func (h *handlers) ListPreheatInstances(c echo.Context, params gen.ListPreheatInstancesParams) error {
-	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "preheat-instance", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "preheat-instance", "list")
 }
 
 func (h *handlers) CreatePreheatInstance(c echo.Context) error {
@@ -214,11 +218,11 @@ func (h *handlers) SetProjectScanner(c echo.Context, ref gen.ProjectRef, params 
 }
 
 func (h *handlers) ListScannerCandidates(c echo.Context, ref gen.ProjectRef, params gen.ListScannerCandidatesParams) error {
-	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort}, "scanner", "create")
+	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "scanner", "create")
 }
 
 func (h *handlers) ListPreheatPolicies(c echo.Context, ref gen.ProjectRef, params gen.ListPreheatPoliciesParams) error {
-	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort}, "preheat-policy", "list")
+	return h.noPageIn(c, ref, params.XIsResourceName, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "preheat-policy", "list")
 }
 
 func (h *handlers) CreatePreheatPolicy(c echo.Context, ref gen.ProjectRef, params gen.CreatePreheatPolicyParams) error {

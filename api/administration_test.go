@@ -128,14 +128,16 @@ func TestQuotas(t *testing.T) {
 		return strings.TrimSpace(out) + "/" + a.header.Get("X-Total-Count")
 	}
 	for query, want := range map[string]string{
-		"": "team library/2", "sort=-hard.storage": "team library/2", "sort=hard.storage": "library team/2", "page_size=1&page=2": "library/2",
+		"": "team library/2", "sort=-hard.storage": "team library/2", "sort=hard.storage": "library team/2", "sort=-used.storage": "team library/2", "sort=used.storage": "library team/2",
+		"q=hard.storage%3D-1": "library/1", "q=hard.storage%3D%5B0~%5D": "team/1", "q=hard.storage%3D%5B~1000%5D": "team library/2", "q=hard.storage%3D0": "/0",
+		"q=hard.storage%3D{-1+1000}": "team library/2", "q=used.storage%3D%5B1000~%5D": "team/1", "q=used.storage%3D0": "/0", "page_size=1&page=2": "library/2",
 		fmt.Sprintf("reference=project&reference_id=%d", w.library.ID): "library/1", "reference=project&reference_id=4711": "/0",
 	} {
 		if got := names(query); got != want {
 			t.Errorf("quotas?%s = %s, want %s", query, got, want)
 		}
 	}
-	for _, bad := range []string{"reference=user", "reference_id=x", "reference_id=0", "sort=name", "sort=used.storage"} {
+	for _, bad := range []string{"reference=user", "reference_id=x", "reference_id=0", "sort=name", "sort=used.count", "q=used.storage=x", "q=ref.name=team"} {
 		w.want(w.as(admin, "GET", "/api/v2.0/quotas?"+bad, ""), 400, "quotas?%s", bad)
 	}
 }

@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/sealock/sealock/api/gen"
-	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/store"
 )
@@ -65,68 +62,50 @@ func (h *handlers) ListProjectArtifacts(c echo.Context, ref gen.ProjectRef, para
 }
 
 func artifactQuery(query, order *string, w window) (q project.ArtifactQuery, err error) {
-	rest, labels, err := cutList(query, "labels")
+	q.Paging, err = paging(query, orderOr(order, "-push_time"), fields{
+		"id": numberField("id"), "tags": {name: "tag", kind: store.Text, many: true}, "labels": {name: "label", kind: store.Number, many: true},
+		"digest": textField("digest"), "type": textField("kind"), "media_type": textField("media_type"), "manifest_media_type": textField("manifest_media_type"), "artifact_type": textField("artifact_type"),
+		"push_time": timeField("push_time"), "pull_time": timeField("pull_time"), "size": numberField("size"),
+	}, map[string]string{"id": "id", "push_time": "push_time", "pull_time": "pull_time", "size": "size"}, w)
 	if err != nil {
 		return q, err
 	}
-	if q.Labels, err = labelNumbers(labels); err != nil {
-		return q, err
-	}
-	terms, err := parseQuery(&rest, "tags", "digest", "type", "media_type", "artifact_type", "labels")
-	if err != nil {
-		return q, err
-	}
-	for _, t := range terms {
-		if err := narrowArtifacts(&q, t); err != nil {
-			return q, err
-		}
-	}
-	sort, err := parseSort(order, map[string]string{"id": "id", "push_time": "push_time", "pull_time": "pull_time", "size": "size"})
-	if sort == "" {
-		sort = "-push_time"
-	}
-	q.Paging = w.paging(sort)
-	return q, err
+	return byLabels(byTags(q)), nil
 }
 
-// maxLabels bounds how many labels a list is narrowed by.
-const maxLabels = 20
-
-// labelNumbers reads the labels that a list is narrowed by.
-func labelNumbers(texts []string) (ids []int64, err error) {
-	for _, text := range texts {
-		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || id < 1 {
-			return nil, errs.New(errs.Invalid, "a label can't have the number %s", quoted(text)).WithHint("write q=labels=(1 2) with the labels' numbers")
-		}
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
+// byTags takes out the tag that is looked up, and the words that say whether there is any.
+func byTags(q project.ArtifactQuery) project.ArtifactQuery {
+	tags, others := taken(q.Where, "tag")
+	if len(tags) != 1 {
+		return q
 	}
-	if len(ids) > maxLabels {
-		return nil, errs.New(errs.Invalid, "q has %d labels", len(ids)).WithHint("name %d at most", maxLabels)
-	}
-	return ids, nil
-}
-
-// narrowArtifacts adds one condition.
-func narrowArtifacts(q *project.ArtifactQuery, t term) error {
-	is := map[string]*string{"tags": &q.Tag, "digest": &q.Digest, "type": &q.Kind, "media_type": &q.MediaType, "artifact_type": &q.Type}[t.field]
+	one, ok := tags[0].One()
+	tag, _ := one.(string)
 	switch {
-	case t.field == "labels":
-		return errs.New(errs.Invalid, "labels takes a list of those that an artifact has all of").WithHint("write q=labels=(1 2) with the labels' numbers")
-	case t.field == "tags" && t.fuzzy:
-		q.TagPart = t.value
-	case t.field == "tags" && t.value == "*":
-		q.Tagged = pointer(true)
-	case t.field == "tags" && t.value == "nil":
-		q.Tagged = pointer(false)
-	case t.fuzzy:
-		return errs.New(errs.Invalid, "this list can't be narrowed by a part of the %s", t.field).WithHint("write the whole one")
+	case !ok:
+		return q
+	case tag == "*" || tag == "nil":
+		q.Tagged = pointer(tag == "*")
 	default:
-		*is = t.value
+		q.Tag = tag
 	}
-	return nil
+	q.Where = others
+	return q
+}
+
+// byLabels takes out the labels that artifacts are to have all of.
+func byLabels(q project.ArtifactQuery) project.ArtifactQuery {
+	labels, others := taken(q.Where, "label")
+	for _, c := range labels {
+		one, ok := c.One()
+		if !ok {
+			return q
+		}
+		id, _ := one.(int64)
+		q.Labels = append(q.Labels, id)
+	}
+	q.Where = others
+	return q
 }
 
 func (h *handlers) GetArtifact(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, params gen.GetArtifactParams) error {
@@ -170,7 +149,7 @@ func artifactPath(repository, digest string) string {
 func (h *handlers) ListTags(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, params gen.ListTagsParams) error {
 	asIs := func(t gen.Tag) gen.Tag { return t }
 	return list(c, params.Page, params.PageSize, asIs, func(ctx context.Context, who Caller, w window) (l project.List[gen.Tag], err error) {
-		q, err := tagQuery(params.Q, params.Sort, w)
+		q, err := tagPaging(params.Q, params.Sort, w)
 		if err != nil {
 			return l, err
 		}
@@ -185,24 +164,10 @@ func (h *handlers) ListTags(c echo.Context, of gen.NamedProject, name gen.Reposi
 	})
 }
 
-func tagQuery(query, order *string, w window) (q project.TagQuery, err error) {
-	terms, err := parseQuery(query, "name")
-	if err != nil {
-		return q, err
-	}
-	for _, t := range terms {
-		if t.fuzzy {
-			q.Name = t.value
-		} else {
-			q.Exact = t.value
-		}
-	}
-	sort, err := parseSort(order, map[string]string{"id": "id", "name": "name", "push_time": "push_time", "pull_time": "pull_time"})
-	if sort == "" {
-		sort = "-push_time"
-	}
-	q.Paging = w.paging(sort)
-	return q, err
+func tagPaging(query, order *string, w window) (project.Paging, error) {
+	return paging(query, orderOr(order, "-push_time"), fields{
+		"id": numberField("id"), "name": textField("name"), "push_time": timeField("push_time"), "pull_time": timeField("pull_time"),
+	}, map[string]string{"id": "id", "name": "name", "push_time": "push_time", "pull_time": "pull_time"}, w)
 }
 
 func (h *handlers) CreateTag(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef) error {
@@ -235,11 +200,11 @@ func (h *handlers) RemoveLabel(c echo.Context, of gen.NamedProject, name gen.Rep
 func (h *handlers) ListAccessories(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef, params gen.ListAccessoriesParams) error {
 	asIs := func(a gen.Accessory) gen.Accessory { return a }
 	return list(c, params.Page, params.PageSize, asIs, func(ctx context.Context, who Caller, w window) (l project.List[gen.Accessory], err error) {
-		digest, page, err := accessoryQuery(params.Q, params.Sort, w)
+		page, err := accessoryPaging(params.Q, params.Sort, w)
 		if err != nil {
 			return l, err
 		}
-		found, subject, err := h.Service.ListAccessories(ctx, who, artifactRef(of, name, reference), digest, page)
+		found, subject, err := h.Service.ListAccessories(ctx, who, artifactRef(of, name, reference), page)
 		l.Total = found.Total
 		for _, a := range found.Items {
 			l.Items = append(l.Items, accessoryOf(subject, a))
@@ -248,19 +213,10 @@ func (h *handlers) ListAccessories(c echo.Context, of gen.NamedProject, name gen
 	})
 }
 
-func accessoryQuery(query, order *string, w window) (digest string, page project.Paging, err error) {
-	terms, err := parseQuery(query, "digest")
-	if err != nil {
-		return "", page, err
-	}
-	for _, t := range terms {
-		if t.fuzzy {
-			return "", page, errs.New(errs.Invalid, "this list can't be narrowed by a part of a digest").WithHint("write the whole one")
-		}
-		digest = t.value
-	}
-	sort, err := parseSort(order, map[string]string{"id": "id", "creation_time": "push_time", "size": "size"})
-	return digest, w.paging(sort), err
+func accessoryPaging(query, order *string, w window) (project.Paging, error) {
+	return paging(query, order, fields{
+		"id": numberField("id"), "digest": textField("digest"), "creation_time": timeField("push_time"), "size": numberField("size"),
+	}, map[string]string{"id": "id", "creation_time": "push_time", "size": "size"}, w)
 }
 
 func (h *handlers) GetVulnerabilities(c echo.Context, of gen.NamedProject, name gen.RepositoryName, reference gen.ArtifactRef) error {

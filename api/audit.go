@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -37,7 +35,8 @@ func (h *handlers) ListDecisions(c echo.Context, params gen.ListDecisionsParams)
 	return auditList(h, c, params.Page, params.PageSize, params.After, params.Q, params.Sort, decisionOf,
 		func(ctx context.Context, who Caller, f store.Filter) (store.Filter, error) {
 			kind, verb := f.Audit.Kind, f.Audit.Operation
-			if kind != "" && kind != tokenOperation || verb != "" && verb != tokenOperation {
+			named := func(c store.Condition) bool { return c.Field == "kind" || c.Field == "verb" }
+			if kind != "" && kind != tokenOperation || verb != "" && verb != tokenOperation || slices.ContainsFunc(f.Where, named) {
 				return f, errs.New(errs.Invalid, "decisions are about tokens alone").WithHint("leave operation and resource_type out")
 			}
 			f.Audit.Kind, f.Audit.Operation = tokenOperation, tokenOperation
@@ -105,106 +104,36 @@ func (h *handlers) auditPage(ctx context.Context, f store.Filter, w window) (l p
 
 // auditFilter reads the q and sort parameters of lists of records.
 func auditFilter(q, sort *string) (f store.Filter, err error) {
-	rest, ranges, err := cutRanges(q, "op_time", "id")
+	where, err := parseQuery(q, fields{
+		"id": numberField("id"), "op_time": timeField("time"), "username": textField("actor"), "operation": textField("verb"),
+		"resource_type": textField("kind"), "resource": textField("resource"),
+	})
 	if err != nil {
 		return f, err
 	}
-	if r, ok := ranges["op_time"]; ok {
-		if f.Audit.Since, err = queryTime(r[0], false); err != nil {
-			return f, err
-		}
-		if f.Audit.Until, err = queryTime(r[1], true); err != nil {
-			return f, err
-		}
-	}
-	if r, ok := ranges["id"]; ok {
-		if f.Audit.From, err = queryID(r[0]); err != nil {
-			return f, err
-		}
-		if f.Audit.To, err = queryID(r[1]); err != nil {
-			return f, err
-		}
-	}
-	terms, err := parseQuery(&rest, "username", "operation", "resource", "resource_type", "op_time", "id")
-	if err != nil {
-		return f, err
-	}
-	for _, t := range terms {
-		switch {
-		case t.field == "op_time" || t.field == "id":
-			return f, errs.New(errs.Invalid, "%s takes a range", t.field).WithHint("write q=%s=[a~b]; either end may be left out", t.field)
-		case t.fuzzy && t.field == "resource":
-			f.Audit.Part = t.value
-		case t.fuzzy:
-			return f, errs.New(errs.Invalid, "the audit trail can't be narrowed by a part of %s", t.field).WithHint("write q=%s=value", t.field)
-		case t.field == "username":
-			f.Subject = t.value
-		case t.field == "operation":
-			f.Audit.Operation = t.value
-		case t.field == "resource_type":
-			f.Audit.Kind = t.value
-		default:
-			f.Audit.Resource = t.value
+	for _, c := range where {
+		if !auditOne(&f, c) {
+			f.Where = append(f.Where, c)
 		}
 	}
 	f.Sort, err = parseSort(sort, map[string]string{"op_time": "time", "id": "id"})
 	return f, err
 }
 
-// cutRanges takes the terms field=[a~b] of the fields out of a q parameter.
-func cutRanges(q *string, fields ...string) (rest string, ranges map[string][2]string, err error) {
-	if q == nil || *q == "" {
-		return "", nil, nil
+// auditOne notes a condition for one value, and for a part of a resource, where records are found by it at once.
+func auditOne(f *store.Filter, c store.Condition) bool {
+	if c.Field == "resource" && c.Part != "" {
+		f.Audit.Part = c.Part
+		return true
 	}
-	ranges = map[string][2]string{}
-	var others []string
-	for s := range strings.SplitSeq(*q, ",") {
-		field, value, _ := strings.Cut(s, "=")
-		inside, closed := strings.CutSuffix(strings.TrimPrefix(value, "["), "]")
-		if !strings.HasPrefix(value, "[") || !slices.Contains(fields, field) {
-			others = append(others, s)
-			continue
-		}
-		from, to, two := strings.Cut(inside, "~")
-		if _, twice := ranges[field]; twice || !closed || !two {
-			return "", nil, errs.New(errs.Invalid, "q has %s for %s", quoted(value), field).WithHint("write q=%s=[a~b], once; either end may be left out", field)
-		}
-		ranges[field] = [2]string{from, to}
+	one, ok := c.One()
+	text, is := one.(string)
+	to := map[string]*string{"actor": &f.Subject, "verb": &f.Audit.Operation, "kind": &f.Audit.Kind, "resource": &f.Audit.Resource}[c.Field]
+	if !ok || !is || to == nil {
+		return false
 	}
-	return strings.Join(others, ","), ranges, nil
-}
-
-// queryTime reads a time in one of the forms that clients of Harbor send; without a zone it is UTC. The end of a range takes in
-// the whole second, or the whole day.
-func queryTime(s string, end bool) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, form := range []struct {
-		layout string
-		whole  time.Duration
-	}{{time.RFC3339Nano, 0}, {time.DateTime, time.Second}, {"2006-01-02T15:04:05", time.Second}, {time.DateOnly, 24 * time.Hour}} {
-		t, err := time.Parse(form.layout, s)
-		if err == nil && end && form.whole > 0 {
-			t = t.Add(form.whole - time.Microsecond)
-		}
-		// What a store can count: microseconds from 1970 in 63 bits, and no more than a calendar of four digits.
-		if err == nil && t.Year() >= 1 {
-			return t, nil
-		}
-	}
-	return time.Time{}, errs.New(errs.Invalid, "%s is no time", quoted(s)).WithHint("write it like 2026-01-02T03:04:05Z, 2026-01-02 03:04:05 or 2026-01-02")
-}
-
-func queryID(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	id, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || id < 1 {
-		return 0, errs.New(errs.Invalid, "%s is no id", quoted(s)).WithHint("write q=id=[7~9]; either end may be left out")
-	}
-	return id, nil
+	*to = text
+	return true
 }
 
 // GetDecision shows what was recorded of a token, and the policy's answer once more.

@@ -18,6 +18,8 @@ func FuzzOperations(f *testing.F) {
 			f.Add(uint(i), "", body)
 		} else if op.Parameters.GetByInAndName("query", "sort") != nil {
 			f.Add(uint(i), "page=2&page_size=3&sort=-name&q=name%3D~a", "")
+			f.Add(uint(i), "q="+urlEscape(`name={a "b, c"},id=[1~2],creation_time=[2026-01-02~],public={true false}`), "")
+			f.Add(uint(i), "q="+urlEscape(`tags=(a b),labels={1 2},op_time=2026-01-02,username=[a~b],operation={create delete}`), "")
 		}
 	}
 	w := newWorld(f)

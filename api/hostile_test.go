@@ -112,8 +112,8 @@ func TestBadLists(t *testing.T) {
 		"page_size": {"0", "-1", "101", "x", "1000000000"},
 		"sort":      {"password", "password_hash", "-salt", "name;drop table users", "name,-id", "'", "1", "(select 1)"},
 		"q": {
-			"password=~a", "password_hash=~a", "salt=x", "sysadmin_flag=true", "name", "username", "=", "=x", "name=", "username=",
-			"name=~", "username=~", "name=[a~b]", "username={a b}", "name=(a b)", "name=a,name=b", "username=a,username=b", "name=a,x=b", "'=1",
+			"password=~a", "password_hash=~a", "salt=x", "name", "username", "=", "=x", "name=", "username=",
+			"name=~", "username=~", "name=[a]", "name=[~]", "username={a", "username={}", "name=(a b)", "name=\"a", "id=x", "creation_time=[a~b]", "name=a,name=b", "username=a,username=b", "name=a,x=b", "'=1",
 			"username=a,password=~b", strings.Repeat("name=~a,", 5000),
 		},
 	}

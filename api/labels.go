@@ -28,7 +28,7 @@ func (h *handlers) ListLabels(c echo.Context, params gen.ListLabelsParams) error
 		if err != nil {
 			return l, err
 		}
-		return h.Service.ListLabels(ctx, who, project.LabelQuery{ProjectID: of, Name: q.Name, Exact: q.Exact, Paging: q.Paging})
+		return h.Service.ListLabels(ctx, who, project.LabelQuery{ProjectID: of, Name: q.Name, Paging: q.Paging})
 	})
 }
 

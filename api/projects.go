@@ -28,49 +28,53 @@ func (h *handlers) ListProjects(c echo.Context, params gen.ListProjectsParams) e
 		if err != nil {
 			return l, err
 		}
-		return h.projects(ctx, who, q)
+		return h.projects(ctx, who, q, params.WithDetail == nil || *params.WithDetail)
 	})
 }
 
-// projects lists projects with the caller's role in each.
-func (h *handlers) projects(ctx context.Context, who Caller, q project.Query) (l project.List[gen.Project], err error) {
+// projects lists projects, in detail with the caller's role in each and what there is in it.
+func (h *handlers) projects(ctx context.Context, who Caller, q project.Query, detail bool) (l project.List[gen.Project], err error) {
 	found, err := h.Service.ListProjects(ctx, who, q)
 	if err != nil {
 		return l, err
 	}
 	l.Total, l.Last, l.Items = found.Total, found.Last, make([]gen.Project, len(found.Items))
 	for i, p := range found.Items {
-		if l.Items[i], err = h.projectOf(ctx, who, p); err != nil {
+		if l.Items[i], err = projectOf(p); err != nil {
 			return l, err
 		}
 	}
-	return l, h.addCounts(ctx, who, l.Items)
+	if detail {
+		if err := h.addDetail(ctx, who, l.Items); err != nil {
+			return l, err
+		}
+	}
+	return l, h.addRetention(ctx, l.Items)
 }
 
 func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err error) {
-	terms, err := parseQuery(params.Q, "name", "public")
-	if err != nil {
-		return q, err
-	}
-	q.Name, q.Public = value(params.Name), params.Public
-	for _, t := range terms {
-		switch {
-		case t.field == "public":
-			if q.Public, err = parseBool(t.value); err != nil {
-				return q, err
-			}
-		case t.fuzzy:
-			q.Name = t.value
-		default:
-			q.Exact = t.value
-		}
-	}
-	sort, err := parseSort(params.Sort, map[string]string{
+	q.Paging, err = paging(params.Q, params.Sort, fields{
+		"name": {name: "name", kind: store.Written}, "project_id": numberField("id"), "owner_id": numberField("owner_id"),
+		"public": {name: "public", kind: store.Truth}, "creation_time": timeField("creation_time"), "update_time": timeField("update_time"),
+	}, map[string]string{
 		"name": "name", "project_id": "id", "creation_time": "creation_time", "update_time": "update_time",
-	})
-	q.Paging = w.paging(sort)
-	q.After = value(params.After)
+	}, w)
+	q.Name, q.Owner, q.Public, q.After = value(params.Name), value(params.Owner), params.Public, value(params.After)
+	public, others := taken(q.Where, "public")
+	q.Where = others
+	if len(public) > 0 {
+		q.Public = truth(public[0])
+	}
 	return q, err
+}
+
+// truth returns the truth value that a condition lets through, nil for both.
+func truth(c store.Condition) *bool {
+	yes, no := c.Match(store.Truth, true), c.Match(store.Truth, false)
+	if yes && no {
+		return nil
+	}
+	return &yes
 }
 
 // parseBool reads a truth value as Harbor writes it.
@@ -129,12 +133,15 @@ func (h *handlers) GetProject(c echo.Context, ref gen.ProjectRef, params gen.Get
 		if err != nil {
 			return gen.Project{}, err
 		}
-		shown, err := h.projectOf(ctx, who, p)
+		shown, err := projectOf(p)
 		if err != nil {
 			return shown, err
 		}
 		one := []gen.Project{shown}
-		err = h.addCounts(ctx, who, one)
+		if err := h.addDetail(ctx, who, one); err != nil {
+			return shown, err
+		}
+		err = h.addRetention(ctx, one)
 		return one[0], err
 	})
 }
@@ -184,8 +191,8 @@ func (h *handlers) DeleteProject(c echo.Context, ref gen.ProjectRef, params gen.
 	})
 }
 
-// addCounts adds what is read for a page of projects at once.
-func (h *handlers) addCounts(ctx context.Context, who Caller, projects []gen.Project) error {
+// addDetail adds what projects hold, and what the caller is in them.
+func (h *handlers) addDetail(ctx context.Context, who Caller, projects []gen.Project) error {
 	of := make([]store.Project, len(projects))
 	for i, p := range projects {
 		of[i] = store.Project{ID: p.ProjectID, Name: p.Name}
@@ -195,35 +202,39 @@ func (h *handlers) addCounts(ctx context.Context, who Caller, projects []gen.Pro
 		return err
 	}
 	for i, p := range projects {
-		projects[i].RepoCount = repositories[p.ProjectID]
+		projects[i].RepoCount = pointer(repositories[p.ProjectID])
+		roles, err := h.Service.RolesIn(ctx, who, p.ProjectID)
+		if err != nil {
+			return err
+		}
+		addRoles(&projects[i], who, roles)
 	}
-	return h.addRetention(ctx, projects)
+	return nil
 }
 
-// projectOf writes a project with what the caller is in it.
-func (h *handlers) projectOf(ctx context.Context, who Caller, p store.Project) (gen.Project, error) {
-	roles, err := h.Service.RolesIn(ctx, who, p.ID)
-	if err != nil {
-		return gen.Project{}, err
+// addRoles adds what the caller is in a project; the strongest role comes first.
+func addRoles(p *gen.Project, who Caller, roles []store.MemberRole) {
+	numbers, names := make([]int64, len(roles)), make([]string, len(roles))
+	for i, role := range roles {
+		numbers[i], names[i] = int64(role.Role), role.Name()
 	}
+	p.CurrentUserRoleIds, p.CurrentUserRoleNames, p.CurrentUserRoleID = &numbers, &names, pointer(int64(0))
+	if len(numbers) > 0 {
+		p.CurrentUserRoleID = &numbers[0]
+	}
+	p.Togglable = pointer(who.SysAdmin || slices.Contains(roles, store.MemberRole{Role: store.RoleProjectAdmin}))
+}
+
+// projectOf writes a project, without what depends on who asks.
+func projectOf(p store.Project) (gen.Project, error) {
 	words, err := metadataOf(p)
 	if err != nil {
 		return gen.Project{}, err
 	}
-	out := gen.Project{
+	return gen.Project{
 		ProjectID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OwnerName: p.OwnerName,
-		Togglable:          who.SysAdmin || slices.Contains(roles, store.MemberRole{Role: store.RoleProjectAdmin}),
-		CurrentUserRoleIds: make([]int64, 0, len(roles)), CurrentUserRoleNames: make([]string, 0, len(roles)),
 		Metadata:     words,
 		CveAllowlist: gen.CVEAllowlist{ProjectID: p.ID, Items: []map[string]any{}},
 		CreationTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
-	}
-	for _, role := range roles {
-		out.CurrentUserRoleIds = append(out.CurrentUserRoleIds, int64(role.Role))
-		out.CurrentUserRoleNames = append(out.CurrentUserRoleNames, role.Name())
-	}
-	if len(roles) > 0 {
-		out.CurrentUserRoleID = int64(roles[0].Role) // the strongest
-	}
-	return out, nil
+	}, nil
 }

@@ -17,13 +17,15 @@ const storageResource = "storage"
 
 func (h *handlers) ListQuotas(c echo.Context, params gen.ListQuotasParams) error {
 	return list(c, params.Page, params.PageSize, quotaOf, func(ctx context.Context, who Caller, w window) (l project.List[project.Quota], err error) {
-		sort, err := parseSort(params.Sort, map[string]string{
-			"id": "id", "hard.storage": "storage_limit", "creation_time": "creation_time", "update_time": "update_time",
-		})
+		page, err := paging(params.Q, params.Sort, recordFields(fields{
+			"hard.storage": numberField("storage_limit"), "used.storage": numberField("used"),
+		}), map[string]string{
+			"id": "id", "hard.storage": "storage_limit", "used.storage": "used", "creation_time": "creation_time", "update_time": "update_time",
+		}, w)
 		if err != nil {
 			return l, err
 		}
-		q := project.QuotaQuery{Paging: w.paging(sort)}
+		q := project.QuotaQuery{Paging: page}
 		if kind := value(params.Reference); kind != "" && kind != "project" {
 			return l, errs.New(errs.Invalid, "there are no quotas of %s", quoted(string(kind))).WithHint("reference is project")
 		}

@@ -18,22 +18,15 @@ func recordSorts() map[string]string {
 	return map[string]string{"id": "id", "name": "name", "creation_time": "creation_time", "update_time": "update_time"}
 }
 
+// recordPaging reads the parameters of a list of records that have names.
+func recordPaging(q, sort *string, w window) (project.Paging, error) {
+	return paging(q, sort, recordFields(fields{"name": {name: "name", kind: store.Written}}), recordSorts(), w)
+}
+
 // byName reads the parameters of a list that is narrowed by names; name is Harbor's older way to say name=~….
 func byName(q, sort, name *string, w window) (out project.RegistryQuery, err error) {
-	terms, err := parseQuery(q, "name")
-	if err != nil {
-		return out, err
-	}
 	out.Name = value(name)
-	for _, t := range terms {
-		if t.fuzzy {
-			out.Name = t.value
-		} else {
-			out.Exact = t.value
-		}
-	}
-	by, err := parseSort(sort, recordSorts())
-	out.Paging = w.paging(by)
+	out.Paging, err = recordPaging(q, sort, w)
 	return out, err
 }
 

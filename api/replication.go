@@ -100,7 +100,11 @@ func (h *handlers) GetReplicationLog(c echo.Context, id gen.ExecutionID, _ gen.T
 
 // checkHistory refuses what a list of what jobs did can't be narrowed or sorted by. There is nothing in it yet.
 func checkHistory(q, sort *string) error {
-	if _, err := parseQuery(q, "id", "status", "trigger", "event_type", "policy_id"); err != nil {
+	allowed := recordFields(fields{
+		"status": textField("status"), "trigger": textField("trigger"), "event_type": textField("event_type"), "policy_id": numberField("policy_id"),
+		"start_time": timeField("start_time"), "end_time": timeField("end_time"),
+	})
+	if _, err := parseQuery(q, allowed); err != nil {
 		return err
 	}
 	_, err := parseSort(sort, map[string]string{

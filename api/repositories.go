@@ -50,24 +50,11 @@ func (h *handlers) ListRepositories(c echo.Context, of gen.NamedProject, params 
 }
 
 func repositoryQuery(query, order *string, w window) (q project.RepositoryQuery, err error) {
-	terms, err := parseQuery(query, "name")
-	if err != nil {
-		return q, err
-	}
-	for _, t := range terms {
-		if t.fuzzy {
-			q.Name = t.value
-		} else {
-			q.Exact = t.value
-		}
-	}
-	sort, err := parseSort(order, map[string]string{
+	q.Paging, err = paging(query, orderOr(order, "-creation_time"), recordFields(fields{
+		"name": textField("name"), "project_id": numberField("project_id"), "pull_count": numberField("pull_count"),
+	}), map[string]string{
 		"id": "id", "name": "name", "creation_time": "creation_time", "update_time": "update_time", "pull_count": "pull_count",
-	})
-	if sort == "" {
-		sort = "-creation_time"
-	}
-	q.Paging = w.paging(sort)
+	}, w)
 	return q, err
 }
 

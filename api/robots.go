@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,73 +43,63 @@ func accessOf(words []project.Word) (list []gen.Access) {
 
 func (h *handlers) ListRobots(c echo.Context, params gen.ListRobotsParams) error {
 	return list(c, params.Page, params.PageSize, robotOf, func(ctx context.Context, who Caller, w window) (l project.List[store.Robot], err error) {
-		terms, err := parseQuery(params.Q, "Level", "ProjectID", "name")
+		allowed := robotFields()
+		allowed["Level"], allowed["ProjectID"] = textField("level"), numberField("project_id")
+		q, err := robotQuery(params.Q, params.Sort, allowed, w)
 		if err != nil {
 			return l, err
 		}
-		q := robotQuery(terms)
-		if q.Project, err = robotsOf(terms); err != nil {
+		if q, err = robotsOf(q); err != nil {
 			return l, err
 		}
-		return h.listRobots(ctx, who, q, params.Sort, w)
+		return h.Service.ListRobots(ctx, who, q)
 	})
 }
 
 func (h *handlers) ListProjectRobots(c echo.Context, ref gen.ProjectRef, params gen.ListProjectRobotsParams) error {
 	return list(c, params.Page, params.PageSize, robotOf, func(ctx context.Context, who Caller, w window) (l project.List[store.Robot], err error) {
-		terms, err := parseQuery(params.Q, "name")
+		q, err := robotQuery(params.Q, params.Sort, robotFields(), w)
 		if err != nil {
 			return l, err
 		}
-		q := robotQuery(terms)
 		q.Project = projectRef(ref, params.XIsResourceName)
-		return h.listRobots(ctx, who, q, params.Sort, w)
+		return h.Service.ListRobots(ctx, who, q)
 	})
 }
 
-func (h *handlers) listRobots(ctx context.Context, who Caller, q project.RobotQuery, by *string, w window) (l project.List[store.Robot], err error) {
-	sort, err := parseSort(by, map[string]string{"id": "id", "name": "name", "creation_time": "creation_time", "update_time": "update_time"})
-	if err != nil {
-		return l, err
-	}
-	q.Paging = w.paging(sort)
-	return h.Service.ListRobots(ctx, who, q)
-}
+func robotFields() fields { return recordFields(fields{"name": {name: "name", kind: store.Name}}) }
 
-func robotQuery(terms []term) (q project.RobotQuery) {
-	for _, t := range terms {
-		switch {
-		case t.field != "name":
-		case t.fuzzy:
-			q.Name = t.value
-		default:
-			q.Exact = t.value
-		}
-	}
-	return q
+func robotQuery(query, sort *string, allowed fields, w window) (q project.RobotQuery, err error) {
+	q.Paging, err = paging(query, sort, allowed, recordSorts(), w)
+	return q, err
 }
 
 // robotsOf reads whose robots are wanted, as Harbor's clients say it: Level=project,ProjectID=1. Without a level it is
-// those at system level.
-func robotsOf(terms []term) (ref project.Ref, err error) {
+// those at system level. A list is of one level, and of one project.
+func robotsOf(q project.RobotQuery) (project.RobotQuery, error) {
+	levels, others := taken(q.Where, "level")
+	projects, others := taken(others, "project_id")
+	q.Where = others
 	level := levelSystem
-	for _, t := range terms {
-		switch t.field {
-		case "Level":
-			level = t.value
-		case "ProjectID":
-			if ref.ID, err = strconv.ParseInt(t.value, 10, 64); err != nil || ref.ID < 1 {
-				return ref, errs.New(errs.Invalid, "ProjectID can't be %s", quoted(t.value)).WithHint("give the project's number")
-			}
+	if len(levels) > 0 {
+		one, ok := levels[0].One()
+		if level, _ = one.(string); !ok {
+			return q, errs.New(errs.Invalid, "Level is one of system and project").WithHint("ask for each by itself")
+		}
+	}
+	if len(projects) > 0 {
+		one, ok := projects[0].One()
+		if q.Project.ID, _ = one.(int64); !ok || q.Project.ID < 1 {
+			return q, errs.New(errs.Invalid, "ProjectID is the number of one project").WithHint("write q=Level=project,ProjectID=1")
 		}
 	}
 	switch {
-	case level == levelSystem && ref.ID == 0, level == levelProject && ref.ID != 0:
-		return ref, nil
+	case level == levelSystem && q.Project.ID == 0, level == levelProject && q.Project.ID != 0:
+		return q, nil
 	case level == levelProject, level == levelSystem:
-		return ref, errs.New(errs.Invalid, "q is to have Level=project and ProjectID together").WithHint("write q=Level=project,ProjectID=1")
+		return q, errs.New(errs.Invalid, "q is to have Level=project and ProjectID together").WithHint("write q=Level=project,ProjectID=1")
 	default:
-		return ref, errs.New(errs.Invalid, "there is no level %s", quoted(level)).WithHint("write system or project")
+		return q, errs.New(errs.Invalid, "there is no level %s", quoted(level)).WithHint("write system or project")
 	}
 }
 

@@ -89,7 +89,7 @@ func (w *world) countsFor(name string, team, all int) {
 	private, _ := st["private_repo_count"].(float64)
 	public, _ := st["public_repo_count"].(float64)
 	want := fmt.Sprint(team, team, team, team, all)
-	if got := fmt.Sprint(p.RepoCount, sum["repo_count"], listed[0].RepoCount, inSearch["repo_count"], private+public); got != want {
+	if got := fmt.Sprint(value(p.RepoCount), sum["repo_count"], value(listed[0].RepoCount), inSearch["repo_count"], private+public); got != want {
 		w.t.Errorf("repositories in the project, its summary, the list, the search and the statistics for %s = %s, want %s", name, got, want)
 	}
 }

@@ -119,7 +119,7 @@ func (h *handlers) GetJobLog(c echo.Context, _ gen.JobID) error {
 }
 
 func (h *handlers) ListGCRuns(c echo.Context, params gen.ListGCRunsParams) error {
-	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "garbage-collection", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "garbage-collection", "list")
 }
 
 func (h *handlers) GetGCRun(c echo.Context, _ gen.GCID) error {
@@ -135,7 +135,7 @@ func (h *handlers) GetGCLog(c echo.Context, _ gen.GCID) error {
 }
 
 func (h *handlers) ListPurgeRuns(c echo.Context, params gen.ListPurgeRunsParams) error {
-	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort}, "purge-audit", "list")
+	return h.noPage(c, page{params.Page, params.PageSize, params.Q, params.Sort, nil}, "purge-audit", "list")
 }
 
 func (h *handlers) GetPurgeRun(c echo.Context, _ gen.PurgeID) error {
@@ -165,11 +165,16 @@ func (h *handlers) nothing(c echo.Context, resource, action string) error {
 type page struct {
 	number, size *int64
 	q, sort      *string
+	fields       fields // what such a list can be narrowed by; nil for what records of jobs can
 }
 
 // check refuses what a list with something in it would refuse.
 func (p page) check() error {
-	if _, err := parseQuery(p.q, "name", "status"); err != nil {
+	allowed := p.fields
+	if allowed == nil {
+		allowed = recordFields(fields{"name": textField("name"), "status": textField("status")})
+	}
+	if _, err := parseQuery(p.q, allowed); err != nil {
 		return err
 	}
 	_, err := parseSort(p.sort, map[string]string{"id": "", "name": "", "status": "", "creation_time": "", "update_time": ""})

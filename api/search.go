@@ -17,7 +17,7 @@ const searchLimit = 100
 func (h *handlers) Search(c echo.Context, params gen.SearchParams) error {
 	return reply(c, func(ctx context.Context, who Caller) (gen.Search, error) {
 		part := value(params.Q)
-		projects, err := h.projects(ctx, who, project.Query{Name: part, Paging: project.Paging{Limit: searchLimit, Sort: "name"}})
+		projects, err := h.projects(ctx, who, project.Query{Name: part, Paging: project.Paging{Limit: searchLimit, Sort: "name"}}, true)
 		if err != nil {
 			return gen.Search{}, err
 		}

@@ -17,16 +17,13 @@ import (
 
 func (h *handlers) ListImmutableTagRules(c echo.Context, ref gen.ProjectRef, params gen.ListImmutableTagRulesParams) error {
 	return list(c, params.Page, params.PageSize, immutableOf, func(ctx context.Context, who Caller, w window) (l project.List[store.ImmutableRule], err error) {
-		if _, err := parseQuery(params.Q); err != nil {
-			return l, err
-		}
-		sort, err := parseSort(params.Sort, map[string]string{
+		page, err := paging(params.Q, params.Sort, recordFields(fields{"priority": numberField("priority")}), map[string]string{
 			"id": "id", "priority": "priority", "creation_time": "creation_time", "update_time": "update_time",
-		})
+		}, w)
 		if err != nil {
 			return l, err
 		}
-		return h.Service.ListImmutableRules(ctx, who, projectRef(ref, params.XIsResourceName), w.paging(sort))
+		return h.Service.ListImmutableRules(ctx, who, projectRef(ref, params.XIsResourceName), page)
 	})
 }
 

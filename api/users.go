@@ -24,19 +24,10 @@ func (h *handlers) ListUsers(c echo.Context, params gen.ListUsersParams) error {
 }
 
 func userQuery(params gen.ListUsersParams, w window) (q project.UserQuery, err error) {
-	terms, err := parseQuery(params.Q, "username")
-	if err != nil {
-		return q, err
-	}
-	for _, t := range terms {
-		if t.fuzzy {
-			q.Name = t.value
-		} else {
-			q.Exact = t.value
-		}
-	}
-	sort, err := parseSort(params.Sort, map[string]string{"username": "name", "user_id": "id", "creation_time": "creation_time"})
-	q.Paging = w.paging(sort)
+	q.Paging, err = paging(params.Q, params.Sort, fields{
+		"username": {name: "name", kind: store.Name}, "user_id": numberField("id"), "creation_time": timeField("creation_time"),
+		"sysadmin_flag": {name: "sysadmin", kind: store.Truth},
+	}, map[string]string{"username": "name", "user_id": "id", "creation_time": "creation_time"}, w)
 	return q, err
 }
 

@@ -14,11 +14,11 @@ import (
 
 func (h *handlers) ListWebhookPolicies(c echo.Context, ref gen.ProjectRef, params gen.ListWebhookPoliciesParams) error {
 	return list(c, params.Page, params.PageSize, webhookOf, func(ctx context.Context, who Caller, w window) (l project.List[store.WebhookPolicy], err error) {
-		q, err := byName(params.Q, params.Sort, nil, w)
+		q, err := recordPaging(params.Q, params.Sort, w)
 		if err != nil {
 			return l, err
 		}
-		return h.Service.ListWebhookPolicies(ctx, who, projectRef(ref, params.XIsResourceName), project.WebhookQuery(q))
+		return h.Service.ListWebhookPolicies(ctx, who, projectRef(ref, params.XIsResourceName), q)
 	})
 }
 

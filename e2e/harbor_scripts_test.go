@@ -144,8 +144,10 @@ func (s *harborScript) lists() {
 		s.t.Errorf("a page has %d, want 10 by default", n)
 	}
 	s.wantNames("exactly one", s.get("/projects?q=name%3Dmany07").names("name"), "many07")
+	s.wantNames("one of several", s.get("/projects?sort=name&q="+url.QueryEscape("name={many09 many07 none}")).names("name"), "many07", "many09")
+	s.wantNames("between two", s.get("/projects?sort=name&q="+url.QueryEscape("name=[many07~many09],public=false")).names("name"), "many07", "many09")
 	s.wantNames("two conditions", s.get("/projects?q=name%3D~many1,public%3Dtrue&sort=name").names("name"), "many10", "many12", "many14", "many16", "many18")
-	for _, bad := range []string{"page_size=101", "page=0", "q=nonsense", "q=owner_id%3D1", "sort=password"} {
+	for _, bad := range []string{"page_size=101", "page=0", "q=nonsense", "q=secret%3D1", "q=owner_id%3Dx", "sort=password"} {
 		s.call(400, "GET", "/projects?"+bad, nil)
 	}
 	for _, name := range want {

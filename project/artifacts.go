@@ -22,21 +22,16 @@ type ArtifactRef struct {
 
 // ArtifactQuery narrows a list of artifacts.
 type ArtifactQuery struct {
-	Tag       string // that have a tag of this name
-	TagPart   string // that have a tag whose name contains this
-	Tagged    *bool  // that have a tag, or have none
-	Digest    string
-	Kind      string
-	MediaType string // of their config
-	Type      string
-	Labels    []int64 // that have all of these labels
-	Latest    bool    // of each repository the one that was pushed last
+	Tag    string  // that have a tag of this name
+	Tagged *bool   // that have a tag, or have none
+	Labels []int64 // that have all of these labels
+	Latest bool    // of each repository the one that was pushed last
 	Paging
 }
 
 func (q ArtifactQuery) filter() store.IndexFilter {
 	return q.index(store.IndexFilter{
-		Exact: q.Tag, TagPart: q.TagPart, Tagged: q.Tagged, Digest: q.Digest, Kind: q.Kind, MediaType: q.MediaType, Type: q.Type, Labels: q.Labels, Top: true, Latest: q.Latest,
+		Exact: q.Tag, Tagged: q.Tagged, Labels: q.Labels, Top: true, Latest: q.Latest,
 	})
 }
 
@@ -243,20 +238,13 @@ func (s *Service) deleteLoose(ctx context.Context, a store.Artifact, depth int) 
 	return s.deleteArtifact(ctx, a, depth+1)
 }
 
-// TagQuery narrows a list of an artifact's tags.
-type TagQuery struct {
-	Name  string // names that contain this
-	Exact string // the one name
-	Paging
-}
-
 // ListTags lists the tags of an artifact.
-func (s *Service) ListTags(ctx context.Context, c Caller, ref ArtifactRef, q TagQuery) (List[store.Tag], error) {
+func (s *Service) ListTags(ctx context.Context, c Caller, ref ArtifactRef, page Paging) (List[store.Tag], error) {
 	at, a, err := s.openArtifact(ctx, c, ref, "tag", "list", "list the tags of repository")
 	if err != nil {
 		return List[store.Tag]{}, err
 	}
-	f := q.index(store.IndexFilter{Repository: at.repository.ID, Artifact: a.ID, Name: q.Name, Exact: q.Exact})
+	f := page.index(store.IndexFilter{Repository: at.repository.ID, Artifact: a.ID})
 	total, err := s.store.CountTags(ctx, f)
 	return collect(s.store.ListTags(ctx, f), total, err, asIs)
 }
@@ -311,12 +299,12 @@ func (s *Service) AccessoriesOf(ctx context.Context, artifacts ...store.Artifact
 }
 
 // ListAccessories lists what is about an artifact, and returns the artifact.
-func (s *Service) ListAccessories(ctx context.Context, c Caller, ref ArtifactRef, digest string, page Paging) (List[store.Artifact], store.Artifact, error) {
+func (s *Service) ListAccessories(ctx context.Context, c Caller, ref ArtifactRef, page Paging) (List[store.Artifact], store.Artifact, error) {
 	at, a, err := s.openArtifact(ctx, c, ref, "accessory", "list", "list what is about artifacts of repository")
 	if err != nil {
 		return List[store.Artifact]{}, a, err
 	}
-	f := page.index(store.IndexFilter{Repository: at.repository.ID, Subject: a.Digest, Digest: digest})
+	f := page.index(store.IndexFilter{Repository: at.repository.ID, Subject: a.Digest})
 	total, err := s.store.CountArtifacts(ctx, f)
 	l, err := collect(s.store.ListArtifacts(ctx, f), total, err, asIs)
 	return l, a, err

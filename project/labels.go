@@ -16,7 +16,6 @@ import (
 type LabelQuery struct {
 	ProjectID int64  // whose; 0 for the global ones
 	Name      string // names that contain this
-	Exact     string // the one name
 	Paging
 }
 
@@ -41,7 +40,7 @@ func (s *Service) ListLabels(ctx context.Context, c Caller, q LabelQuery) (List[
 	if err := s.seesLabels(ctx, c, q.ProjectID, "list"); err != nil {
 		return List[store.Label]{}, err
 	}
-	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact, Project: q.ProjectID})
+	f := q.apply(store.Filter{Name: q.Name, Project: q.ProjectID})
 	total, err := s.store.CountLabels(ctx, f)
 	return collect(s.store.ListLabels(ctx, f), total, err, asIs)
 }

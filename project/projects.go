@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/sealock/sealock/auth"
@@ -44,6 +45,7 @@ type Change struct {
 type Query struct {
 	Name   string // names that contain this
 	Exact  string // the one name
+	Owner  string // of this user; "" for any's and nobody's
 	Public *bool
 	Paging
 }
@@ -108,6 +110,16 @@ func (s *Service) ListProjects(ctx context.Context, c Caller, q Query) (List[sto
 		if f, possible = visible(f, c); !possible {
 			return List[store.Project]{Items: []store.Project{}}, nil
 		}
+	}
+	if q.Owner != "" {
+		u, err := s.store.UserByName(ctx, q.Owner)
+		if errs.Is(err, errs.NotFound) {
+			return List[store.Project]{Items: []store.Project{}}, nil
+		}
+		if err != nil {
+			return List[store.Project]{}, err
+		}
+		f.Where = append(slices.Clone(f.Where), store.Is("owner_id", u.ID))
 	}
 	total, err := s.store.CountProjects(ctx, f)
 	l, err := collect(s.store.ListProjects(ctx, f), total, err, asIs)

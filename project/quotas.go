@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/sealock/sealock/auth"
@@ -111,19 +112,34 @@ func (s *Service) ListQuotas(ctx context.Context, c Caller, q QuotaQuery) (List[
 }
 
 func (s *Service) quotaProjects(ctx context.Context, q QuotaQuery) (List[store.Project], error) {
-	if q.Project == 0 {
-		f := q.apply(store.Filter{})
-		total, err := s.store.CountProjects(ctx, f)
-		return collect(s.store.ListProjects(ctx, f), total, err, asIs)
+	f := q.apply(store.Filter{})
+	f.Where = slices.Clone(f.Where)
+	for i, c := range f.Where {
+		if c.Field == "storage_limit" {
+			f.Where[i] = limits(c)
+		}
 	}
-	p, err := s.store.Project(ctx, q.Project)
-	if errs.Is(err, errs.NotFound) {
-		return List[store.Project]{}, nil
+	if q.Project != 0 {
+		f.Where = append(f.Where, store.Is("id", q.Project))
 	}
-	if err != nil || q.Offset > 0 {
-		return List[store.Project]{Total: 1}, err
+	total, err := s.store.CountProjects(ctx, f)
+	return collect(s.store.ListProjects(ctx, f), total, err, asIs)
+}
+
+// limits turns a condition on Harbor's numbers of bytes, in which -1 is any number, into one on the store's.
+func limits(c store.Condition) store.Condition {
+	kept := store.Condition{Field: c.Field}
+	for _, span := range c.Any {
+		if (store.Condition{Any: []store.Span{span}}).Match(store.Number, int64(-1)) {
+			kept.Any = append(kept.Any, store.Exactly(int64(0)))
+		}
+		from, bounded := span.From.(int64)
+		if !bounded || from < 1 {
+			span.From = int64(1)
+		}
+		kept.Any = append(kept.Any, span)
 	}
-	return List[store.Project]{Items: []store.Project{p}, Total: 1}, nil
+	return kept
 }
 
 // withUsage adds what the projects hold.

@@ -20,13 +20,12 @@ type RegistryChange struct {
 
 // RegistryQuery narrows a list of registries, and of replication policies.
 type RegistryQuery struct {
-	Name  string // names that contain this
-	Exact string // the one name
+	Name string // names that contain this
 	Paging
 }
 
 func (q RegistryQuery) filter() store.Filter {
-	return q.apply(store.Filter{Name: q.Name, Exact: q.Exact})
+	return q.apply(store.Filter{Name: q.Name})
 }
 
 // ListRegistries lists registries. No secret is told, here and elsewhere: AccessSecret is [job.Masked] where there is one.

@@ -33,19 +33,18 @@ type RepositoryRef struct {
 
 // RepositoryQuery narrows a list of repositories.
 type RepositoryQuery struct {
-	Name  string // names that contain this
-	Exact string // the one name, the project in front
+	Name string // names that contain this
 	Paging
 }
 
 func (q RepositoryQuery) filter() store.IndexFilter {
-	return q.index(store.IndexFilter{Name: q.Name, Exact: q.Exact})
+	return q.index(store.IndexFilter{Name: q.Name})
 }
 
 // index is apply for lists of the index.
 func (p Paging) index(f store.IndexFilter) store.IndexFilter {
 	page := p.apply(store.Filter{})
-	f.Offset, f.Limit, f.After, f.Sort = page.Offset, page.Limit, page.After, page.Sort
+	f.Offset, f.Limit, f.After, f.Sort, f.Where = page.Offset, page.Limit, page.After, page.Sort, page.Where
 	return f
 }
 

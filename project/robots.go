@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/audit"
@@ -65,9 +67,7 @@ type NewRobotSecret struct {
 // RobotQuery narrows a list of robots.
 type RobotQuery struct {
 	Project Ref // the zero value: those at system level
-	Name    string
-	Exact   string
-	Paging
+	Paging      // names are with the prefix or without and, in a project, with its name before them or without
 }
 
 // MaxKeepOld is how long an old secret may live beside the new one.
@@ -287,7 +287,8 @@ func inWords(p auth.Permission) string {
 
 // ListRobots lists the robots of a project, or those at system level.
 func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[store.Robot], error) {
-	f := q.apply(store.Filter{Name: s.robotName(q.Name), Exact: s.robotName(q.Exact)})
+	f := q.apply(store.Filter{})
+	of := ""
 	if q.Project == (Ref{}) {
 		f.System = true
 		if err := s.require(ctx, c, auth.Access{Resource: "robot", Action: "list"}, "list robots at system level", askSystemAdmin); err != nil {
@@ -298,13 +299,64 @@ func (s *Service) ListRobots(ctx context.Context, c Caller, q RobotQuery) (List[
 		if err != nil {
 			return List[store.Robot]{}, err
 		}
-		f.Project = p.ID
-		if f.Exact != "" && !strings.Contains(f.Exact, "+") {
-			f.Exact = p.Name + "+" + f.Exact
-		}
+		f.Project, of = p.ID, p.Name
 	}
+	f.Where = s.robotNames(f.Where, of)
 	total, err := s.store.CountRobots(ctx, f)
 	return collect(s.store.ListRobots(ctx, f), total, err, s.shown)
+}
+
+// robotNames turns the names in conditions into those that are kept, of the robots of a project or of none ("").
+func (s *Service) robotNames(where []store.Condition, of string) []store.Condition {
+	kept := func(end any) any {
+		name, ok := end.(string)
+		if !ok {
+			return end
+		}
+		if name = s.robotName(name); of != "" && !strings.Contains(name, "+") {
+			name = of + "+" + name
+		}
+		return name
+	}
+	all := slices.Clone(where)
+	for i, c := range all {
+		if c.Field != "name" {
+			continue
+		}
+		all[i].Any = nil
+		if c.Part != "" {
+			all[i].Any = s.beginnings(c.Part)
+		}
+		for _, span := range c.Any {
+			all[i].Any = append(all[i].Any, store.Span{From: kept(span.From), To: kept(span.To)})
+		}
+	}
+	return all
+}
+
+// beginnings are what the names that are kept begin with where the part is one of the names with their prefix and reaches
+// into that.
+func (s *Service) beginnings(part string) (spans []store.Span) {
+	begin := func(rest string) {
+		if rest == "" {
+			spans = append(spans, store.Span{})
+			return
+		}
+		spans = append(spans, store.Span{From: rest, To: rest + string(utf8.MaxRune)})
+	}
+	if rest, ok := s.robots.Names.Cut(part); ok {
+		begin(rest)
+	}
+	prefix, part := strings.ToLower(s.robots.Names.Prefix()), store.NameKey(part)
+	if strings.Contains(prefix, part) {
+		begin("")
+	}
+	for i := 1; i < len(prefix); i++ {
+		if rest, ok := strings.CutPrefix(part, prefix[i:]); ok {
+			begin(rest)
+		}
+	}
+	return spans
 }
 
 // robotName returns a name without the prefix, if it has one.

@@ -90,13 +90,14 @@ type Paging struct {
 	Limit  int    // 0, and more than MaxPage, is MaxPage
 	After  int64  // what comes after the record with this id; Offset counts where it is gone or not to be seen
 	Sort   string // as in store.Filter
+	Where  []store.Condition
 }
 
 // MaxPage is how many records a list returns at most.
 const MaxPage = 100
 
 func (p Paging) apply(f store.Filter) store.Filter {
-	f.Offset, f.Limit, f.After, f.Sort = p.Offset, p.Limit, p.After, p.Sort
+	f.Offset, f.Limit, f.After, f.Sort, f.Where = p.Offset, p.Limit, p.After, p.Sort, p.Where
 	if f.Limit <= 0 || f.Limit > MaxPage {
 		f.Limit = MaxPage
 	}

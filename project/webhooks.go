@@ -11,13 +11,6 @@ import (
 	"github.com/sealock/sealock/store"
 )
 
-// WebhookQuery narrows a list of webhook policies.
-type WebhookQuery struct {
-	Name  string // names that contain this
-	Exact string // the one name
-	Paging
-}
-
 // WebhookExecution and WebhookTask are what a webhook did. There are none before jobs run.
 type (
 	WebhookExecution struct{ ID int64 }
@@ -26,12 +19,12 @@ type (
 
 // ListWebhookPolicies lists the webhook policies of a project. No auth_header is told, here and elsewhere: it is
 // [job.Masked] where there is one.
-func (s *Service) ListWebhookPolicies(ctx context.Context, c Caller, ref Ref, q WebhookQuery) (List[store.WebhookPolicy], error) {
+func (s *Service) ListWebhookPolicies(ctx context.Context, c Caller, ref Ref, page Paging) (List[store.WebhookPolicy], error) {
 	p, err := s.seesWebhooks(ctx, c, ref, "list")
 	if err != nil {
 		return List[store.WebhookPolicy]{}, err
 	}
-	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact})
+	f := page.apply(store.Filter{})
 	total, err := s.store.CountWebhookPolicies(ctx, p.ID, f)
 	return collect(s.store.ListWebhookPolicies(ctx, p.ID, f), total, err, maskedWebhook)
 }

@@ -101,7 +101,8 @@ type IndexFilter struct {
 	Labels     []int64  // artifacts that have all of these labels
 	Top        bool     // artifacts that stand for themselves: neither in an index nor about another one, unless they have a tag
 	Latest     bool     // of each repository the artifact that was pushed last
-	After      int64    // as in Filter
+	Where      []Condition
+	After      int64 // as in Filter
 	Offset     int
 	Limit      int
 	// Sort: repositories by name, creation_time, update_time, pull_count; artifacts by push_time,

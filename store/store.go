@@ -253,6 +253,7 @@ type Filter struct {
 	Project  int64       // robots and labels of the project with this id
 	System   bool        // robots at system level
 	Public   *bool       // projects that are public, or are not
+	Where    []Condition // what holds for the fields of each record; those that a list knows are its own
 	After    int64       // what comes after the record with this id in the list's order (paging by key); Offset counts where the filter does not let it through, or it is gone
 	Offset   int         // skip so many (paging by number, as Harbor's clients do)
 	Limit    int         // at most so many; 0 is all

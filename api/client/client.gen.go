@@ -738,11 +738,11 @@ type Project struct {
 	CreationTime time.Time `json:"creation_time"`
 
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
-	CurrentUserRoleID  int64   `json:"current_user_role_id"`
-	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
+	CurrentUserRoleID  *int64   `json:"current_user_role_id,omitempty"`
+	CurrentUserRoleIds *[]int64 `json:"current_user_role_ids,omitempty"`
 
 	// CurrentUserRoleNames The caller's roles here by their names, the strongest first: those of the policy file are not known by their numbers. Not in Harbor.
-	CurrentUserRoleNames []string `json:"current_user_role_names"`
+	CurrentUserRoleNames *[]string `json:"current_user_role_names,omitempty"`
 
 	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
 	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
@@ -758,10 +758,10 @@ type Project struct {
 	ProjectID int64  `json:"project_id"`
 
 	// RepoCount How many repositories it has.
-	RepoCount int64 `json:"repo_count"`
+	RepoCount *int64 `json:"repo_count,omitempty"`
 
 	// Togglable Whether the caller may make it public or private.
-	Togglable  bool      `json:"togglable"`
+	Togglable  *bool     `json:"togglable,omitempty"`
 	UpdateTime time.Time `json:"update_time"`
 }
 
@@ -1912,10 +1912,20 @@ type Unsupported = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1942,10 +1952,20 @@ type ExportAuditLogsParams struct {
 
 // ListAuditLogExtsParams defines parameters for ListAuditLogExts.
 type ListAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1960,10 +1980,20 @@ type ListAuditLogExtsParams struct {
 
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1978,10 +2008,20 @@ type ListDecisionsParams struct {
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2048,10 +2088,20 @@ type ListLockoutsParams struct {
 
 // ListPreheatInstancesParams defines parameters for ListPreheatInstances.
 type ListPreheatInstancesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2075,7 +2125,7 @@ type ListPersonalAccessTokensParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2102,10 +2152,20 @@ type ReloadPolicyParams struct {
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2122,6 +2182,12 @@ type ListProjectsParams struct {
 
 	// Public Only public projects, or only private ones.
 	Public *bool `form:"public,omitempty" json:"public,omitempty"`
+
+	// Owner Only projects that this user owns, by user name.
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids` and `togglable` out of each project, which then costs less.
+	WithDetail *bool `form:"with_detail,omitempty" json:"with_detail,omitempty"`
 }
 
 // HeadProjectParams defines parameters for HeadProject.
@@ -2161,10 +2227,20 @@ type GetProjectDeletableParams struct {
 
 // ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
 type ListProjectArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2206,10 +2282,20 @@ type ListProjectArtifactsParams struct {
 
 // ListProjectAuditLogExtsParams defines parameters for ListProjectAuditLogExts.
 type ListProjectAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2239,10 +2325,20 @@ type ForgetFormerNameParams struct {
 
 // ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
 type ListImmutableTagRulesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2275,10 +2371,20 @@ type UpdateImmutableTagRuleParams struct {
 
 // ListProjectLogsParams defines parameters for ListProjectLogs.
 type ListProjectLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2374,10 +2480,20 @@ type RenameProjectParams struct {
 
 // ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
 type ListPreheatPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2458,10 +2574,20 @@ type ListProjectPreheatProvidersParams struct {
 
 // ListProjectRobotsParams defines parameters for ListProjectRobots.
 type ListProjectRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2512,10 +2638,20 @@ type SetProjectScannerParams struct {
 
 // ListScannerCandidatesParams defines parameters for ListScannerCandidates.
 type ListScannerCandidatesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2542,10 +2678,20 @@ type ListWebhookEventsParams struct {
 
 // ListWebhookJobsParams defines parameters for ListWebhookJobs.
 type ListWebhookJobsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2568,10 +2714,20 @@ type ListWebhookTriggersParams struct {
 
 // ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
 type ListWebhookPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2610,10 +2766,20 @@ type UpdateWebhookPolicyParams struct {
 
 // ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
 type ListWebhookExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2628,10 +2794,20 @@ type ListWebhookExecutionsParams struct {
 
 // ListWebhookTasksParams defines parameters for ListWebhookTasks.
 type ListWebhookTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2652,10 +2828,20 @@ type GetWebhookLogParams struct {
 
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2670,10 +2856,20 @@ type ListRepositoriesParams struct {
 
 // ListArtifactsParams defines parameters for ListArtifacts.
 type ListArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2742,10 +2938,20 @@ type GetArtifactParams struct {
 
 // ListAccessoriesParams defines parameters for ListAccessories.
 type ListAccessoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2757,10 +2963,20 @@ type ListAccessoriesParams struct {
 
 // ListTagsParams defines parameters for ListTags.
 type ListTagsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2781,7 +2997,20 @@ type ListQuotasParams struct {
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2811,10 +3040,20 @@ type ListRefreshTokensParams struct {
 
 // ListRegistriesParams defines parameters for ListRegistries.
 type ListRegistriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2835,7 +3074,7 @@ type StartReindexParams struct {
 
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
 type ListReplicationExecutionsParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2850,7 +3089,7 @@ type ListReplicationExecutionsParams struct {
 
 // ListReplicationTasksParams defines parameters for ListReplicationTasks.
 type ListReplicationTasksParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2864,10 +3103,20 @@ type ListReplicationTasksParams struct {
 
 // ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
 type ListReplicationPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2882,10 +3131,20 @@ type ListReplicationPoliciesParams struct {
 
 // ListAllRepositoriesParams defines parameters for ListAllRepositories.
 type ListAllRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2918,10 +3177,20 @@ type ListRetentionTasksParams struct {
 
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2933,10 +3202,20 @@ type ListRobotsParams struct {
 
 // ListScannersParams defines parameters for ListScanners.
 type ListScannersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2963,7 +3242,17 @@ type SearchParams struct {
 
 // ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
 type ListVulnerabilitiesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Page Which page, from 1.
@@ -2975,10 +3264,20 @@ type ListVulnerabilitiesParams struct {
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2990,10 +3289,20 @@ type ListGCRunsParams struct {
 
 // ListPurgeRunsParams defines parameters for ListPurgeRuns.
 type ListPurgeRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3041,10 +3350,20 @@ type ListUserGroupMembersParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3485,7 +3804,7 @@ type ClientInterface interface {
 
 	// ListLabels List labels
 	//
-	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 	//
 	// Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
@@ -3878,7 +4197,7 @@ type ClientInterface interface {
 
 	// ListImmutableTagRules List the immutable tag rules of a project
 	//
-	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
 	ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4207,7 +4526,7 @@ type ClientInterface interface {
 
 	// ListWebhookPolicies List the webhook policies of a project
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
 	ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4472,7 +4791,7 @@ type ClientInterface interface {
 
 	// ListRegistries List the registries to copy from and to
 	//
-	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
 	ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4632,7 +4951,7 @@ type ClientInterface interface {
 
 	// ListReplicationPolicies List replication policies
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
 	ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5844,7 +6163,7 @@ func (c *Client) RotateKeys(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // ListLabels List labels
 //
-// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 // `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 //
 // Corresponds with GET /api/v2.0/labels (the `ListLabels` operationId).
@@ -6787,7 +7106,7 @@ func (c *Client) ForgetFormerName(ctx context.Context, projectNameOrID ProjectRe
 
 // ListImmutableTagRules List the immutable tag rules of a project
 //
-// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/immutabletagrules (the `ListImmutableTagRules` operationId).
 func (c *Client) ListImmutableTagRules(ctx context.Context, projectNameOrID ProjectRef, params *ListImmutableTagRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7606,7 +7925,7 @@ func (c *Client) ListWebhookTriggers(ctx context.Context, projectNameOrID Projec
 
 // ListWebhookPolicies List the webhook policies of a project
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/projects/{project_name_or_id}/webhook/policies (the `ListWebhookPolicies` operationId).
 func (c *Client) ListWebhookPolicies(ctx context.Context, projectNameOrID ProjectRef, params *ListWebhookPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8251,7 +8570,7 @@ func (c *Client) RevokeRefreshToken(ctx context.Context, tokenID string, reqEdit
 
 // ListRegistries List the registries to copy from and to
 //
-// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/registries (the `ListRegistries` operationId).
 func (c *Client) ListRegistries(ctx context.Context, params *ListRegistriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8631,7 +8950,7 @@ func (c *Client) GetReplicationLog(ctx context.Context, executionID ExecutionID,
 
 // ListReplicationPolicies List replication policies
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Corresponds with GET /api/v2.0/replication/policies (the `ListReplicationPolicies` operationId).
 func (c *Client) ListReplicationPolicies(ctx context.Context, params *ListReplicationPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13240,6 +13559,30 @@ func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Re
 		if params.Public != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "public", *params.Public, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.WithDetail != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "with_detail", *params.WithDetail, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -18913,6 +19256,18 @@ func NewListQuotasRequest(server string, params *ListQuotasParams) (*http.Reques
 
 		}
 
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Sort != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -24170,7 +24525,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLabelsWithResponse List labels
 	//
-	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+	// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 	// `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24629,7 +24984,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListImmutableTagRulesWithResponse List the immutable tag rules of a project
 	//
-	// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+	// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25020,7 +25375,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListWebhookPoliciesWithResponse List the webhook policies of a project
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25337,7 +25692,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListRegistriesWithResponse List the registries to copy from and to
 	//
-	// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25525,7 +25880,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListReplicationPoliciesWithResponse List replication policies
 	//
-	// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+	// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -38019,7 +38374,7 @@ func (c *ClientWithResponses) RotateKeysWithResponse(ctx context.Context, reqEdi
 
 // ListLabelsWithResponse List labels
 //
-// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` takes `name`, `sort` takes `id`,
+// The global ones (`scope=g`, or no scope), or those of a project (`scope=p` and `project_id`). `q` and `sort` take `id`,
 // `name`, `creation_time` and `update_time`. Those of a public project are shown to everybody.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -38808,7 +39163,7 @@ func (c *ClientWithResponses) ForgetFormerNameWithResponse(ctx context.Context, 
 
 // ListImmutableTagRulesWithResponse List the immutable tag rules of a project
 //
-// `sort` takes `id`, `priority`, `creation_time` and `update_time`; `q` takes nothing.
+// `q` and `sort` take `id`, `priority`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -39493,7 +39848,7 @@ func (c *ClientWithResponses) ListWebhookTriggersWithResponse(ctx context.Contex
 
 // ListWebhookPoliciesWithResponse List the webhook policies of a project
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -40038,7 +40393,7 @@ func (c *ClientWithResponses) RevokeRefreshTokenWithResponse(ctx context.Context
 
 // ListRegistriesWithResponse List the registries to copy from and to
 //
-// `status` is what the last ping found. `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `status` is what the last ping found. `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -40358,7 +40713,7 @@ func (c *ClientWithResponses) GetReplicationLogWithResponse(ctx context.Context,
 
 // ListReplicationPoliciesWithResponse List replication policies
 //
-// `q` takes `name`, `sort` takes `id`, `name`, `creation_time` and `update_time`.
+// `q` and `sort` take `id`, `name`, `creation_time` and `update_time`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -733,11 +733,11 @@ type Project struct {
 	CreationTime time.Time `json:"creation_time"`
 
 	// CurrentUserRoleID The caller's strongest role here; 0 for none.
-	CurrentUserRoleID  int64   `json:"current_user_role_id"`
-	CurrentUserRoleIds []int64 `json:"current_user_role_ids"`
+	CurrentUserRoleID  *int64   `json:"current_user_role_id,omitempty"`
+	CurrentUserRoleIds *[]int64 `json:"current_user_role_ids,omitempty"`
 
 	// CurrentUserRoleNames The caller's roles here by their names, the strongest first: those of the policy file are not known by their numbers. Not in Harbor.
-	CurrentUserRoleNames []string `json:"current_user_role_names"`
+	CurrentUserRoleNames *[]string `json:"current_user_role_names,omitempty"`
 
 	// CveAllowlist The vulnerabilities that do not count: none, for there is no scanner.
 	CveAllowlist CVEAllowlist `json:"cve_allowlist"`
@@ -753,10 +753,10 @@ type Project struct {
 	ProjectID int64  `json:"project_id"`
 
 	// RepoCount How many repositories it has.
-	RepoCount int64 `json:"repo_count"`
+	RepoCount *int64 `json:"repo_count,omitempty"`
 
 	// Togglable Whether the caller may make it public or private.
-	Togglable  bool      `json:"togglable"`
+	Togglable  *bool     `json:"togglable,omitempty"`
 	UpdateTime time.Time `json:"update_time"`
 }
 
@@ -1907,10 +1907,20 @@ type Unsupported = Errors
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1937,10 +1947,20 @@ type ExportAuditLogsParams struct {
 
 // ListAuditLogExtsParams defines parameters for ListAuditLogExts.
 type ListAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1955,10 +1975,20 @@ type ListAuditLogExtsParams struct {
 
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -1973,10 +2003,20 @@ type ListDecisionsParams struct {
 
 // ListLabelsParams defines parameters for ListLabels.
 type ListLabelsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2043,10 +2083,20 @@ type ListLockoutsParams struct {
 
 // ListPreheatInstancesParams defines parameters for ListPreheatInstances.
 type ListPreheatInstancesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2070,7 +2120,7 @@ type ListPersonalAccessTokensParams struct {
 	// PageSize How many on a page.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
@@ -2097,10 +2147,20 @@ type ReloadPolicyParams struct {
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2117,6 +2177,12 @@ type ListProjectsParams struct {
 
 	// Public Only public projects, or only private ones.
 	Public *bool `form:"public,omitempty" json:"public,omitempty"`
+
+	// Owner Only projects that this user owns, by user name.
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids` and `togglable` out of each project, which then costs less.
+	WithDetail *bool `form:"with_detail,omitempty" json:"with_detail,omitempty"`
 }
 
 // HeadProjectParams defines parameters for HeadProject.
@@ -2156,10 +2222,20 @@ type GetProjectDeletableParams struct {
 
 // ListProjectArtifactsParams defines parameters for ListProjectArtifacts.
 type ListProjectArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2201,10 +2277,20 @@ type ListProjectArtifactsParams struct {
 
 // ListProjectAuditLogExtsParams defines parameters for ListProjectAuditLogExts.
 type ListProjectAuditLogExtsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2234,10 +2320,20 @@ type ForgetFormerNameParams struct {
 
 // ListImmutableTagRulesParams defines parameters for ListImmutableTagRules.
 type ListImmutableTagRulesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2270,10 +2366,20 @@ type UpdateImmutableTagRuleParams struct {
 
 // ListProjectLogsParams defines parameters for ListProjectLogs.
 type ListProjectLogsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2369,10 +2475,20 @@ type RenameProjectParams struct {
 
 // ListPreheatPoliciesParams defines parameters for ListPreheatPolicies.
 type ListPreheatPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2453,10 +2569,20 @@ type ListProjectPreheatProvidersParams struct {
 
 // ListProjectRobotsParams defines parameters for ListProjectRobots.
 type ListProjectRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2507,10 +2633,20 @@ type SetProjectScannerParams struct {
 
 // ListScannerCandidatesParams defines parameters for ListScannerCandidates.
 type ListScannerCandidatesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2537,10 +2673,20 @@ type ListWebhookEventsParams struct {
 
 // ListWebhookJobsParams defines parameters for ListWebhookJobs.
 type ListWebhookJobsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2563,10 +2709,20 @@ type ListWebhookTriggersParams struct {
 
 // ListWebhookPoliciesParams defines parameters for ListWebhookPolicies.
 type ListWebhookPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2605,10 +2761,20 @@ type UpdateWebhookPolicyParams struct {
 
 // ListWebhookExecutionsParams defines parameters for ListWebhookExecutions.
 type ListWebhookExecutionsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2623,10 +2789,20 @@ type ListWebhookExecutionsParams struct {
 
 // ListWebhookTasksParams defines parameters for ListWebhookTasks.
 type ListWebhookTasksParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2647,10 +2823,20 @@ type GetWebhookLogParams struct {
 
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2665,10 +2851,20 @@ type ListRepositoriesParams struct {
 
 // ListArtifactsParams defines parameters for ListArtifacts.
 type ListArtifactsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2737,10 +2933,20 @@ type GetArtifactParams struct {
 
 // ListAccessoriesParams defines parameters for ListAccessories.
 type ListAccessoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2752,10 +2958,20 @@ type ListAccessoriesParams struct {
 
 // ListTagsParams defines parameters for ListTags.
 type ListTagsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2776,7 +2992,20 @@ type ListQuotasParams struct {
 	// ReferenceID The project's number.
 	ReferenceID *string `form:"reference_id,omitempty" json:"reference_id,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
+	Q *Query `form:"q,omitempty" json:"q,omitempty"`
+
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2806,10 +3035,20 @@ type ListRefreshTokensParams struct {
 
 // ListRegistriesParams defines parameters for ListRegistries.
 type ListRegistriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2830,7 +3069,7 @@ type StartReindexParams struct {
 
 // ListReplicationExecutionsParams defines parameters for ListReplicationExecutions.
 type ListReplicationExecutionsParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2845,7 +3084,7 @@ type ListReplicationExecutionsParams struct {
 
 // ListReplicationTasksParams defines parameters for ListReplicationTasks.
 type ListReplicationTasksParams struct {
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2859,10 +3098,20 @@ type ListReplicationTasksParams struct {
 
 // ListReplicationPoliciesParams defines parameters for ListReplicationPolicies.
 type ListReplicationPoliciesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2877,10 +3126,20 @@ type ListReplicationPoliciesParams struct {
 
 // ListAllRepositoriesParams defines parameters for ListAllRepositories.
 type ListAllRepositoriesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2913,10 +3172,20 @@ type ListRetentionTasksParams struct {
 
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2928,10 +3197,20 @@ type ListRobotsParams struct {
 
 // ListScannersParams defines parameters for ListScanners.
 type ListScannersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2958,7 +3237,17 @@ type SearchParams struct {
 
 // ListVulnerabilitiesParams defines parameters for ListVulnerabilities.
 type ListVulnerabilitiesParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
 	// Page Which page, from 1.
@@ -2970,10 +3259,20 @@ type ListVulnerabilitiesParams struct {
 
 // ListGCRunsParams defines parameters for ListGCRuns.
 type ListGCRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -2985,10 +3284,20 @@ type ListGCRunsParams struct {
 
 // ListPurgeRunsParams defines parameters for ListPurgeRuns.
 type ListPurgeRunsParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -3036,10 +3345,20 @@ type ListUserGroupMembersParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Q Narrows the list: `name=team` (exact), `name=~ea` (contains), several joined by commas.
+	// Q Narrows the list by fields; all terms, joined by commas, are to hold:
+	//
+	// - `name=team`: is this
+	// - `name=~ea`: contains this, in whatever case
+	// - `name={team other}`: is one of these, at most 100
+	// - `name=[a~m]`: lies between these, which belong to it; either may be left out
+	// - `labels=(1 2)`: has all of these, where it can have several
+	//
+	// A value with a comma, a space or a bracket in it stands in double quotes, in which `\` stands before `"` and `\`: `name={"a, b" c}`.
+	// Times are written like `2026-01-02T03:04:05Z`, `2026-01-02 03:04:05` or `2026-01-02`, which is the whole day. Which fields there
+	// are, each list says.
 	Q *Query `form:"q,omitempty" json:"q,omitempty"`
 
-	// Sort The field to sort by, with `-` before it for descending order.
+	// Sort The one field to sort by, with `-` before it for descending order. Which fields there are, each list says.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Page Which page, from 1.
@@ -5077,6 +5396,20 @@ func (w *ServerInterfaceWrapper) ListProjects(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "public", ctx.QueryParams(), &params.Public, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter public: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "with_detail" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "with_detail", ctx.QueryParams(), &params.WithDetail, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter with_detail: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -8701,6 +9034,13 @@ func (w *ServerInterfaceWrapper) ListQuotas(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference_id", ctx.QueryParams(), &params.ReferenceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
 	}
 
 	// ------------- Optional query parameter "sort" -------------

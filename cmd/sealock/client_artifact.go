@@ -66,7 +66,7 @@ func (s *session) artifactQuery(ctx context.Context, project string, f artifactF
 	case f.untagged:
 		terms = append(terms, "tags=nil")
 	case f.tag != "":
-		terms = append(terms, "tags=~"+f.tag)
+		terms = append(terms, "tags=~"+inQuery(f.tag))
 	}
 	var ids []string
 	for _, name := range f.labels {

@@ -39,7 +39,7 @@ func newAuditListCommand(env *environment) *cobra.Command {
 		}
 		params := client.ListAuditLogsParams{PageSize: &limit}
 		if user != "" {
-			params.Q = pointer("username=" + user)
+			params.Q = pointer("username=" + inQuery(user))
 		}
 		found, err := decode[[]client.AuditLog](s.api.ListAuditLogsWithResponse(ctx, &params))
 		if err != nil {

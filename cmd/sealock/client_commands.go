@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -98,6 +99,15 @@ func completeArgs(env *environment, kinds ...completion) cobra.CompletionFunc {
 
 // pointer returns a pointer to v: optional fields of the API are pointers.
 func pointer[T any](v T) *T { return &v }
+
+// inQuery writes a value as the q of a list reads it: in quotes where a character would mean something else. Servers of
+// before know no quotes, and need none for the rest.
+func inQuery(value string) string {
+	if !strings.ContainsAny(value, ",") && !strings.HasPrefix(value, "\"") && strings.IndexAny(value, "[{(~") != 0 {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+}
 
 // optional returns a pointer to v, or nil for the zero value: what was not said is not sent.
 func optional[T comparable](v T) *T {

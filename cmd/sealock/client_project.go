@@ -183,10 +183,10 @@ func projectTable(projects ...client.Project) table {
 
 // ownRole names the strongest role that the user has in a project; "-" is none.
 func ownRole(p client.Project) string {
-	if len(p.CurrentUserRoleNames) == 0 {
+	if p.CurrentUserRoleNames == nil || len(*p.CurrentUserRoleNames) == 0 {
 		return "-"
 	}
-	return p.CurrentUserRoleNames[0]
+	return (*p.CurrentUserRoleNames)[0]
 }
 
 // projectNames offers the names of the projects that the user may see.

@@ -122,7 +122,7 @@ func (s *session) repository(ctx context.Context, ref imageRef) (client.Reposito
 func (s *session) repositories(ctx context.Context, project, part string) ([]client.Repository, error) {
 	q := ""
 	if part != "" {
-		q = "name=~" + part
+		q = "name=~" + inQuery(part)
 	}
 	return linkedPages[client.Repository](func(at position) (answer, http.Header, error) {
 		if project == "" {

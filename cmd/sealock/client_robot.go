@@ -185,7 +185,7 @@ func newRobotRef(arg string) robotRef {
 // robot finds a robot by how people write it.
 func (s *session) robot(ctx context.Context, arg string) (client.Robot, error) {
 	ref := newRobotRef(arg)
-	found, err := s.robots(ctx, ref.project, "name="+ref.name)
+	found, err := s.robots(ctx, ref.project, "name="+inQuery(ref.name))
 	if err != nil {
 		return client.Robot{}, err
 	}

@@ -279,7 +279,7 @@ func (s *session) user(ctx context.Context, name string) (client.UserResp, error
 	if err != nil || name == "" || me.Username == name {
 		return me, err
 	}
-	q := "username=" + name
+	q := "username=" + inQuery(name)
 	found, err := decode[[]client.UserResp](s.api.ListUsersWithResponse(ctx, &client.ListUsersParams{Q: &q}))
 	if err != nil {
 		return client.UserResp{}, err
@@ -294,7 +294,7 @@ func (s *session) user(ctx context.Context, name string) (client.UserResp, error
 func (s *session) users(ctx context.Context, part string) ([]client.UserResp, error) {
 	var q *string
 	if part != "" {
-		q = pointer("username=~" + part)
+		q = pointer("username=~" + inQuery(part))
 	}
 	return pages[client.UserResp](func(page int64) (answer, error) {
 		return s.api.ListUsersWithResponse(ctx, &client.ListUsersParams{Q: q, Sort: pointer("username"), Page: &page, PageSize: pointer(largePage)})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -114,9 +115,38 @@ func artifactListing(f store.IndexFilter) listing[artifactRow, store.Artifact] {
 			"pull_time": {"t.pulled_at", func(r artifactRow) any { return r.PulledAt }},
 			"size":      {"t.size", func(r artifactRow) any { return r.Size }},
 		},
+		fields:  artifactFields(f),
 		filter:  func(q *bun.SelectQuery, _ store.Filter) *bun.SelectQuery { return filterArtifacts(q, f) },
 		columns: withRepository,
 		record:  artifactRow.record,
+	}
+}
+
+// artifactFields are what artifacts can be narrowed by. Which of them have a tag, or a label, is read from the indexes of
+// those in the repository or the project: the others are not looked at.
+func artifactFields(f store.IndexFilter) map[string]narrowing {
+	tagged := "SELECT g.artifact_id FROM tags AS g WHERE g.repository_id = t.repository_id AND"
+	labelled := "SELECT m.artifact_id FROM artifact_labels AS m WHERE"
+	switch {
+	case f.Repository != 0:
+		tagged = fmt.Sprintf("SELECT g.artifact_id FROM tags AS g WHERE g.repository_id = %d AND", f.Repository)
+		labelled += fmt.Sprintf(" m.repository_id = %d AND", f.Repository)
+	case len(f.Projects) == 1:
+		labelled += fmt.Sprintf(" m.project_id = %d AND", f.Projects[0])
+	}
+	return map[string]narrowing{
+		"id":            {kind: store.Number, sql: "t.id"},
+		"tag":           {kind: store.Text, sql: "g.name", of: tagged},
+		"label":         {kind: store.Number, sql: "m.label_id", of: labelled},
+		"digest":        {kind: store.Text, sql: "t.digest"},
+		"kind":          {kind: store.Text, sql: "t.kind"},
+		"artifact_type": {kind: store.Text, sql: "t.artifact_type"},
+		// of the config, where there is one
+		"media_type":          {kind: store.Text, sql: "CASE WHEN t.config_type = '' THEN t.media_type ELSE t.config_type END"},
+		"manifest_media_type": {kind: store.Text, sql: "t.media_type"},
+		"push_time":           {kind: store.Moment, sql: "t.pushed_at"},
+		"pull_time":           {kind: store.Moment, sql: "t.pulled_at", never: true},
+		"size":                {kind: store.Number, sql: "t.size"},
 	}
 }
 
@@ -240,7 +270,7 @@ func (s *Store) CountArtifacts(ctx context.Context, f store.IndexFilter) (int, e
 	if err != nil || !there {
 		return 0, err
 	}
-	return artifactListing(f).count(ctx, s, store.Filter{})
+	return artifactListing(f).count(ctx, s, store.Filter{Where: f.Where})
 }
 
 // artifactsOf adds up what has been counted of the repositories of a project.
@@ -271,7 +301,7 @@ func (s *Store) byTag(ctx context.Context, f store.IndexFilter) (store.IndexFilt
 
 // same reports whether two filters let the same through, whatever their pages.
 func same(a, b store.IndexFilter) bool {
-	return a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && a.Artifact == b.Artifact && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
+	return a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && len(a.Where) == 0 && a.Artifact == b.Artifact && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
 		a.MediaType == b.MediaType && a.Type == b.Type && a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
 }
 
@@ -317,6 +347,12 @@ func tagListing(f store.IndexFilter) listing[tagRow, store.Tag] {
 			"push_time": {"t.pushed_at", func(r tagRow) any { return r.PushedAt }},
 			"pull_time": {"t.pulled_at", func(r tagRow) any { return r.PulledAt }},
 		},
+		fields: map[string]narrowing{
+			"id":        {kind: store.Number, sql: "t.id"},
+			"name":      {kind: store.Text, sql: "t.name"},
+			"push_time": {kind: store.Moment, sql: "t.pushed_at"},
+			"pull_time": {kind: store.Moment, sql: "t.pulled_at", never: true},
+		},
 		filter: func(q *bun.SelectQuery, _ store.Filter) *bun.SelectQuery {
 			if f.Repository != 0 {
 				q = q.Where("t.repository_id = ?", f.Repository)
@@ -349,7 +385,7 @@ func (s *Store) CountTags(ctx context.Context, f store.IndexFilter) (int, error)
 	if !possible(f) {
 		return 0, nil
 	}
-	return tagListing(f).count(ctx, s, store.Filter{})
+	return tagListing(f).count(ctx, s, store.Filter{Where: f.Where})
 }
 
 // TagByName returns the tag of a repository, or NotFound.

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 
@@ -134,17 +136,79 @@ func (s *Store) ListAudit(ctx context.Context, f store.Filter) iter.Seq2[audit.R
 
 // auditParts returns filters that let through, each something else, what the filter does, and have an index each.
 func (s *Store) auditParts(ctx context.Context, f store.Filter) (parts []store.Filter, err error) {
-	for _, named := range byName(f) {
-		if named, err = s.betweenIDs(ctx, named); err != nil {
+	names := byName(f)
+	most := max(1, maxParts/len(names))
+	for _, named := range names {
+		if named, err = s.betweenIDs(ctx, within(named)); err != nil {
 			return nil, err
 		}
-		some, err := s.byOperation(ctx, named)
+		some, err := s.byOperation(ctx, named, most)
 		if err != nil {
 			return nil, err
+		}
+		if len(some) == 1 {
+			some = byActor(some[0], most)
 		}
 		parts = append(parts, some...)
 	}
 	return parts, nil
+}
+
+// maxParts bounds in how many parts a filter is looked at: SQLite takes 500 in one query.
+const maxParts = 200
+
+// within notes the times that the conditions of a filter lie in, so that only records around them are looked at.
+func within(f store.Filter) store.Filter {
+	for _, c := range f.Where {
+		if c.Field != "time" || len(c.Any) == 0 {
+			continue
+		}
+		since, until := farthest(c.Any)
+		if since.After(f.Audit.Since) {
+			f.Audit.Since = since
+		}
+		if !until.IsZero() && (f.Audit.Until.IsZero() || until.Before(f.Audit.Until)) {
+			f.Audit.Until = until
+		}
+	}
+	return f
+}
+
+// farthest returns the first and the last time of spans; zero for none.
+func farthest(spans []store.Span) (since, until time.Time) {
+	for i, s := range spans {
+		from, _ := s.From.(time.Time)
+		to, _ := s.To.(time.Time)
+		if i == 0 || from.Before(since) {
+			since = from
+		}
+		if i == 0 || !until.IsZero() && (to.IsZero() || to.After(until)) {
+			until = to
+		}
+	}
+	return since, until
+}
+
+// byActor parts a filter for one of several actors into one for each, because the index has the records of each in their
+// order.
+func byActor(f store.Filter, most int) []store.Filter {
+	at := slices.IndexFunc(f.Where, func(c store.Condition) bool { return c.Field == "actor" })
+	if at < 0 || f.Subject != "" || f.Where[at].Part != "" || len(f.Where[at].Any) > most {
+		return []store.Filter{f}
+	}
+	parts := []store.Filter{}
+	for _, s := range f.Where[at].Any {
+		one, ok := s.One()
+		if !ok {
+			return []store.Filter{f}
+		}
+		part := f
+		part.Where = slices.Delete(slices.Clone(f.Where), at, at+1)
+		if part.Subject, _ = one.(string); storable(part.Subject) {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // betweenIDs turns the times of a filter into ids, so that only records around them are looked at. Clocks of replicas
@@ -174,26 +238,68 @@ func (s *Store) betweenIDs(ctx context.Context, f store.Filter) (store.Filter, e
 
 // byOperation parts a filter for a kind of operations, or for what was done, into one for each operation that there is
 // such, because the index has them by their whole names. Tokens are too many to be in that index, and are found at once.
-func (s *Store) byOperation(ctx context.Context, f store.Filter) ([]store.Filter, error) {
+// With more than most of them, it looks at the records one after the other.
+func (s *Store) byOperation(ctx context.Context, f store.Filter, most int) ([]store.Filter, error) {
 	a := f.Audit
-	if a.Kind == "" && a.Operation == "" || a.Kind == tokenOperation || a.Operation == tokenOperation || !s.dialect.partial {
+	conditions, rest := ofOperations(f.Where)
+	plain := a.Kind == "" && a.Operation == "" || a.Kind == tokenOperation || a.Operation == tokenOperation || !s.dialect.partial
+	if len(conditions) == 0 && plain {
 		return []store.Filter{f}, nil
 	}
-	var names []string
-	if err := s.read.NewRaw(auditOperations).Scan(ctx, &names); err != nil {
+	names, err := s.operations(ctx)
+	if err != nil {
 		return nil, err
 	}
 	parts := []store.Filter{}
+	var found []string
 	for _, name := range names {
 		kind, verb := audit.Split(name)
-		if a.Kind != "" && kind != a.Kind || a.Operation != "" && verb != a.Operation {
+		if a.Kind != "" && kind != a.Kind || a.Operation != "" && verb != a.Operation || !operationIs(conditions, kind, verb) {
 			continue
 		}
 		part := f
-		part.Audit.Kind, part.Audit.Operation, part.Audit.Exactly = "", "", name
-		parts = append(parts, part)
+		part.Where, part.Audit.Kind, part.Audit.Operation, part.Audit.Exactly = rest, "", "", name
+		if name == tokenOperation {
+			part.Audit.Kind, part.Audit.Operation, part.Audit.Exactly = tokenOperation, tokenOperation, ""
+		}
+		parts, found = append(parts, part), append(found, name)
 	}
-	return parts, nil
+	if s.dialect.partial && len(parts) <= most {
+		return parts, nil
+	}
+	f.Audit.Kind, f.Audit.Operation = "", ""
+	f.Where = append(slices.Clone(rest), store.Is("operation", found...))
+	return []store.Filter{f}, nil
+}
+
+// ofOperations returns the conditions that are about operations, and the rest.
+func ofOperations(where []store.Condition) (these, rest []store.Condition) {
+	for _, c := range where {
+		if c.Field == "kind" || c.Field == "verb" {
+			these = append(these, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return these, rest
+}
+
+func operationIs(conditions []store.Condition, kind, verb string) bool {
+	for _, c := range conditions {
+		if v := map[string]string{"kind": kind, "verb": verb}[c.Field]; !c.Match(store.Text, v) {
+			return false
+		}
+	}
+	return true
+}
+
+// operations returns the names of the operations that there are records of; without an index of them, those that there can be.
+func (s *Store) operations(ctx context.Context) (names []string, err error) {
+	if !s.dialect.partial {
+		return audit.Operations(), nil
+	}
+	err = s.read.NewRaw(auditOperations).Scan(ctx, &names)
+	return append(names, tokenOperation), err
 }
 
 const tokenOperation = "token"
@@ -208,10 +314,10 @@ const auditOperations = `WITH RECURSIVE names (name) AS (
 // CountAudit counts the records that the filter lets through, whatever its page: as [store.Audit] says, without a look at
 // each.
 func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err error) {
-	if !matchable(f) {
-		return 0, nil
+	if err := auditListing().knows(f.Where); err != nil || !matchable(f) {
+		return 0, err
 	}
-	if f.Subject == "" && f.Exact == "" && f.Audit == (store.AuditFilter{}) {
+	if f.Subject == "" && f.Exact == "" && f.Audit == (store.AuditFilter{}) && len(f.Where) == 0 {
 		// Each by itself: SQLite reads the whole table for both in one query.
 		q := s.read.NewSelect().ColumnExpr("COALESCE((SELECT MAX(id) FROM audit_log) - (SELECT MIN(id) FROM audit_log) + 1, 0)")
 		return n, s.failed("counting audit records", q.Scan(ctx, &n))
@@ -221,7 +327,7 @@ func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err erro
 		return 0, s.failed("counting audit records", err)
 	}
 	for _, part := range parts {
-		some := auditMatching(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), part).Limit(int64(store.AuditCounted - n))
+		some := auditListing().only(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), part).Limit(int64(store.AuditCounted - n))
 		var more int
 		if err := s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &more); err != nil {
 			return 0, s.failed("counting audit records", err)
@@ -315,6 +421,15 @@ func auditListing() listing[auditRow, audit.Record] {
 			// one more page to write for each token.
 			"time": {"t.id", func(r auditRow) any { return r.ID }},
 		},
+		fields: map[string]narrowing{
+			"id":        {kind: store.Number, sql: "t.id"},
+			"time":      {kind: store.Moment, sql: "t.time"},
+			"actor":     {kind: store.Text, sql: "t.actor"},
+			"resource":  {kind: store.Text, sql: "t.resource", widen: withKinds},
+			"operation": {kind: store.Text, sql: "t.operation"},
+			"kind":      {kind: store.Text}, // by the names of operations: see byOperation
+			"verb":      {kind: store.Text},
+		},
 		filter: auditMatching,
 		record: auditRow.record,
 	}
@@ -368,6 +483,23 @@ func named(resource, kind string) []string {
 	}
 	for _, k := range kinds {
 		all = append(all, k+":"+resource)
+	}
+	return all
+}
+
+// withKinds adds to what things are called what they are called with their kinds before it.
+func withKinds(spans []store.Span) []store.Span {
+	all := slices.Clone(spans)
+	for _, kind := range audit.Kinds() {
+		for _, s := range spans {
+			from, _ := s.From.(string)
+			to, bounded := s.To.(string)
+			with := store.Span{From: kind + ":" + from, To: kind + ":" + to}
+			if !bounded {
+				with.To = kind + ":" + string(utf8.MaxRune)
+			}
+			all = append(all, with)
+		}
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,7 @@ const (
 
 // counts remembers how many rows queries let through. Its owner closes it.
 type counts struct {
-	known    *otter.Cache[string, counted]
+	known    *otter.Cache[queryKey, counted]
 	changed  atomic.Uint64              // moves on with each change that is told
 	projects [countShards]atomic.Uint64 // move on with what is told of projects; several share one
 	others   atomic.Uint64              // moves on with all the rest
@@ -38,6 +39,9 @@ type counts struct {
 	stopping sync.Mutex // so that nothing is added to behind while it is waited for
 }
 
+// queryKey stands for a query: a client decides how long some of them are.
+type queryKey [sha256.Size]byte
+
 type counted struct {
 	n       int
 	at      time.Time
@@ -45,7 +49,7 @@ type counted struct {
 }
 
 func newCounts() *counts {
-	c := &counts{known: otter.Must(&otter.Options[string, counted]{MaximumSize: countKept})}
+	c := &counts{known: otter.Must(&otter.Options[queryKey, counted]{MaximumSize: countKept})}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
@@ -82,20 +86,20 @@ func (c *counts) seen(project int64) uint64 {
 
 // get returns what the query counts, or counted when it was asked last. What it counts is in the project, or in any (0).
 func (c *counts) get(ctx context.Context, now time.Time, project int64, query string, count func(context.Context) (int, error)) (int, error) {
-	seen := c.seen(project) // before anything is read
-	last, ok := c.known.GetIfPresent(query)
+	key, seen := queryKey(sha256.Sum256([]byte(query))), c.seen(project) // before anything is read
+	last, ok := c.known.GetIfPresent(key)
 	if age := now.Sub(last.at); ok && last.changed == seen && age < countStale {
 		if age >= countFresh {
-			c.refresh(query, now, seen, count) //nolint:contextcheck // whoever asked does not wait for it
+			c.refresh(key, now, seen, count) //nolint:contextcheck // whoever asked does not wait for it
 		}
 		return last.n, nil
 	}
 	n, err := count(ctx)
-	c.keep(query, counted{n, now, seen}, err)
+	c.keep(key, counted{n, now, seen}, err)
 	return n, err
 }
 
-func (c *counts) keep(query string, n counted, err error) {
+func (c *counts) keep(query queryKey, n counted, err error) {
 	if err == nil && n.n >= countLong {
 		c.known.Set(query, n)
 	} else {
@@ -104,7 +108,7 @@ func (c *counts) keep(query string, n counted, err error) {
 }
 
 // refresh counts behind, unless somebody does already.
-func (c *counts) refresh(query string, now time.Time, seen uint64, count func(context.Context) (int, error)) {
+func (c *counts) refresh(query queryKey, now time.Time, seen uint64, count func(context.Context) (int, error)) {
 	c.stopping.Lock()
 	defer c.stopping.Unlock()
 	if c.ctx.Err() != nil {

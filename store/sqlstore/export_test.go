@@ -59,7 +59,7 @@ func (s *Store) Writer() *sql.DB { return s.pools.write }
 func (s *Store) ListQueries() map[string]string {
 	const by = "id name creation_time update_time"
 	all := map[string]string{}
-	addQueries(s, all, "projects", projectListing(), store.Filter{}, by+" storage_limit")
+	addQueries(s, all, "projects", projectListing(), store.Filter{}, by+" storage_limit used")
 	addQueries(s, all, "public projects", projectListing(), store.Filter{Public: new(true)}, by)
 	addQueries(s, all, "projects seen", projectListing(), store.Filter{MemberID: 7, GroupIDs: []int64{8, 9}}, by)
 	addQueries(s, all, "members", memberListing(7, store.Filter{}), store.Filter{}, "id")
@@ -79,7 +79,40 @@ func (s *Store) ListQueries() map[string]string {
 		return parts
 	}
 	addQueries(s, all, "audit of a verb", some, store.Filter{}, "id time")
+	s.addNarrowed(all)
 	return all
+}
+
+// addNarrowed adds queries that conditions narrow: ranges in the order of their field, which are a part of its index, and
+// sets, of which what is in them is looked up.
+func (s *Store) addNarrowed(all map[string]string) {
+	range3to9 := []store.Span{{From: int64(3), To: int64(9)}}
+	since := []store.Span{{From: time.UnixMicro(3)}}
+	where := func(field string, spans []store.Span) store.Filter {
+		return store.Filter{Where: []store.Condition{{Field: field, Any: spans}}}
+	}
+	is := func(field string, values ...any) store.Filter {
+		return store.Filter{Where: []store.Condition{store.Is(field, values...)}}
+	}
+	names := []store.Span{{From: "a", To: "b"}}
+	addQueries(s, all, "projects with names between", projectListing(), where("name", names), "name")
+	addQueries(s, all, "projects made between", projectListing(), where("creation_time", since), "creation_time")
+	addQueries(s, all, "projects holding", projectListing(), where("used", range3to9), "used")
+	addQueries(s, all, "projects in a set", projectListing(), is("name", "a", "b", "c"), "id name used")
+	addQueries(s, all, "projects of an owner in a set", projectListing(), is("owner_id", int64(7)), "id")
+	addQueries(s, all, "users in a set", userListing(), is("name", "a", "b"), "id name")
+	addQueries(s, all, "users made between", userListing(), where("creation_time", since), "creation_time")
+	team := store.IndexFilter{Projects: []int64{7}}
+	addQueries(s, all, "repositories between", repositoryListing(team, false), where("pull_count", range3to9), "pull_count")
+	addQueries(s, all, "repositories in a set", repositoryListing(store.IndexFilter{}, false), is("name", "team/a", "team/b"), "id name")
+	app := store.IndexFilter{Repository: 7, Top: true}
+	addQueries(s, all, "artifacts between", artifactListing(app), where("size", range3to9), "size")
+	addQueries(s, all, "artifacts with tags of a set", artifactListing(app), is("tag", "v1", "v2"), "id push_time size")
+	addQueries(s, all, "artifacts with labels of a set", artifactListing(app), is("label", int64(1), int64(2)), "id push_time size")
+	addQueries(s, all, "audit between", auditListing(), where("id", range3to9), "id time")
+	some := auditListing()
+	some.parts = func(f store.Filter) []store.Filter { return byActor(is("actor", "alice", "bob"), 2) }
+	addQueries(s, all, "audit of a set of actors", some, store.Filter{}, "id time")
 }
 
 func addQueries[R, T any](s *Store, to map[string]string, name string, l listing[R, T], f store.Filter, sorts string) {

@@ -48,6 +48,7 @@ func immutableKind(projectID int64) plain[immutableRow, *immutableRow, store.Imm
 			sorts: headSorts(map[string]column[immutableRow]{
 				"priority": {"t.priority", func(r immutableRow) any { return r.Priority }},
 			}),
+			fields: headFields(map[string]narrowing{"priority": {kind: store.Number, sql: "t.priority"}}),
 			filter: func(q *bun.SelectQuery, _ store.Filter) *bun.SelectQuery {
 				return q.Where("t.project_id = ?", projectID)
 			},

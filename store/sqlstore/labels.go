@@ -56,6 +56,7 @@ func labelKind(owner int64) plain[labelRow, *labelRow, store.Label] {
 			sorts: headSorts(map[string]column[labelRow]{
 				"name": {"t.name_key", func(r labelRow) any { return r.NameKey }},
 			}),
+			fields: headFields(map[string]narrowing{"name": writtenName()}),
 			filter: func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 				return filterNames(q.Where("t.owner = ?", owner), f)
 			},

@@ -34,6 +34,7 @@ type listing[R, T any] struct {
 	filter  func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery
 	bare    func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery // filter without what it joins for others, where that will do; nil for filter
 	columns func(q *bun.SelectQuery) *bun.SelectQuery                 // adds joined columns; nil for none
+	fields  map[string]narrowing                                      // what store.Filter.Where can be about
 	record  func(R) T
 
 	// parts returns filters that let through, each something else, what the filter lets through together; each of them
@@ -44,9 +45,14 @@ type listing[R, T any] struct {
 // narrow is filter where only rows of the one table are wanted.
 func (l listing[R, T]) narrow(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 	if l.bare == nil {
-		return l.filter(q, f)
+		return l.only(q, f)
 	}
-	return l.bare(q, f)
+	return l.where(l.bare(q, f), f.Where)
+}
+
+// only lets through what the filter and its conditions do.
+func (l listing[R, T]) only(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
+	return l.where(l.filter(q, f), f.Where)
 }
 
 func (l listing[R, T]) partsOf(f store.Filter) []store.Filter {
@@ -118,6 +124,9 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 	if f.Offset < 0 || f.Limit < 0 || f.After < 0 {
 		return order[R]{}, nil, errs.New(errs.Invalid, "offset, limit and after can't be negative").WithHint("leave them out")
 	}
+	if err := l.knows(f.Where); err != nil {
+		return order[R]{}, nil, err
+	}
 	name, down := strings.CutPrefix(f.Sort, "-")
 	o := order[R]{by: l.id, id: l.id, down: down || (f.Sort == "" && l.newest)}
 	if name != "" {
@@ -143,7 +152,7 @@ func (l listing[R, T]) start(ctx context.Context, s *Store, f store.Filter) (ord
 func (l listing[R, T]) place(ctx context.Context, s *Store, o order[R], f store.Filter) (*cursor, error) {
 	var rows []R
 	id := f.After
-	q := l.filter(s.read.NewSelect().Model(&rows), f)
+	q := l.only(s.read.NewSelect().Model(&rows), f)
 	if l.columns != nil {
 		q = l.columns(q)
 	}
@@ -194,7 +203,7 @@ func (l listing[R, T]) page(s *Store, q *bun.SelectQuery, f store.Filter, o orde
 	case len(parts) == 0:
 		return nil
 	case len(parts) == 1 && offset == 0:
-		return o.apply(l.filter(q, parts[0]), at).Limit(int64(want))
+		return o.apply(l.only(q, parts[0]), at).Limit(int64(want))
 	}
 	// What columns join may stand on what filter joins.
 	q = l.filter(q, store.Filter{}).Where("? IN (?)", bun.Safe(o.id.sql), l.ids(s, parts, o, at, offset, want))
@@ -246,8 +255,8 @@ func (o order[R]) apply(q *bun.SelectQuery, at *cursor) *bun.SelectQuery {
 
 // count returns how many records the filter lets through, whatever the page. Of many it may have been some seconds ago.
 func (l listing[R, T]) count(ctx context.Context, s *Store, f store.Filter) (int, error) {
-	if !matchable(f) {
-		return 0, nil
+	if err := l.knows(f.Where); err != nil || !matchable(f) {
+		return 0, err
 	}
 	total := 0
 	for _, part := range l.partsOf(f) { // each by itself: what is public is counted for everybody
@@ -271,6 +280,9 @@ func matchable(f store.Filter) bool {
 
 // contains returns a condition that the column holds the text, in which LIKE's own characters mean themselves.
 func contains(q *bun.SelectQuery, column, text string) *bun.SelectQuery {
-	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
-	return q.Where("? LIKE ? ESCAPE '!'", bun.Safe(column), "%"+escaped+"%")
+	return q.Where("? LIKE ? ESCAPE '!'", bun.Safe(column), pattern(text))
+}
+
+func pattern(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text) + "%"
 }

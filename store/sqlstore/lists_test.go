@@ -27,15 +27,18 @@ func TestListsUseIndexes(t *testing.T) {
 		if walked := slices.DeleteFunc(slices.Clone(steps), func(step string) bool { return !strings.Contains(step, "INDEX projects_public") }); len(walked) > 1 {
 			t.Errorf("plan of %s\n%s\n= %s, want all that is private not to be walked", name, query, strings.Join(steps, "; "))
 		}
+		if strings.Contains(name, "in a set") { // which are looked up one by one, wherever the page starts
+			continue
+		}
 		if (strings.HasSuffix(name, "/key") || strings.HasSuffix(name, "/tied")) && !slices.ContainsFunc(steps, startsAtKey) {
 			t.Errorf("plan of %s\n%s\n= %s, want a start at the key", name, query, strings.Join(steps, "; "))
 		}
 	}
 }
 
-// smallSort tells the queries that sort the ids of a page, or of a page of each part.
+// smallSort tells the queries that sort the ids of a page, or of a page of each part, or of a set.
 func smallSort(name string) bool {
-	return strings.HasSuffix(name, "/number") || strings.Contains(name, "seen") || strings.Contains(name, "verb")
+	return strings.HasSuffix(name, "/number") || strings.Contains(name, "seen") || strings.Contains(name, "verb") || strings.Contains(name, "set")
 }
 
 // derived tells the steps that go through the ids of a page.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
+	bundialect "github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/schema"
 
@@ -28,6 +29,14 @@ var mysqlMigrations embed.FS
 // mysqlModes is the sql_mode of every connection: values are written into the queries with backslashes, and a value
 // that does not fit is an error instead of being cut.
 const mysqlModes = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
+
+// lowerOf is how a column is written in lower case. MySQL does not do so with bytes, which most columns are there.
+func lowerOf(name bundialect.Name) string {
+	if name == bundialect.MySQL {
+		return "LOWER(CONVERT(%s USING utf8mb4)) COLLATE utf8mb4_bin"
+	}
+	return "LOWER(%s)"
+}
 
 func mysqlDialect() dialect {
 	migrations, err := fs.Sub(mysqlMigrations, "migrations/mysql")

@@ -29,7 +29,8 @@ type projectRow struct {
 	UpdatedAt int64  `bun:"updated_at"`
 	Metadata  string `bun:"metadata"`
 	Limit     int64  `bun:"storage_limit"`
-	NamedAt   int64  `bun:"named_at,scanonly"` // written by a rename alone
+	NamedAt   int64  `bun:"named_at,scanonly"`   // written by a rename alone
+	Used      int64  `bun:"used_bytes,scanonly"` // as it was summed up last
 	OwnerName string `bun:"owner_name,scanonly"`
 }
 
@@ -68,7 +69,14 @@ func projectListing() listing[projectRow, store.Project] {
 			"creation_time": {"t.created_at", func(r projectRow) any { return r.CreatedAt }},
 			"update_time":   {"t.updated_at", func(r projectRow) any { return r.UpdatedAt }},
 			"storage_limit": {"t.storage_limit", func(r projectRow) any { return r.Limit }},
+			usedField:       {"t.used_bytes", func(r projectRow) any { return r.Used }},
 		},
+		fields: headFields(map[string]narrowing{
+			"name":          writtenName(),
+			"owner_id":      {kind: store.Number, sql: "t.owner_id", null: int64(0)},
+			"storage_limit": {kind: store.Number, sql: "t.storage_limit"},
+			usedField:       {kind: store.Number, sql: "t.used_bytes"},
+		}),
 		filter:  filterProjects,
 		columns: withOwner,
 		record:  projectRow.record,
@@ -211,13 +219,22 @@ func (s *Store) ProjectByName(ctx context.Context, name string) (store.Project, 
 	return r.record(), nil
 }
 
-// ListProjects lists projects. They can be sorted by id, name, creation_time and update_time.
+// ListProjects lists projects. They can be sorted by id, name, creation_time, update_time, storage_limit and used.
 func (s *Store) ListProjects(ctx context.Context, f store.Filter) iter.Seq2[store.Project, error] {
-	return projectListing().all(ctx, s, f)
+	return func(yield func(store.Project, error) bool) {
+		if err := s.sumUp(ctx, f); err != nil {
+			yield(store.Project{}, err)
+			return
+		}
+		projectListing().all(ctx, s, f)(yield)
+	}
 }
 
 // CountProjects counts the projects that the filter lets through, whatever its page.
 func (s *Store) CountProjects(ctx context.Context, f store.Filter) (int, error) {
+	if err := s.sumUp(ctx, f); err != nil {
+		return 0, err
+	}
 	return projectListing().count(ctx, s, f)
 }
 
@@ -257,7 +274,7 @@ func (s *Store) updateProject(ctx context.Context, tx bun.Tx, before projectRow,
 		return before, err
 	}
 	after := newProjectRow(p)
-	after.ID, after.OwnerName = before.ID, before.OwnerName
+	after.ID, after.OwnerName, after.NamedAt, after.Used = before.ID, before.OwnerName, before.NamedAt, before.Used
 	after.CreatedAt, after.UpdatedAt = before.CreatedAt, before.UpdatedAt
 	if after == before {
 		return after, nil

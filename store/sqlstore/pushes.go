@@ -38,6 +38,7 @@ type usageRow struct {
 	ProjectID int64 `bun:"project_id"`
 	Part      int64 `bun:"part"`
 	Bytes     int64 `bun:"bytes"`
+	Changed   int64 `bun:"changed"` // 1 until what the project holds is summed up
 }
 
 // usageParts is in how many rows what a project holds is summed up, so that pushes to its repositories don't queue up.
@@ -322,12 +323,12 @@ func (t *push) use(ctx context.Context, bytes int64) error {
 	if bytes == 0 {
 		return nil
 	}
-	row := usageRow{ProjectID: t.repo.ProjectID, Part: t.repo.ID % usageParts, Bytes: bytes}
+	row := usageRow{ProjectID: t.repo.ProjectID, Part: t.repo.ID % usageParts, Bytes: bytes, Changed: 1}
 	q := t.tx.NewInsert().Model(&row)
 	if t.s.dialect.duplicateKey {
-		q = q.On("DUPLICATE KEY UPDATE").Set("bytes = bytes + ?", bytes)
+		q = q.On("DUPLICATE KEY UPDATE").Set("bytes = bytes + ?, changed = 1", bytes)
 	} else {
-		q = q.On("CONFLICT (project_id, part) DO UPDATE").Set("bytes = t.bytes + ?", bytes)
+		q = q.On("CONFLICT (project_id, part) DO UPDATE").Set("bytes = t.bytes + ?, changed = 1", bytes)
 	}
 	_, err := q.Returning("NULL").Exec(ctx)
 	return err

@@ -73,6 +73,7 @@ func registryKind() plain[registryRow, *registryRow, store.Registry] {
 			sorts: headSorts(map[string]column[registryRow]{
 				"name": {"t.name_key", func(r registryRow) any { return r.NameKey }},
 			}),
+			fields: headFields(map[string]narrowing{"name": writtenName()}),
 			filter: filterNames,
 			record: registryRow.record,
 		},

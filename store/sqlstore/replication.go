@@ -77,6 +77,7 @@ func replicationKind() plain[replicationRow, *replicationRow, store.ReplicationP
 			sorts: headSorts(map[string]column[replicationRow]{
 				"name": {"t.name_key", func(r replicationRow) any { return r.NameKey }},
 			}),
+			fields: headFields(map[string]narrowing{"name": writtenName()}),
 			filter: filterNames,
 			record: replicationRow.record,
 		},

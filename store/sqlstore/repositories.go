@@ -37,7 +37,7 @@ const maxRepositoryText = 64 << 10
 
 // page returns the part of the filter that all lists have.
 func page(f store.IndexFilter) store.Filter {
-	paged := store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort}
+	paged := store.Filter{After: f.After, Offset: f.Offset, Limit: f.Limit, Sort: f.Sort, Where: f.Where}
 	if f.Visible != nil {
 		paged.Public, paged.MemberID, paged.GroupIDs = f.Visible.Public, f.Visible.MemberID, f.Visible.GroupIDs
 	}
@@ -118,6 +118,11 @@ func repositoryListing(f store.IndexFilter, walk bool) listing[repositoryRow, st
 			"update_time":   {"t.updated_at", func(r repositoryRow) any { return r.UpdatedAt }},
 			"pull_count":    {"t.pull_count", func(r repositoryRow) any { return r.Pulls }},
 		},
+		fields: headFields(map[string]narrowing{
+			"name":       {kind: store.Text, sql: "t.name"},
+			"project_id": {kind: store.Number, sql: "t.project_id"},
+			"pull_count": {kind: store.Number, sql: "t.pull_count"},
+		}),
 		parts: partsOfProjects,
 		filter: func(q *bun.SelectQuery, in store.Filter) *bun.SelectQuery {
 			q = inProjects(q, f.Projects)
@@ -125,6 +130,9 @@ func repositoryListing(f store.IndexFilter, walk bool) listing[repositoryRow, st
 				q = inPublic(q, walk)
 			} else if in.Public != nil || in.MemberID != 0 {
 				q = inVisible(q, &in)
+			}
+			if in.Project != 0 {
+				q = q.Where("t.project_id = ?", in.Project)
 			}
 			if f.Name != "" {
 				q = contains(q, "t.name", f.Name)
@@ -149,8 +157,40 @@ func (s *Store) ListRepositories(ctx context.Context, f store.IndexFilter) iter.
 			yield(store.Repository{}, err)
 			return
 		}
-		repositoryListing(f, walk).all(ctx, s, page(f))(yield)
+		l, paged := repositoryListing(f, walk), page(f)
+		parts, err := s.partsOfRepositories(ctx, paged)
+		if err != nil {
+			yield(store.Repository{}, err)
+			return
+		}
+		l.parts = func(store.Filter) []store.Filter { return parts }
+		l.all(ctx, s, paged)(yield)
 	}
+}
+
+// manyPrivate is of how many projects, besides public ones, a list is put together from what each has at its place in the
+// order. What is in more of them is sorted.
+const manyPrivate = 32
+
+// partsOfRepositories parts what a user may see as partsOfProjects does, and what it is a member of by project.
+func (s *Store) partsOfRepositories(ctx context.Context, f store.Filter) ([]store.Filter, error) {
+	parts := partsOfProjects(f)
+	if len(parts) == 1 {
+		return parts, nil
+	}
+	var private []int64
+	of := store.Filter{Public: new(false), MemberID: f.MemberID, GroupIDs: f.GroupIDs}
+	err := filterProjects(s.read.NewSelect().Model((*projectRow)(nil)).Column("t.id"), of).Limit(manyPrivate+1).Scan(ctx, &private)
+	if err != nil || len(private) > manyPrivate {
+		return parts, s.failed("reading what somebody is a member of", err)
+	}
+	parts = parts[:1]
+	for _, id := range private {
+		part := f
+		part.MemberID, part.GroupIDs, part.Project = 0, nil, id
+		parts = append(parts, part)
+	}
+	return parts, nil
 }
 
 // CountRepositories counts the repositories that the filter lets through, whatever its page.

@@ -124,6 +124,7 @@ func robotListing() listing[robotRow, robotRow] {
 			"creation_time": {"t.created_at", func(r robotRow) any { return r.CreatedAt }},
 			"update_time":   {"t.updated_at", func(r robotRow) any { return r.UpdatedAt }},
 		},
+		fields:  headFields(map[string]narrowing{"name": {kind: store.Name, sql: "t.name_key"}}),
 		filter:  filterRobots,
 		columns: withProject,
 		record:  func(r robotRow) robotRow { return r },

@@ -33,6 +33,47 @@ func TestPostgres(t *testing.T) {
 	s := testkit.Postgres(t)
 	onServer(t, s)
 	t.Run("other encoding", func(t *testing.T) { otherEncoding(t, s) })
+	t.Run("pushes beside a sum", func(t *testing.T) { pushesBesideASum(t, s) })
+}
+
+// pushesBesideASum holds that pushes to a project wait neither for whoever sums up what it holds, nor for a push to another of
+// its repositories that is under way: there is no row that each of them writes.
+func pushesBesideASum(t *testing.T, server *testkit.Server) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	s := openURL(t, server.Database(t))
+	p, err := s.CreateProject(ctx, store.Project{Name: "team"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	push := func(repository, text string) error {
+		digest := fmt.Sprintf("sha256:%064s", text)
+		_, err := s.PutArtifact(ctx, store.Push{
+			ProjectID: p.ID, Repository: repository, Tag: text, Artifact: store.Artifact{Digest: digest, Size: 10}, Blobs: []store.Blob{{Digest: digest, Size: 10}},
+		})
+		return err
+	}
+	for _, name := range []string{"team/a", "team/b"} {
+		if err := push(name, "a"+name[len(name)-1:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx, err := s.Writer().BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, held := range []string{ // as a sum does, and a push to the first repository
+		"UPDATE projects SET used_bytes = used_bytes",
+		"UPDATE project_usage SET bytes = bytes + 1, changed = 1 WHERE part = (SELECT MIN(part) FROM project_usage)",
+	} {
+		if _, err := tx.ExecContext(ctx, held); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := push("team/b", "c"); err != nil {
+		t.Errorf("PutArtifact beside a sum and another push = %v, want no waiting", err)
+	}
 }
 
 func TestMariaDB(t *testing.T) {

@@ -65,6 +65,12 @@ func userListing() listing[userRow, store.User] {
 			"creation_time": {"t.created_at", func(r userRow) any { return r.CreatedAt }},
 			"update_time":   {"t.updated_at", func(r userRow) any { return r.UpdatedAt }},
 		},
+		fields: map[string]narrowing{
+			"id":            {kind: store.Number, sql: "t.id"},
+			"name":          {kind: store.Name, sql: "t.name_key"},
+			"sysadmin":      {kind: store.Truth, sql: "t.sysadmin"},
+			"creation_time": {kind: store.Moment, sql: "t.created_at"},
+		},
 		filter: filterUsers,
 		record: userRow.record,
 	}

@@ -62,6 +62,7 @@ func webhookKind(projectID int64) plain[webhookRow, *webhookRow, store.WebhookPo
 			sorts: headSorts(map[string]column[webhookRow]{
 				"name": {"t.name_key", func(r webhookRow) any { return r.NameKey }},
 			}),
+			fields: headFields(map[string]narrowing{"name": writtenName()}),
 			filter: func(q *bun.SelectQuery, f store.Filter) *bun.SelectQuery {
 				return filterNames(q.Where("t.project_id = ?", projectID), f)
 			},
