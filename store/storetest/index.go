@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,6 +213,85 @@ func sharedBlobs(t *testing.T, s store.Store) {
 	equal(t, "Usage of a deleted project", usage(t, s, other), 0)
 	again := project(t, s, "other")
 	put(t, s, image(again, "other/app", "v1", "one"))
+}
+
+// memberRepositories pages through what a member of no, some and many projects sees, in each order, as whoever sorts all of
+// it would.
+func memberRepositories(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	nobody, some, many := user(t, s, "nobody"), user(t, s, "some"), user(t, s, "many")
+	group := must[store.Group](t, "CreateGroup")(s.CreateGroup(ctx, store.Group{Name: "crew"}))
+	seen := map[int64][]store.Repository{}
+	for i := range 40 {
+		p := must[store.Project](t, "CreateProject")(s.CreateProject(ctx, store.Project{Name: fmt.Sprint("p", i), Public: i%10 == 0}))
+		member(t, s, p, many, store.RoleGuest)
+		in := image(p, fmt.Sprintf("p%d/app", i), "v1", fmt.Sprint("of", i))
+		in.At = when(i * 7 % 5) // some at the same time
+		put(t, s, in)
+		r := repository(t, s, in.Repository)
+		seen[many.ID] = append(seen[many.ID], r)
+		if i%10 == 0 || i%13 == 1 {
+			seen[some.ID] = append(seen[some.ID], r)
+		}
+		if i%13 == 1 {
+			_, err := s.AddMember(ctx, store.Member{ProjectID: p.ID, GroupID: group.ID, Role: store.RoleGuest})
+			ok(t, "AddMember", err)
+			member(t, s, p, some, store.RoleDeveloper) // by both
+		}
+		if i%10 == 0 {
+			seen[nobody.ID] = append(seen[nobody.ID], r)
+		}
+	}
+	orders := map[string]func(a, b store.Repository) int{
+		"":              func(a, b store.Repository) int { return int(a.ID - b.ID) },
+		"name":          func(a, b store.Repository) int { return strings.Compare(a.Name, b.Name) },
+		"creation_time": func(a, b store.Repository) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"update_time":   func(a, b store.Repository) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
+	}
+	for _, u := range []store.User{nobody, some, many} {
+		for sort, compare := range orders {
+			want := slices.SortedStableFunc(slices.Values(seen[u.ID]), compare) // made by rising ids
+			visible := &store.Filter{MemberID: u.ID}
+			if u.ID == some.ID {
+				visible.GroupIDs = []int64{group.ID}
+			}
+			for _, down := range []bool{false, true} {
+				if down {
+					if sort == "" {
+						continue
+					}
+					sort = "-" + sort
+					slices.Reverse(want)
+				}
+				f := store.IndexFilter{Visible: visible, Sort: sort}
+				equal(t, "CountRepositories of a member", must[int](t, "CountRepositories")(s.CountRepositories(ctx, f)), len(want))
+				var byNumber, byKey []store.Repository
+				for f.Limit = 7; len(byNumber) < len(want); f.Offset += 7 {
+					page := all(t, "ListRepositories", s.ListRepositories(ctx, f))
+					if byNumber = append(byNumber, page...); len(page) < 7 {
+						break
+					}
+				}
+				for f.Offset = 0; len(byKey) < len(want); f.After = byKey[len(byKey)-1].ID {
+					page := all(t, "ListRepositories", s.ListRepositories(ctx, f))
+					if byKey = append(byKey, page...); len(page) < 7 {
+						break
+					}
+				}
+				what := fmt.Sprintf("repositories that %s sees by %q", u.Name, sort)
+				equal(t, what+", by number", namesOf(byNumber), namesOf(want))
+				equal(t, what+", by key", namesOf(byKey), namesOf(want))
+			}
+		}
+	}
+}
+
+func namesOf(repositories []store.Repository) string {
+	var names []string
+	for _, r := range repositories {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, " ")
 }
 
 // indexLists narrows, sorts and pages repositories, artifacts and tags.

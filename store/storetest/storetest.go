@@ -76,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"indexes of manifests", indexes},
 		{"shared blobs", sharedBlobs},
 		{"lists of the index", indexLists},
+		{"repositories of a member", memberRepositories},
 		{"pull counts", pullCounts},
 		{"pushes at once", pushesAtOnce},
 		{"reindexes", reindexes},
