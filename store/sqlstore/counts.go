@@ -86,7 +86,7 @@ func (c *counts) seen(project int64) uint64 {
 
 // get returns what the query counts, or counted when it was asked last. What it counts is in the project, or in any (0).
 func (c *counts) get(ctx context.Context, now time.Time, project int64, query string, count func(context.Context) (int, error)) (int, error) {
-	seen := c.seen(project) // before anything is read
+	seen := c.seen(project)                                    // before anything is read
 	if n, ok := c.remembered(now, project, query, count); ok { //nolint:contextcheck // whoever asked does not wait for what goes on behind
 		return n, nil
 	}

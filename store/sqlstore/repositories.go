@@ -209,7 +209,7 @@ func (s *Store) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int
 	now := s.now()
 	var unknown []int64
 	for _, id := range projectIDs {
-		seen[id] = s.counts.seen(id) // before anything is read
+		seen[id] = s.counts.seen(id)                                                                  // before anything is read
 		if n, ok := s.counts.remembered(now, id, repositoriesIn(id), s.countRepositoriesIn(id)); ok { //nolint:contextcheck // nobody waits for what goes on behind
 			counts[id] = int64(n)
 		} else {
