@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -72,6 +73,25 @@ func (r *Register) Sound(keys Keys) bool {
 type State struct {
 	Register Register
 	Heads    []Head
+}
+
+// anchor returns where the chain starts; zero where it has lost nothing, or is not there.
+func (s State) anchor(chain int64) Anchor {
+	for _, h := range s.Heads {
+		if h.Chain == chain {
+			return h.Anchor
+		}
+	}
+	return Anchor{}
+}
+
+// dropped reports whether the record was dropped because of its age, with its chain or before what is left of it.
+func (s State) dropped(keys Keys, chain, seq int64) bool {
+	if slices.ContainsFunc(s.Heads, func(h Head) bool { return h.Chain == chain }) {
+		at := s.anchor(chain)
+		return at.Seq >= seq && at.Sound(keys)
+	}
+	return chain <= s.Register.Oldest && s.Register.Sound(keys)
 }
 
 // Trail is what can be verified.
@@ -251,11 +271,12 @@ func (v *verification) gap(ctx context.Context, w *walk, r Record) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range state.Heads {
-		if h.Chain == r.Link.Chain && h.Anchor.Seq == r.Link.Seq-1 && h.Anchor.Seq > w.at.Seq && h.Anchor.Sound(v.keys) {
-			w.at = h.Anchor.Link
-			return nil
-		}
+	if at := state.anchor(r.Link.Chain); at.Seq == r.Link.Seq-1 && at.Seq > w.at.Seq && at.Sound(v.keys) {
+		w.at = at.Link
+		return nil
+	}
+	if r.Link.Seq > w.at.Seq && state.dropped(v.keys, r.Link.Chain, r.Link.Seq) {
+		return nil // it is gone itself since it was read, and so is what it would be held against
 	}
 	what := fmt.Sprintf("records %d to %d of the chain, before this one, are gone", w.at.Seq+1, r.Link.Seq-1)
 	if r.Link.Seq <= w.at.Seq {
@@ -276,12 +297,7 @@ func (v *verification) end(ctx context.Context, marks []Mark) error {
 	for _, h := range state.Heads {
 		now[h.Chain] = h
 	}
-	dropped := func(chain, seq int64) bool {
-		if h, there := now[chain]; there {
-			return h.Anchor.Seq >= seq && h.Anchor.Sound(v.keys)
-		}
-		return chain <= state.Register.Oldest && state.Register.Sound(v.keys)
-	}
+	dropped := func(chain, seq int64) bool { return state.dropped(v.keys, chain, seq) }
 	for _, mark := range v.report.Heads { // in the order of the chains
 		w := v.chains[mark.Chain]
 		if w.at.Seq < w.head.Seq && !dropped(mark.Chain, mark.Seq) {

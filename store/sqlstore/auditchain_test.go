@@ -1,7 +1,9 @@
 package sqlstore_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -231,6 +233,81 @@ func TestOlderTrail(t *testing.T) {
 // chainsOnServer lets replicas append, drop and verify at once.
 func chainsOnServer(t *testing.T, s *testkit.Server) {
 	replicasAtOnce(t, sqlstore.Database{URL: secret.New(s.Database(t))})
+}
+
+// sinking is a trail of which more is dropped for its age each time that its state is read.
+type sinking struct {
+	*sqlstore.Store
+
+	drop []time.Time // until when, for each time
+}
+
+func (s *sinking) AuditState(ctx context.Context) (audit.State, error) {
+	if len(s.drop) > 0 {
+		if _, err := s.DropAudit(ctx, s.drop[0]); err != nil {
+			return audit.State{}, err
+		}
+		s.drop = s.drop[1:]
+	}
+	return s.Store.AuditState(ctx)
+}
+
+// AuditRecords reads all records before it hands out the first, and drops four before that.
+func (s *sinking) AuditRecords(ctx context.Context) iter.Seq2[audit.Record, error] {
+	return func(yield func(audit.Record, error) bool) {
+		if _, err := s.DropAudit(ctx, begin().Add(4*time.Second)); err != nil {
+			yield(audit.Record{}, err)
+			return
+		}
+		s.Store.AuditRecords(ctx)(yield)
+	}
+}
+
+// TestDroppedWhileVerified wants no alarm for what is dropped for its age while it is looked at, and one for what is gone
+// besides. Records 1 to 8 are one chain, 9 to 16 another; the first four go after the verification has begun.
+func TestDroppedWhileVerified(t *testing.T) {
+	t.Parallel()
+	after := func(seconds ...int) []time.Time {
+		at := []time.Time{begin()} // nothing at first
+		for _, n := range seconds {
+			at = append(at, begin().Add(time.Duration(n)*time.Second))
+		}
+		return at
+	}
+	for _, c := range []struct {
+		name, sql string
+		drop      []time.Time
+		want      string // the fault; none
+	}{
+		{"no more", "", after(), ""},
+		{"what was just read", "", after(5), ""},
+		{"and more", "", after(6), ""},
+		{"the chain", "", after(60), ""},
+		{"the chain and some of the next", "", after(63), ""},
+		{"another record gone, no more dropped", "DELETE FROM audit_log WHERE id = 7", after(), "records 7 to 7"},
+		{"another record gone, some dropped", "DELETE FROM audit_log WHERE id = 15", after(6), "records 7 to 7"},
+		{"another record gone, a forged start", "DELETE FROM audit_log WHERE id = 7; INSERT INTO audit_anchors SELECT chain, seq, hex(hash), 'new', 'forged' FROM audit_log WHERE id = 8", after(), "where the chain starts was changed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			where := inFile(t)
+			appendSome(t, openKeyed(t, where, auditKeys()), 8, begin(), "alice")
+			s := openKeyed(t, where, auditKeys())
+			appendSome(t, s, 8, begin().Add(time.Minute), "bob")
+			for statement := range strings.SplitSeq(c.sql, "; ") {
+				if _, err := s.Writer().ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report, err := audit.Verify(t.Context(), &sinking{s, c.drop}, auditKeys(), nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(report.Faults); (c.want == "") != (len(report.Faults) == 0) || !strings.Contains(got, c.want) {
+				t.Errorf("Verify = %s, want %q", got, c.want)
+			}
+		})
+	}
 }
 
 func TestReplicasAtOnce(t *testing.T) { replicasAtOnce(t, inFile(t)) }
