@@ -63,7 +63,9 @@ func projectQuery(params gen.ListProjectsParams, w window) (q project.Query, err
 	public, others := taken(q.Where, "public")
 	q.Where = others
 	if len(public) > 0 {
-		q.Public = truth(public[0])
+		if one := truth(public[0]); one != nil {
+			q.Public = one
+		}
 	}
 	return q, err
 }

@@ -297,6 +297,7 @@ func TestProjectsOfAnOwner(t *testing.T) {
 		{bob, "owner=bob", "theirs/1"},
 		{admin, "owner=bob&public=true", "/0"},
 		{admin, "owner=alice&q=" + urlEscape("name={mine theirs}"), "mine/1"},
+		{admin, "owner=alice&public=true&q=" + urlEscape("public={true false}"), "shown/1"},
 		{admin, "owner=alice&page_size=2&page=2", "shown/3"},
 		{admin, "owner=no-such-user", "/0"},
 		{admin, "owner=%00", "/0"},

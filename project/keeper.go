@@ -82,32 +82,32 @@ func (k *Keeper) KeptTag(ctx context.Context, repository, digest string) (tag st
 	if err != nil {
 		return "", false, absent(err)
 	}
-	tag, err = k.keptOver(ctx, a, keeps, 0)
-	return tag, true, err
+	return k.keptOver(ctx, a, keeps, 0)
 }
 
-// keptOver looks for the tag at an artifact, and at those that list it.
-func (k *Keeper) keptOver(ctx context.Context, a store.Artifact, keeps func(tag string) bool, depth int) (string, error) {
+// keptOver looks for the tag at an artifact, and at those that list it. known is false where indexes lie deeper in indexes
+// than is followed: whoever asks has to look further.
+func (k *Keeper) keptOver(ctx context.Context, a store.Artifact, keeps func(tag string) bool, depth int) (tag string, known bool, err error) {
 	for tag, err := range k.store.ListTags(ctx, store.IndexFilter{Repository: a.RepositoryID, Artifact: a.ID}) {
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if keeps(tag.Name) {
-			return tag.Name, nil
+			return tag.Name, true, nil
 		}
 	}
-	if depth > maxDepth {
-		return "", nil
-	}
+	known = true
 	for index, err := range k.store.ListArtifacts(ctx, store.IndexFilter{Repository: a.RepositoryID, Holds: a.Digest}) {
-		if err != nil {
-			return "", err
+		if err != nil || depth == maxDepth {
+			return "", false, err
 		}
-		if tag, err := k.keptOver(ctx, index, keeps, depth+1); tag != "" || err != nil {
-			return tag, err
+		tag, sure, err := k.keptOver(ctx, index, keeps, depth+1)
+		if tag != "" || err != nil {
+			return tag, sure, err
 		}
+		known = known && sure
 	}
-	return "", nil
+	return "", known, nil
 }
 
 // Room returns how many bytes the project of the repository may hold, and holds. A limit of 0 is any number, and what it

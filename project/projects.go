@@ -44,7 +44,6 @@ type Change struct {
 // Query narrows a list of projects.
 type Query struct {
 	Name   string // names that contain this
-	Exact  string // the one name
 	Owner  string // of this user; "" for any's and nobody's
 	Public *bool
 	Paging
@@ -100,7 +99,7 @@ func (s *Service) CreateProject(ctx context.Context, c Caller, n NewProject) (p 
 // ListProjects lists the projects that the caller may see: the public ones and those that it or one of its
 // groups is a member of, or all for whoever may list projects.
 func (s *Service) ListProjects(ctx context.Context, c Caller, q Query) (List[store.Project], error) {
-	f := q.apply(store.Filter{Name: q.Name, Exact: q.Exact, Public: q.Public})
+	f := q.apply(store.Filter{Name: q.Name, Public: q.Public})
 	all, err := s.may(ctx, c, auth.Access{Resource: "project", Action: "list"})
 	if err != nil {
 		return List[store.Project]{}, err

@@ -57,6 +57,9 @@ func TestProjectNames(t *testing.T) {
 func TestListProjects(t *testing.T) {
 	f := newFixture(t)
 	yes, no := true, false
+	named := func(name string) project.Query {
+		return project.Query{Paging: project.Paging{Where: []store.Condition{store.Is("name", name)}}}
+	}
 	for _, row := range []struct {
 		who   string
 		query project.Query
@@ -69,12 +72,12 @@ func TestListProjects(t *testing.T) {
 		{"alice", project.Query{Public: &no}, "team"},
 		{"alice", project.Query{Name: "E"}, "team,open"},
 		{"alice", project.Query{Name: "hid"}, ""},
-		{"alice", project.Query{Exact: "hidden"}, ""},
+		{"alice", named("hidden"), ""},
 		{"carol", project.Query{}, "open"},
 		{"carol", project.Query{Public: &no}, ""},
 		{"", project.Query{}, "open"},
 		{"", project.Query{Public: &no}, ""},
-		{"", project.Query{Exact: "team"}, ""},
+		{"", named("team"), ""},
 		{"ldap-user", project.Query{}, "open"},
 		{"ldap-user", project.Query{Public: &no}, ""},
 		{"ldap-admin", project.Query{}, "team,open,hidden"},

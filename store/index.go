@@ -83,26 +83,22 @@ type Pull struct {
 
 // IndexFilter narrows and pages a list of repositories, artifacts or tags. The zero value is everything.
 type IndexFilter struct {
-	Projects   []int64  // in one of these projects; nil is all, empty is none
-	Visible    *Filter  // in a project that this lets through, by its Public, MemberID and GroupIDs; nil is all
-	Repository int64    // artifacts and tags of this repository
-	Artifact   int64    // tags of this artifact; the artifact itself
-	Name       string   // repositories and tags whose name contains this
-	Exact      string   // repositories and tags of this name; artifacts that have a tag of this name
-	Digest     string   // artifacts of this digest
-	Subject    string   // artifacts about this digest
-	Kind       string   // artifacts of this kind
-	MediaType  string   // artifacts of this media type
-	Type       string   // artifacts of this artifact type
-	Tagged     *bool    // artifacts that have a tag, or have none
-	TagPart    string   // artifacts that have a tag whose name contains this
-	Holds      string   // indexes that this digest is in
-	Digests    []string // artifacts of one of these digests; nil is any
-	Labels     []int64  // artifacts that have all of these labels
-	Top        bool     // artifacts that stand for themselves: neither in an index nor about another one, unless they have a tag
-	Latest     bool     // of each repository the artifact that was pushed last
-	Where      []Condition
-	After      int64 // as in Filter
+	Projects   []int64     // in one of these projects; nil is all, empty is none
+	Visible    *Filter     // in a project that this lets through, by its Public, MemberID and GroupIDs; nil is all
+	Repository int64       // artifacts and tags of this repository
+	Artifact   int64       // tags of this artifact; the artifact itself
+	Name       string      // repositories and tags whose name contains this
+	Exact      string      // repositories and tags of this name; artifacts that have a tag of this name
+	Digest     string      // artifacts of this digest
+	Subject    string      // artifacts about this digest
+	Tagged     *bool       // artifacts that have a tag, or have none
+	Holds      string      // indexes that this digest is in
+	Digests    []string    // artifacts of one of these digests; nil is any
+	Labels     []int64     // artifacts that have all of these labels
+	Top        bool        // artifacts that stand for themselves: neither in an index nor about another one, unless they have a tag
+	Latest     bool        // of each repository the artifact that was pushed last
+	Where      []Condition // what holds for the fields of each record, as in Filter
+	After      int64       // as in Filter
 	Offset     int
 	Limit      int
 	// Sort: repositories by name, creation_time, update_time, pull_count; artifacts by push_time,

@@ -2181,7 +2181,7 @@ type ListProjectsParams struct {
 	// Owner Only projects that this user owns, by user name.
 	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
 
-	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids` and `togglable` out of each project, which then costs less.
+	// WithDetail `false` leaves `repo_count`, `current_user_role_id`, `current_user_role_ids`, `current_user_role_names` and `togglable` out of each project, which then costs less.
 	WithDetail *bool `form:"with_detail,omitempty" json:"with_detail,omitempty"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/sealock/sealock/api/client"
@@ -166,7 +167,11 @@ func (s *session) copyArtifact(ctx context.Context, from, to imageRef) (client.A
 		return client.Artifact{}, err
 	}
 	location := resp.HTTPResponse.Header.Get("Location")
-	there := imageRef{project: to.project, repository: to.repository, digest: location[strings.LastIndexByte(location, '/')+1:]}
+	copied, err := digest.Parse(path.Base(location))
+	if err != nil {
+		return client.Artifact{}, fmt.Errorf("the server says that the copy is at %q, which names no artifact", location)
+	}
+	there := imageRef{project: to.project, repository: to.repository, digest: copied.String()}
 	if retag {
 		if err := s.addTag(ctx, there, to.tag); err != nil {
 			return client.Artifact{}, fmt.Errorf("%s is there, and has not got the tag: %w", there, err)

@@ -159,7 +159,7 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 		q = q.Where("t.id = ?", f.Artifact)
 	}
 	for _, is := range []struct{ column, value string }{
-		{"t.digest", f.Digest}, {"t.subject", f.Subject}, {"t.kind", f.Kind}, {"t.media_type", f.MediaType}, {"t.artifact_type", f.Type},
+		{"t.digest", f.Digest}, {"t.subject", f.Subject},
 	} {
 		if is.value != "" {
 			q = q.Where("? = ?", bun.Safe(is.column), is.value)
@@ -177,13 +177,6 @@ func filterArtifacts(q *bun.SelectQuery, f store.IndexFilter) *bun.SelectQuery {
 	}
 	if f.Exact != "" {
 		q = q.Where("t.id IN (SELECT g.artifact_id FROM tags AS g WHERE g.repository_id = t.repository_id AND g.name = ?)", f.Exact)
-	}
-	if f.TagPart != "" {
-		named := q.NewSelect().Model((*tagRow)(nil)).Column("t.artifact_id").Where("t.repository_id = ?", f.Repository)
-		if f.Repository == 0 {
-			named = q.NewSelect().Model((*tagRow)(nil)).Column("t.artifact_id")
-		}
-		q = q.Where("t.id IN (?)", contains(named, "t.name", f.TagPart))
 	}
 	if f.Holds != "" {
 		q = q.Where("t.id IN (SELECT c.parent_id FROM artifact_children AS c WHERE c.repository_id = t.repository_id AND c.digest = ?)", f.Holds)
@@ -301,8 +294,8 @@ func (s *Store) byTag(ctx context.Context, f store.IndexFilter) (store.IndexFilt
 
 // same reports whether two filters let the same through, whatever their pages.
 func same(a, b store.IndexFilter) bool {
-	return a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && len(a.Where) == 0 && a.Artifact == b.Artifact && a.Repository == b.Repository && a.TagPart == b.TagPart && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject && a.Kind == b.Kind &&
-		a.MediaType == b.MediaType && a.Type == b.Type && a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
+	return a.Visible == nil && len(a.Digests) == 0 && len(a.Labels) == 0 && len(a.Where) == 0 && a.Artifact == b.Artifact && a.Repository == b.Repository && a.Holds == b.Holds && a.Exact == b.Exact && a.Digest == b.Digest && a.Subject == b.Subject &&
+		a.Tagged == nil && a.Top == b.Top && a.Latest == b.Latest
 }
 
 // Artifact returns the artifact with the id, or NotFound.

@@ -14,8 +14,8 @@ import (
 
 // To count is to read everything, so that the first page of a long list would cost more with each row that is added. What
 // was counted is used again for a while therefore, where it is so much that nobody counts after: for countFresh as it is,
-// until countStale while it is counted anew behind. What [Store.Subscribe] tells of makes it count at once; artifacts,
-// tags and audit records come too often for that.
+// until countStale while it is counted anew behind. What [Store.Subscribe] tells of has it counted anew, behind, with the
+// next list; artifacts, tags and audit records come too often for that.
 const (
 	countLong  = 1000 // what is shorter is counted each time
 	countFresh = 5 * time.Second
@@ -100,10 +100,10 @@ func (c *counts) remembered(now time.Time, project int64, query string, count fu
 	key, seen := keyOf(query), c.seen(project)
 	last, ok := c.known.GetIfPresent(key)
 	age := now.Sub(last.at)
-	if !ok || last.changed != seen || age >= countStale {
+	if !ok || age >= countStale {
 		return 0, false
 	}
-	if age >= countFresh {
+	if age >= countFresh || last.changed != seen {
 		c.refresh(key, now, seen, count)
 	}
 	return last.n, true

@@ -41,6 +41,10 @@ func TestCounts(t *testing.T) {
 
 	c.tell(store.Change{Kind: store.ProjectChanged, ProjectID: 7})
 	n.Store(countLong + 6)
+	if got, err := c.get(t.Context(), now, 0, "q", count); err != nil || got != countLong+5 {
+		t.Errorf("get() after a change = %d, %v, want what was counted before", got, err)
+	}
+	c.behind.Wait() // and counted behind
 	get(countLong+6, 4)
 	now = now.Add(countStale)
 	get(countLong+6, 5)
@@ -79,7 +83,8 @@ func TestCountsOfAProject(t *testing.T) {
 			}
 		}
 		c.tell(step.change)
-		if _, err := c.get(t.Context(), time.Time{}, 7, "q", count); err != nil || asked != step.want {
+		_, err := c.get(t.Context(), time.Time{}, 7, "q", count)
+		if c.behind.Wait(); err != nil || asked != step.want {
 			t.Errorf("after %+v it was counted %d times, %v, want %d", step.change, asked, err, step.want)
 		}
 	}

@@ -20,6 +20,9 @@ func HotQueries() []string {
 	return texts
 }
 
+// CountBehind waits until what is counted behind has been.
+func (s *Store) CountBehind() { s.counts.behind.Wait() }
+
 // Reader returns the connections that a store reads with.
 func (s *Store) Reader() *sql.DB { return s.pools.read }
 

@@ -47,7 +47,7 @@ func page(f store.IndexFilter) store.Filter {
 
 // possible reports whether anything stored can match the filter at all.
 func possible(f store.IndexFilter) bool {
-	for _, text := range []string{f.Name, f.Exact, f.Digest, f.Subject, f.Kind, f.MediaType, f.Type, f.TagPart, f.Holds} {
+	for _, text := range []string{f.Name, f.Exact, f.Digest, f.Subject, f.Holds} {
 		if !storable(text) {
 			return false
 		}

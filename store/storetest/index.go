@@ -147,8 +147,8 @@ func indexes(t *testing.T, s store.Store) {
 	}{
 		"that hold another":             {store.IndexFilter{Holds: amd.Digest}, []int64{index.ID}},
 		"that hold one that is in none": {store.IndexFilter{Holds: index.Digest}, nil},
-		"with a part of a tag":          {store.IndexFilter{TagPart: "r"}, []int64{arm.ID}},
-		"of all, with a part of a tag":  {store.IndexFilter{Projects: []int64{p.ID}, TagPart: "1"}, []int64{index.ID}},
+		"with a part of a tag":          {store.IndexFilter{Where: []store.Condition{{Field: "tag", Part: "r"}}}, []int64{arm.ID}},
+		"of all, with a part of a tag":  {store.IndexFilter{Projects: []int64{p.ID}, Where: []store.Condition{{Field: "tag", Part: "1"}}}, []int64{index.ID}},
 		"of some digests":               {store.IndexFilter{Digests: []string{arm.Digest, about.Digest, digestOf("nothing")}}, []int64{arm.ID, about.ID}},
 	} {
 		if tt.f.Projects == nil {
@@ -339,9 +339,9 @@ func indexLists(t *testing.T, s store.Store) {
 		{store.IndexFilter{Repository: app.ID, Exact: "v3"}, "v3"},
 		{store.IndexFilter{Repository: app.ID, Digest: digestOf("m6")}, "v6"},
 		{store.IndexFilter{Repository: app.ID, Digest: digestOf("m1")}, ""},
-		{store.IndexFilter{Repository: app.ID, Tagged: &yes, Kind: "IMAGE"}, "v0 v3 v6 v9"},
+		{store.IndexFilter{Repository: app.ID, Tagged: &yes, Where: []store.Condition{store.Is("kind", "IMAGE")}}, "v0 v3 v6 v9"},
 		{store.IndexFilter{Repository: app.ID, Tagged: &no}, ""},
-		{store.IndexFilter{Repository: app.ID, Kind: "CHART"}, ""},
+		{store.IndexFilter{Repository: app.ID, Where: []store.Condition{store.Is("kind", "CHART")}}, ""},
 		{store.IndexFilter{Projects: []int64{p.ID}, Latest: true, Sort: "push_time"}, "v2 v1 v0"},
 	} {
 		var got []string
