@@ -49,9 +49,17 @@ type Store struct {
 
 // TLS says how clients reach the listener.
 type TLS struct {
-	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS."`
+	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS. Both files are read again when they change."`
 	KeyFile    string `koanf:"key_file" doc:"Private key in PEM form."`
 	SelfSigned bool   `koanf:"self_signed" doc:"Speak TLS with a certificate of sealock's own CA, for the hosts of external_urls; 'sealock ca' says how clients come to trust it."`
+
+	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, for other host names: a list of cert_file and key_file. A client gets the first one that has the name it asks for, cert_file's before these."`
+}
+
+// Certificate names the files of a certificate.
+type Certificate struct {
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
 }
 
 // Enabled reports whether the listener speaks TLS.

@@ -163,6 +163,10 @@ func (c *Config) validateTLS(v *validator) {
 	t := c.TLS
 	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
 	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
+	v.check(len(t.Certificates) == 0 || t.CertFile != "", "tls.certificates", "are set without a first one", "set tls.cert_file and tls.key_file too")
+	for i, c := range t.Certificates {
+		v.check(c.CertFile != "" && c.KeyFile != "", fmt.Sprintf("tls.certificates[%d]", i), "cert_file and key_file go together", "set both")
+	}
 	if c.Registry.URL != "" {
 		v.origin("registry.url", c.Registry.URL)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -85,25 +86,42 @@ func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
 	return nil
 }
 
-// serverTLS returns the TLS settings of the listener, or nil for plain HTTP, and the CA that clients have to trust in
-// a self-signed set-up.
-func serverTLS(cfg settings.Config, dir dataDir, now func() time.Time) (*tls.Config, *pki.Root, error) {
+// certificateLook is how often the files of a certificate are looked at.
+const certificateLook = 2 * time.Second
+
+// openTLS decides what the listener shows: nothing for plain HTTP, and in a self-signed set-up a certificate of the CA that
+// clients have to trust.
+func (s *system) openTLS() error {
+	base := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
-	case cfg.TLS.SelfSigned:
-		root, _, err := dir.tlsRoot(now())
+	case s.cfg.TLS.SelfSigned:
+		root, _, err := s.dir.tlsRoot(time.Now())
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: (&selfSigned{root: root, urls: cfg.ExternalURLs, now: now}).certificate}, root, nil
-	case cfg.TLS.CertFile != "":
-		cert, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
+		s.tlsRoot = root
+		base.GetCertificate = (&selfSigned{root: root, urls: s.cfg.ExternalURLs, now: time.Now}).certificate
+	case s.cfg.TLS.CertFile != "":
+		pairs, err := transport.OpenPairs(certificateFiles(s.cfg.TLS), time.Now, s.log)
 		if err != nil {
-			return nil, nil, errs.New(errs.Invalid, "the TLS certificate can't be used").
+			return errs.New(errs.Invalid, "the TLS certificate can't be used").
 				WithHint("check tls.cert_file and tls.key_file").Because(err)
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil, nil
+		s.pairs = pairs
+		base.GetCertificate = pairs.For
+	default:
+		return nil
 	}
-	return nil, nil, nil
+	s.tls = base
+	return nil
+}
+
+func certificateFiles(cfg settings.TLS) []transport.PairFiles {
+	files := []transport.PairFiles{{Cert: cfg.CertFile, Key: cfg.KeyFile}}
+	for _, c := range cfg.Certificates {
+		files = append(files, transport.PairFiles{Cert: c.CertFile, Key: c.KeyFile})
+	}
+	return files
 }
 
 // selfSigned makes certificates for the hosts of external_urls. They live for some weeks and are made anew in time.

@@ -24,6 +24,7 @@ import (
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/seal"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
@@ -76,6 +77,7 @@ type system struct {
 	errors    httpx.Errors
 	tls       *tls.Config
 	tlsRoot   *pki.Root
+	pairs     transport.Pairs // nil unless certificates come from files
 	handler   http.Handler
 
 	keepSmall bool // unless the environment says how much memory may be used
@@ -148,8 +150,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
-	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
-	return err
+	return s.openTLS()
 }
 
 // credentialLife is how long a verified password is remembered.
@@ -357,6 +358,9 @@ func (s *system) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.ring.Run(ctx, keyMaintenance) })
 	wg.Go(func() { s.runtime.Run(ctx, runtimePoll) })
+	if s.pairs != nil {
+		wg.Go(func() { s.pairs.Run(ctx, certificateLook) })
+	}
 	wg.Go(func() {
 		if err := s.policy.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("policy is not watched any more", "error", err)
