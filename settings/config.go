@@ -16,7 +16,8 @@ import (
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
 // key in upper case with dots as underscores.
 type Config struct {
-	Listen         string      `koanf:"listen" doc:"Address to listen on, host:port or :port."`
+	Listen         string      `koanf:"listen" doc:"Address to listen on: host:port, :port, or unix:/path for a unix socket, whose clients count as 127.0.0.1."`
+	SocketMode     string      `koanf:"socket_mode" doc:"Permissions of the unix socket, in octal without a leading 0."`
 	DataDir        string      `koanf:"data_dir" doc:"Folder for the database, keys, policy and the embedded registry's blobs."`
 	ExternalURLs   []string    `koanf:"external_urls" doc:"URLs under which clients reach this server. Realms and Locations follow the request's host if it is in the list, and else name the first entry. Default: made from listen."`
 	TrustedProxies []string    `koanf:"trusted_proxies" doc:"Addresses or networks (CIDR) of proxies whose X-Forwarded-For, -Proto and -Host are believed."`
@@ -30,6 +31,8 @@ type Config struct {
 
 	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`
+	Limits   Limits   `koanf:"limits"`
+	Drain    Drain    `koanf:"drain"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
 	Robot    Robot    `koanf:"robot"`
@@ -64,6 +67,20 @@ type Certificate struct {
 
 // Enabled reports whether the listener speaks TLS.
 func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" }
+
+// Limits says how slow a client may be. There is no limit on how long a body takes as a whole: a layer of 20 GB may take hours.
+type Limits struct {
+	Header  time.Duration `koanf:"header" doc:"How long the head of a request may take to arrive."`
+	Idle    time.Duration `koanf:"idle" doc:"A connection on which nothing is asked for so long is closed."`
+	Stall   time.Duration `koanf:"stall" doc:"A body on its way in or out that comes on for so long at less than min_rate is cut off. Time in which sealock or the registry behind it keeps the client waiting does not count."`
+	MinRate int           `koanf:"min_rate" doc:"In bytes a second."`
+}
+
+// Drain says how long requests under way may take to finish.
+type Drain struct {
+	Stop    time.Duration `koanf:"stop" doc:"How long requests under way, such as pushes, may take to finish when the server is told to stop (SIGTERM). Let the service manager wait a little longer before it kills."`
+	Restart time.Duration `koanf:"restart" doc:"The same after a restart without a gap (SIGHUP), when the new process serves already."`
+}
 
 // Registry says which registry the front proxy stands before.
 type Registry struct {
@@ -169,7 +186,7 @@ const day = 24 * time.Hour
 // Default returns the settings of a server that was told nothing.
 func Default() Config {
 	return Config{
-		Listen:  "localhost:8080",
+		Listen: "localhost:8080", SocketMode: "660",
 		DataDir: "./sealock-data",
 		Token: Token{
 			Issuer:          "sealock",
@@ -184,6 +201,8 @@ func Default() Config {
 		},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},
+		Drain:   Drain{Stop: 30 * time.Second, Restart: 12 * time.Hour},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Policy:  Policy{In: PolicyInFile},
 		Audit:   Audit{Keep: 365 * day, Pulls: "all"},

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/workload"
 )
@@ -108,9 +110,7 @@ func readSecret(to *secret.Text, file, key string) Faults {
 // validate lists what can't work.
 func (c *Config) validate() Faults {
 	var v validator
-	_, port, err := net.SplitHostPort(c.Listen)
-	_, portErr := strconv.ParseUint(port, 10, 16)
-	v.check(err == nil && portErr == nil, "listen", fmt.Sprintf("%q is no host:port", c.Listen), "write it like localhost:8080 or :8080")
+	c.validateListen(&v)
 	v.check(c.DataDir != "", "data_dir", "is empty", "name a folder")
 	v.check(c.Only == "" || c.Only == "auth", "only", fmt.Sprintf("%q is no part", c.Only), "use auth, or leave it away for everything")
 	for i, u := range c.ExternalURLs {
@@ -139,6 +139,34 @@ func (c *Config) validate() Faults {
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
 	v.check(slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format", fmt.Sprintf("%q is no format", c.Log.Format), "use text or json")
 	return v.faults
+}
+
+func (c *Config) validateListen(v *validator) {
+	if path, ok := transport.UnixPath(c.Listen); ok {
+		v.check(path != "", "listen", "names no path", "write it like unix:/run/sealock/sealock.sock")
+		v.check(len(c.ExternalURLs) > 0, "external_urls", "are not set, and a unix socket does not say them", "name the URL of the proxy before it, such as https://registry.example.com")
+	} else {
+		v.address("listen", c.Listen)
+	}
+	mode, err := c.SocketPermissions()
+	v.check(err == nil && mode&0o600 == 0o600, "socket_mode", fmt.Sprintf("%q is no mode of a socket that its owner can use", c.SocketMode),
+		"write it like 660: YAML reads a number with a leading 0 as another one")
+	l := c.Limits
+	for _, limit := range []struct {
+		key string
+		d   time.Duration
+	}{{"header", l.Header}, {"idle", l.Idle}, {"stall", l.Stall}} {
+		v.check(limit.d >= time.Second, "limits."+limit.key, fmt.Sprintf("%s is under a second", limit.d), "give clients some time")
+	}
+	v.check(l.MinRate >= 1 && l.MinRate <= 1<<20, "limits.min_rate", fmt.Sprintf("%d is no rate to ask of a client", l.MinRate), "use 1 to 1048576 bytes a second")
+	v.check(c.Drain.Stop >= 0, "drain.stop", "is negative", "use 0s to cut off what is under way")
+	v.check(c.Drain.Restart >= 0, "drain.restart", "is negative", "use 0s to cut off what is under way")
+}
+
+// SocketPermissions reads SocketMode.
+func (c *Config) SocketPermissions() (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(c.SocketMode, 8, 9)
+	return fs.FileMode(mode), err
 }
 
 // validateStore quotes nothing of the URL: there is a password inside.
@@ -231,6 +259,12 @@ func (v *validator) check(ok bool, key, what, remedy string) {
 	if !ok {
 		v.faults = append(v.faults, Fault{key, what, remedy})
 	}
+}
+
+func (v *validator) address(key, address string) {
+	_, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	v.check(err == nil && portErr == nil, key, fmt.Sprintf("%q is no host:port", address), "write it like localhost:8080 or :8080")
 }
 
 func (v *validator) networks(key string, list []string) {
