@@ -21,6 +21,7 @@ type Config struct {
 	DataDir        string      `koanf:"data_dir" doc:"Folder for the database, keys, policy and the embedded registry's blobs."`
 	ExternalURLs   []string    `koanf:"external_urls" doc:"URLs under which clients reach this server. Realms and Locations follow the request's host if it is in the list, and else name the first entry. Default: made from listen."`
 	TrustedProxies []string    `koanf:"trusted_proxies" doc:"Addresses or networks (CIDR) of proxies whose X-Forwarded-For, -Proto and -Host are believed."`
+	ProxyProtocol  []string    `koanf:"proxy_protocol" doc:"Addresses or networks (CIDR) of load balancers that begin each connection with the PROXY protocol (version 1 or 2), which has to come from them and is refused from anybody else."`
 	AdminPassword  secret.Text `koanf:"admin_password" doc:"Password of the administrator admin, set when the database is made. Default: a random one, printed once. Give it by the environment or by admin_password_file."`
 	AdminFile      string      `koanf:"admin_password_file" doc:"File that holds the administrator's first password."`
 	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
@@ -55,6 +56,8 @@ type TLS struct {
 	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS. Both files are read again when they change."`
 	KeyFile    string `koanf:"key_file" doc:"Private key in PEM form."`
 	SelfSigned bool   `koanf:"self_signed" doc:"Speak TLS with a certificate of sealock's own CA, for the hosts of external_urls; 'sealock ca' says how clients come to trust it."`
+
+	RedirectListen string `koanf:"redirect_listen" doc:"A second address, such as :80, where clients over plain HTTP are sent to the https URL among external_urls that has the host they ask for. Default: none."`
 
 	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, for other host names: a list of cert_file and key_file. A client gets the first one that has the name it asks for, cert_file's before these."`
 }

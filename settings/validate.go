@@ -117,6 +117,7 @@ func (c *Config) validate() Faults {
 		v.origin(fmt.Sprintf("external_urls[%d]", i), u)
 	}
 	v.networks("trusted_proxies", c.TrustedProxies)
+	v.networks("proxy_protocol", c.ProxyProtocol)
 	if n := len(c.AdminPassword.Reveal()); n > 0 {
 		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
 	}
@@ -192,6 +193,12 @@ func (c *Config) validateTLS(v *validator) {
 	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
 	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
 	v.check(len(t.Certificates) == 0 || t.CertFile != "", "tls.certificates", "are set without a first one", "set tls.cert_file and tls.key_file too")
+	if t.RedirectListen != "" {
+		v.address("tls.redirect_listen", t.RedirectListen)
+		v.check(t.RedirectListen != c.Listen, "tls.redirect_listen", "is the same as listen", "choose another port, such as :80")
+		secure := slices.ContainsFunc(c.ExternalURLs, func(u string) bool { return strings.HasPrefix(u, "https://") })
+		v.check(secure, "tls.redirect_listen", "is set, and no URL in external_urls begins with https://", "name the one that clients are to use")
+	}
 	for i, c := range t.Certificates {
 		v.check(c.CertFile != "" && c.KeyFile != "", fmt.Sprintf("tls.certificates[%d]", i), "cert_file and key_file go together", "set both")
 	}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
@@ -69,12 +71,13 @@ type entrance struct {
 	server *http.Server
 	limits settings.Limits
 	drain  settings.Drain
+	before httpx.TrustedProxies // those that have to begin with the PROXY protocol
 
 	leaving atomic.Bool // another process takes new connections
 }
 
-func newEntrance(socket *transport.Socket, server *http.Server, cfg settings.Config) *entrance {
-	e := &entrance{socket: socket, server: server, limits: cfg.Limits, drain: cfg.Drain}
+func newEntrance(socket *transport.Socket, server *http.Server, cfg settings.Config, before httpx.TrustedProxies) *entrance {
+	e := &entrance{socket: socket, server: server, limits: cfg.Limits, drain: cfg.Drain, before: before}
 	inner := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e.leaving.Load() {
@@ -83,6 +86,45 @@ func newEntrance(socket *transport.Socket, server *http.Server, cfg settings.Con
 		inner.ServeHTTP(w, r)
 	})
 	return e
+}
+
+// entrances are all sockets of a server.
+type entrances []*entrance
+
+// serve serves on all of them. If one fails, all end.
+func (e entrances) serve(ctx context.Context, handedOver <-chan struct{}) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, one := range e {
+		g.Go(func() error { return one.serve(ctx, handedOver) })
+	}
+	return g.Wait()
+}
+
+// bequests are copies of the sockets. free closes them.
+func (e entrances) bequests() (list []transport.Bequest, free func(), err error) {
+	free = func() {
+		for _, b := range list {
+			_ = b.File.Close() // a copy
+		}
+	}
+	for _, one := range e {
+		b, err := one.socket.Bequest()
+		if err != nil {
+			free()
+			return nil, nil, err
+		}
+		list = append(list, b)
+	}
+	return list, free, nil
+}
+
+// remove removes what listening has left on the disk.
+func (e entrances) remove() error {
+	var all []error
+	for _, one := range e {
+		all = append(all, one.socket.Remove())
+	}
+	return errors.Join(all...)
 }
 
 // lastCalls is how long idle connections are kept after another process took over. A client that was about to send
@@ -118,6 +160,9 @@ func (e *entrance) serve(ctx context.Context, handedOver <-chan struct{}) error 
 
 func (e *entrance) accept() error {
 	l := pace(e.limits).Listener(e.socket)
+	if len(e.before) > 0 {
+		l = transport.ProxyProtocol{Trusted: e.before.Contains, Timeout: e.limits.Header}.Listener(l)
+	}
 	sniffing := httpx.Sniffing{Timeout: e.limits.Header}
 	if e.server.TLSConfig != nil {
 		return e.server.ServeTLS(sniffing.ExpectTLS(l), "", "")

@@ -22,7 +22,7 @@ const startPatience = 10 * time.Minute
 type turn struct {
 	*system
 	env    *environment
-	door   *entrance
+	doors  entrances
 	row    *transport.Succession
 	finish func() error // ends the background work and closes the system; it may be called twice
 }
@@ -44,7 +44,7 @@ func (t turn) serve(ctx context.Context, legacy *transport.Legacy) error {
 	draining, cut := context.WithCancel(ctx)
 	defer cut()
 	ended := make(chan error, 1)
-	go func() { ended <- t.door.serve(draining, handedOver) }()
+	go func() { ended <- t.doors.serve(draining, handedOver) }()
 	if err := legacy.Ready(); err != nil {
 		t.log.Warn("the process before this one is gone", "error", err)
 	}
@@ -63,7 +63,7 @@ func (t turn) serve(ctx context.Context, legacy *transport.Legacy) error {
 		return t.leave(ctx, heir, again, ended, cut)
 	}
 	t.row.Done()
-	return errors.Join(err, t.door.socket.Remove())
+	return errors.Join(err, t.doors.remove())
 }
 
 // leave lets requests under way finish while the heir serves, and stays as long as the row wants.
@@ -109,12 +109,12 @@ func (t turn) handOver(ctx context.Context) (*transport.Heir, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket, err := t.door.socket.Bequest()
+	files, free, err := t.doors.bequests()
 	if err != nil {
 		return nil, err
 	}
-	defer socket.File.Close()
-	return t.row.HandOver(ctx, cmd, startPatience, []transport.Bequest{{Name: t.dir.lockName(), File: t.lock}, socket})
+	defer free()
+	return t.row.HandOver(ctx, cmd, startPatience, append(files, transport.Bequest{Name: t.dir.lockName(), File: t.lock}))
 }
 
 // restartSignals returns what tells the server to restart. A terminal that is closed sends SIGHUP too: then it is to end,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -68,6 +69,13 @@ func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 		return err
 	}
 	defer l.Close()
+	var plain *transport.Socket
+	if cfg.TLS.RedirectListen != "" {
+		if plain, err = listen(ctx, cfg, cfg.TLS.RedirectListen, legacy); err != nil {
+			return err
+		}
+		defer plain.Close()
+	}
 	s, err := newSystem(ctx, cfg, log, legacy)
 	if err != nil {
 		return err
@@ -86,11 +94,11 @@ func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 	}
 	debug.FreeOSMemory() // the first start took much memory for a moment: migrations, a password hash
 	log.Info("listening", "address", l.Addr().String(), "tls", s.tls != nil, "registry", s.registryName())
-	return s.serve(ctx, env, l, legacy, row)
+	return s.serve(ctx, env, s.entrances(l, plain), legacy, row)
 }
 
 // serve listens and does the background work; both have ended when it returns.
-func (s *system) serve(ctx context.Context, env *environment, l *transport.Socket, legacy *transport.Legacy, row *transport.Succession) error {
+func (s *system) serve(ctx context.Context, env *environment, doors entrances, legacy *transport.Legacy, row *transport.Succession) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // requests that finish need it
 	done := make(chan struct{})
 	go func() { defer close(done); s.run(background) }()
@@ -99,12 +107,21 @@ func (s *system) serve(ctx context.Context, env *environment, l *transport.Socke
 		<-done
 		return s.close()
 	})
-	door := newEntrance(l, newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log), s.cfg)
-	err := turn{system: s, env: env, door: door, row: row, finish: finish}.serve(ctx, legacy)
+	err := turn{system: s, env: env, doors: doors, row: row, finish: finish}.serve(ctx, legacy)
 	if finishErr := finish(); err == nil {
 		err = finishErr
 	}
 	return err
+}
+
+// entrances puts the servers behind their sockets: everything, and what sends clients there, for which there may be no socket.
+func (s *system) entrances(l, plain *transport.Socket) entrances {
+	all := entrances{newEntrance(l, newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log), s.cfg, s.before)}
+	if plain != nil {
+		redirect := newHTTPServer(http.HandlerFunc(s.origins.Redirect), nil, s.cfg.Limits, s.log)
+		all = append(all, newEntrance(plain, redirect, s.cfg, s.before))
+	}
+	return all
 }
 
 // registryName says in the log what is behind the door.

@@ -76,6 +76,7 @@ type system struct {
 	reindexer *project.Reindexer // nil without a registry
 	origins   httpx.Origins
 	trusted   httpx.TrustedProxies
+	before    httpx.TrustedProxies // those that speak the PROXY protocol
 	errors    httpx.Errors
 	tls       *tls.Config
 	tlsRoot   *pki.Root
@@ -251,6 +252,9 @@ func (s *system) openIssuer(context.Context) error {
 	s.devices = auth.NewDevices(s.issuer, s.store)
 	var err error
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
+		return err
+	}
+	if s.before, err = httpx.ParseTrustedProxies(s.cfg.ProxyProtocol); err != nil {
 		return err
 	}
 	if s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted); err != nil {

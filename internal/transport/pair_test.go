@@ -31,12 +31,6 @@ func newAuthority(t *testing.T) authority {
 	return authority{root, t}
 }
 
-func (a authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.Certificate)
-	return pool
-}
-
 // pair returns a certificate for a host and its key in PEM form.
 func (a authority) pair(host string, life time.Duration) (cert, key []byte) {
 	a.t.Helper()
@@ -165,8 +159,8 @@ func TestPairsByName(t *testing.T) {
 	defer l.Close()
 	go echo(l)
 	for name, want := range map[string]string{"one.example": "one.example", "two.example": "two.example", "": "one.example", "other.example": "one.example"} {
-		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the name is what is looked at
-		if err != nil {
+		c := tls.Client(dial(t, l.Addr().String()), &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true})
+		if err := c.HandshakeContext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.ConnectionState().PeerCertificates[0].DNSNames[0]; got != want {
