@@ -45,7 +45,7 @@ func externalURLs(listen string, tls bool) []string {
 		scheme = "https://"
 	}
 	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
+	if _, unix := transport.UnixPath(listen); unix || err != nil {
 		return nil // validate says so
 	}
 	var hosts []string

@@ -171,7 +171,9 @@ func TestAnswersKeepThePace(t *testing.T) {
 	}), false)
 	get := func(path string) (net.Conn, *http.Response) {
 		c := dial(t, s.Listener.Addr().String())
-		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetReadBuffer(64 << 10) // the smaller, the sooner the server has to wait
+		}
 		if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +184,7 @@ func TestAnswersKeepThePace(t *testing.T) {
 		return c, resp
 	}
 	for _, path := range []string{"/file", "/memory"} {
-		c, resp := get(path)
+		c, resp := get(path) //nolint:bodyclose // the connection is closed
 		sum := sha256.New()
 		for { // some 13 MB a second, with pauses: it takes a few times the stall
 			n, err := io.CopyN(sum, resp.Body, 4<<20)
@@ -199,7 +201,7 @@ func TestAnswersKeepThePace(t *testing.T) {
 		}
 		_ = c.Close()
 
-		c, _ = get(path)
+		c, _ = get(path) //nolint:bodyclose // the connection is closed
 		select {
 		case err := <-ended:
 			if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -64,7 +64,7 @@ func open(ctx context.Context, address string, mode fs.FileMode) (net.Listener, 
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSocket == 0 {
-		return nil // listening says what is wrong
+		return nil //nolint:nilerr // listening says what is wrong
 	}
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err == nil {
@@ -99,14 +99,14 @@ func (s *Socket) Bequest() (Bequest, error) {
 	err = raw.Control(func(fd uintptr) {
 		syscall.ForkLock.RLock()
 		defer syscall.ForkLock.RUnlock()
-		if dup, dupErr = syscall.Dup(int(fd)); dupErr == nil { //nolint:gosec // a descriptor
+		if dup, dupErr = syscall.Dup(int(fd)); dupErr == nil {
 			syscall.CloseOnExec(dup)
 		}
 	})
 	if err = errors.Join(err, dupErr); err != nil {
 		return Bequest{}, fmt.Errorf("copying the socket of %s: %w", s.address, err)
 	}
-	return Bequest{socketName(s.address), os.NewFile(uintptr(dup), s.address)}, nil //nolint:gosec // a descriptor
+	return Bequest{socketName(s.address), os.NewFile(uintptr(dup), s.address)}, nil
 }
 
 // Remove removes the file of a unix socket, when the last process that listened on it ends.
