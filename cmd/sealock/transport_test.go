@@ -111,13 +111,13 @@ func TestRedirectAndNewCertificate(t *testing.T) {
 		_ = resp.Body.Close() // the head is what counts
 		return resp
 	}
-	resp := shown()
+	resp := shown() //nolint:bodyclose // shown closes it
 	if got, want := resp.Request.URL.String(), "https://"+secure+"/api/v2.0/ping?x=1"; got != want || resp.ProtoMajor != 2 {
 		t.Errorf("a client over plain HTTP ends at %s over %s, want %s over HTTP/2", got, resp.Proto, want)
 	}
 	renew("two.example")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if shown().TLS.PeerCertificates[0].DNSNames[0] == "two.example" {
+		if shown().TLS.PeerCertificates[0].DNSNames[0] == "two.example" { //nolint:bodyclose // the same
 			return
 		}
 		if time.Now().After(deadline) {
