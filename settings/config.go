@@ -16,10 +16,12 @@ import (
 // Config is everything that can be set. The doc tags are what docs/config.md says; the env names are SEALOCK_ and the
 // key in upper case with dots as underscores.
 type Config struct {
-	Listen         string      `koanf:"listen" doc:"Address to listen on, host:port or :port."`
+	Listen         string      `koanf:"listen" doc:"Address to listen on: host:port, :port, or unix:/path for a unix socket, whose clients count as 127.0.0.1."`
+	SocketMode     string      `koanf:"socket_mode" doc:"Permissions of the unix socket, in octal without a leading 0."`
 	DataDir        string      `koanf:"data_dir" doc:"Folder for the database, keys, policy and the embedded registry's blobs."`
 	ExternalURLs   []string    `koanf:"external_urls" doc:"URLs under which clients reach this server. Realms and Locations follow the request's host if it is in the list, and else name the first entry. Default: made from listen."`
 	TrustedProxies []string    `koanf:"trusted_proxies" doc:"Addresses or networks (CIDR) of proxies whose X-Forwarded-For, -Proto and -Host are believed."`
+	ProxyProtocol  []string    `koanf:"proxy_protocol" doc:"Addresses or networks (CIDR) of load balancers that begin each connection with the PROXY protocol (version 1 or 2), which has to come from them and is refused from anybody else."`
 	AdminPassword  secret.Text `koanf:"admin_password" doc:"Password of the administrator admin, set when the database is made. Default: a random one, printed once. Give it by the environment or by admin_password_file."`
 	AdminFile      string      `koanf:"admin_password_file" doc:"File that holds the administrator's first password."`
 	Only           string      `koanf:"only" doc:"Run one part only: auth (the token server and the REST API, without the front proxy). Default: everything."`
@@ -30,6 +32,8 @@ type Config struct {
 
 	Store    Store    `koanf:"store"`
 	TLS      TLS      `koanf:"tls"`
+	Limits   Limits   `koanf:"limits"`
+	Drain    Drain    `koanf:"drain"`
 	Registry Registry `koanf:"registry"`
 	Token    Token    `koanf:"token"`
 	Robot    Robot    `koanf:"robot"`
@@ -49,13 +53,37 @@ type Store struct {
 
 // TLS says how clients reach the listener.
 type TLS struct {
-	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS."`
+	CertFile   string `koanf:"cert_file" doc:"Certificate chain in PEM form. With key_file, the listener speaks TLS. Both files are read again when they change."`
 	KeyFile    string `koanf:"key_file" doc:"Private key in PEM form."`
 	SelfSigned bool   `koanf:"self_signed" doc:"Speak TLS with a certificate of sealock's own CA, for the hosts of external_urls; 'sealock ca' says how clients come to trust it."`
+
+	RedirectListen string `koanf:"redirect_listen" doc:"A second address, such as :80, where clients over plain HTTP are sent to the https URL among external_urls that has the host they ask for. Default: none."`
+
+	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, for other host names: a list of cert_file and key_file. A client gets the first one that has the name it asks for, cert_file's before these."`
+}
+
+// Certificate names the files of a certificate.
+type Certificate struct {
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
 }
 
 // Enabled reports whether the listener speaks TLS.
 func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" }
+
+// Limits says how slow a client may be. There is no limit on how long a body takes as a whole: a layer of 20 GB may take hours.
+type Limits struct {
+	Header  time.Duration `koanf:"header" doc:"How long the head of a request may take to arrive."`
+	Idle    time.Duration `koanf:"idle" doc:"A connection on which nothing is asked for so long is closed."`
+	Stall   time.Duration `koanf:"stall" doc:"A body on its way in or out that comes on for so long at less than min_rate is cut off. Time in which sealock or the registry behind it keeps the client waiting does not count."`
+	MinRate int           `koanf:"min_rate" doc:"In bytes a second."`
+}
+
+// Drain says how long requests under way may take to finish.
+type Drain struct {
+	Stop    time.Duration `koanf:"stop" doc:"How long requests under way, such as pushes, may take to finish when the server is told to stop (SIGTERM). Let the service manager wait a little longer before it kills."`
+	Restart time.Duration `koanf:"restart" doc:"The same after a restart without a gap (SIGHUP), when the new process serves already."`
+}
 
 // Registry says which registry the front proxy stands before.
 type Registry struct {
@@ -161,7 +189,7 @@ const day = 24 * time.Hour
 // Default returns the settings of a server that was told nothing.
 func Default() Config {
 	return Config{
-		Listen:  "localhost:8080",
+		Listen: "localhost:8080", SocketMode: "660",
 		DataDir: "./sealock-data",
 		Token: Token{
 			Issuer:          "sealock",
@@ -176,6 +204,8 @@ func Default() Config {
 		},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},
+		Drain:   Drain{Stop: 30 * time.Second, Restart: 12 * time.Hour},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Policy:  Policy{In: PolicyInFile},
 		Audit:   Audit{Keep: 365 * day, Pulls: "all"},

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/store/robotdb"
 	"github.com/sealock/sealock/store/workload"
 )
@@ -43,7 +45,7 @@ func externalURLs(listen string, tls bool) []string {
 		scheme = "https://"
 	}
 	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
+	if _, unix := transport.UnixPath(listen); unix || err != nil {
 		return nil // validate says so
 	}
 	var hosts []string
@@ -108,15 +110,14 @@ func readSecret(to *secret.Text, file, key string) Faults {
 // validate lists what can't work.
 func (c *Config) validate() Faults {
 	var v validator
-	_, port, err := net.SplitHostPort(c.Listen)
-	_, portErr := strconv.ParseUint(port, 10, 16)
-	v.check(err == nil && portErr == nil, "listen", fmt.Sprintf("%q is no host:port", c.Listen), "write it like localhost:8080 or :8080")
+	c.validateListen(&v)
 	v.check(c.DataDir != "", "data_dir", "is empty", "name a folder")
 	v.check(c.Only == "" || c.Only == "auth", "only", fmt.Sprintf("%q is no part", c.Only), "use auth, or leave it away for everything")
 	for i, u := range c.ExternalURLs {
 		v.origin(fmt.Sprintf("external_urls[%d]", i), u)
 	}
 	v.networks("trusted_proxies", c.TrustedProxies)
+	v.networks("proxy_protocol", c.ProxyProtocol)
 	if n := len(c.AdminPassword.Reveal()); n > 0 {
 		v.check(n >= 8 && n <= 128, "admin_password", "is not 8 to 128 characters long", "choose another")
 	}
@@ -141,6 +142,34 @@ func (c *Config) validate() Faults {
 	return v.faults
 }
 
+func (c *Config) validateListen(v *validator) {
+	if path, ok := transport.UnixPath(c.Listen); ok {
+		v.check(path != "", "listen", "names no path", "write it like unix:/run/sealock/sealock.sock")
+		v.check(len(c.ExternalURLs) > 0, "external_urls", "are not set, and a unix socket does not say them", "name the URL of the proxy before it, such as https://registry.example.com")
+	} else {
+		v.address("listen", c.Listen)
+	}
+	mode, err := c.SocketPermissions()
+	v.check(err == nil && mode&0o600 == 0o600, "socket_mode", fmt.Sprintf("%q is no mode of a socket that its owner can use", c.SocketMode),
+		"write it like 660: YAML reads a number with a leading 0 as another one")
+	l := c.Limits
+	for _, limit := range []struct {
+		key string
+		d   time.Duration
+	}{{"header", l.Header}, {"idle", l.Idle}, {"stall", l.Stall}} {
+		v.check(limit.d >= time.Second, "limits."+limit.key, fmt.Sprintf("%s is under a second", limit.d), "give clients some time")
+	}
+	v.check(l.MinRate >= 1 && l.MinRate <= 1<<20, "limits.min_rate", fmt.Sprintf("%d is no rate to ask of a client", l.MinRate), "use 1 to 1048576 bytes a second")
+	v.check(c.Drain.Stop >= 0, "drain.stop", "is negative", "use 0s to cut off what is under way")
+	v.check(c.Drain.Restart >= 0, "drain.restart", "is negative", "use 0s to cut off what is under way")
+}
+
+// SocketPermissions reads SocketMode.
+func (c *Config) SocketPermissions() (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(c.SocketMode, 8, 9)
+	return fs.FileMode(mode), err
+}
+
 // validateStore quotes nothing of the URL: there is a password inside.
 func (c *Config) validateStore(v *validator) {
 	if c.Store.URL.Empty() {
@@ -163,6 +192,16 @@ func (c *Config) validateTLS(v *validator) {
 	t := c.TLS
 	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
 	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
+	v.check(len(t.Certificates) == 0 || t.CertFile != "", "tls.certificates", "are set without a first one", "set tls.cert_file and tls.key_file too")
+	if t.RedirectListen != "" {
+		v.address("tls.redirect_listen", t.RedirectListen)
+		v.check(t.RedirectListen != c.Listen, "tls.redirect_listen", "is the same as listen", "choose another port, such as :80")
+		secure := slices.ContainsFunc(c.ExternalURLs, func(u string) bool { return strings.HasPrefix(u, "https://") })
+		v.check(secure, "tls.redirect_listen", "is set, and no URL in external_urls begins with https://", "name the one that clients are to use")
+	}
+	for i, c := range t.Certificates {
+		v.check(c.CertFile != "" && c.KeyFile != "", fmt.Sprintf("tls.certificates[%d]", i), "cert_file and key_file go together", "set both")
+	}
 	if c.Registry.URL != "" {
 		v.origin("registry.url", c.Registry.URL)
 	}
@@ -227,6 +266,12 @@ func (v *validator) check(ok bool, key, what, remedy string) {
 	if !ok {
 		v.faults = append(v.faults, Fault{key, what, remedy})
 	}
+}
+
+func (v *validator) address(key, address string) {
+	_, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	v.check(err == nil && portErr == nil, key, fmt.Sprintf("%q is no host:port", address), "write it like localhost:8080 or :8080")
 }
 
 func (v *validator) networks(key string, list []string) {

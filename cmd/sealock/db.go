@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/secret"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store/sqlstore"
 )
@@ -168,11 +169,11 @@ func dbCopy(ctx context.Context, env *environment, dir dataDir, to secret.Text) 
 	if _, err := os.Stat(from); os.IsNotExist(err) {
 		return errs.New(errs.NotFound, "there is no database %q", from).WithHint("name the folder that holds sealock.db with --data-dir")
 	}
-	unlock, err := dir.lock()
+	lock, err := dir.lock(&transport.Legacy{})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unlock() }() // the process ends
+	defer lock.Close()
 	where := sqlstore.Database{URL: to}
 	progress := newProgress(env)
 	n, err := sqlstore.Copy(ctx, from, where, progress.show)

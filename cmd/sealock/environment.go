@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -29,6 +30,9 @@ type environment struct {
 	// ReadPassword reads a line from the terminal without showing it; nil says that there is no terminal to ask on.
 	ReadPassword func() (string, error)
 
+	// Again returns this process's command line, to be run once more.
+	Again func() (*exec.Cmd, error)
+
 	// CheckPolicy looks for faults in policy files without a server; an empty model stands for the one that is built in.
 	CheckPolicy func(ctx context.Context, model, policy string) ([]policyFinding, error)
 }
@@ -44,7 +48,7 @@ type policyFinding struct {
 
 // processEnvironment returns the environment of this process.
 func processEnvironment() *environment {
-	env := &environment{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	env := &environment{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Again: runAgain}
 	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
 		env.ReadPassword = func() (string, error) { return readPassword(fd) }
 	}

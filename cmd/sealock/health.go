@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -50,22 +52,34 @@ login. Without a URL it asks the server that has the same settings, on this mach
 // ownServer returns the URL of the server with these settings as it is reached on this machine, and a client that
 // trusts no other certificate than the one that it serves: its names are those that others use.
 func ownServer(cfg settings.Config) (string, http.Client, error) {
-	host, port, err := net.SplitHostPort(cfg.Listen)
+	trip := &http.Transport{}
+	address := ownAddress(cfg.Listen)
+	if path, ok := transport.UnixPath(cfg.Listen); ok {
+		address = "localhost"
+		trip.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}
+	}
+	if !cfg.TLS.Enabled() {
+		return "http://" + address, http.Client{Transport: trip}, nil
+	}
+	var err error
+	if trip.TLSClientConfig, err = ownCertificate(cfg); err != nil {
+		return "", http.Client{}, err
+	}
+	return "https://" + address, http.Client{Transport: trip}, nil
+}
+
+// ownAddress is how the address that the server listens on is reached here.
+func ownAddress(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", http.Client{}, err // the settings were checked
+		return listen // the settings were checked
 	}
 	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	address := net.JoinHostPort(host, port)
-	if !cfg.TLS.Enabled() {
-		return "http://" + address, http.Client{}, nil
-	}
-	trusted, err := ownCertificate(cfg)
-	if err != nil {
-		return "", http.Client{}, err
-	}
-	return "https://" + address, http.Client{Transport: &http.Transport{TLSClientConfig: trusted}}, nil
+	return net.JoinHostPort(host, port)
 }
 
 // ownCertificate trusts the certificate that is served, or in a self-signed set-up what sealock's own CA has signed,

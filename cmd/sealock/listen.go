@@ -8,24 +8,30 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/settings"
 )
 
-// listen opens the listener, or says why the address can't be had.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", address)
+// listen opens the listener or takes it over from the process before, or says why the address can't be had.
+func listen(ctx context.Context, cfg settings.Config, address string, legacy *transport.Legacy) (*transport.Socket, error) {
+	mode, err := cfg.SocketPermissions()
+	if err != nil {
+		return nil, err // the settings were checked
+	}
+	l, err := transport.Listen(ctx, address, mode, legacy)
 	switch {
 	case err == nil:
 		return l, nil
@@ -39,71 +45,182 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return nil, errs.New(errs.Invalid, "can't listen on %s", address).WithHint("choose another address with --listen").Because(err)
 }
 
-// Limits that stop slow or greedy clients and yet let a large blob take hours.
-const (
-	readHeaderTimeout = 20 * time.Second
-	idleTimeout       = 2 * time.Minute
-	sniffTimeout      = 20 * time.Second
-	maxHeaderBytes    = 64 << 10
-	drainTimeout      = 10 * time.Second
-)
+// maxHeaderBytes bounds the head of a request.
+const maxHeaderBytes = 64 << 10
 
-// newHTTPServer returns a server without limits on how long a body takes: blobs are large.
-func newHTTPServer(handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) *http.Server {
+// newHTTPServer returns a server without limits on how long a body takes: blobs are large. How slow it may be, the pace says.
+func newHTTPServer(handler http.Handler, tlsConfig *tls.Config, limits settings.Limits, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: limits.Header,
+		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients do wrong
 	}
 }
 
-// serveHTTP serves until ctx ends, then lets requests under way finish for a while.
-func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
-	failed := make(chan error, 1)
-	go func() {
-		sniffing := httpx.Sniffing{Timeout: sniffTimeout}
-		if server.TLSConfig != nil {
-			failed <- server.ServeTLS(sniffing.ExpectTLS(l), "", "")
-			return
+// pace is how slow a body may be.
+func pace(limits settings.Limits) transport.Pace {
+	return transport.Pace{Stall: limits.Stall, Rate: limits.MinRate}
+}
+
+// entrance is a socket and the server that takes its connections.
+type entrance struct {
+	socket *transport.Socket
+	server *http.Server
+	limits settings.Limits
+	drain  settings.Drain
+	before httpx.TrustedProxies // those that have to begin with the PROXY protocol
+
+	leaving atomic.Bool // another process takes new connections
+}
+
+func newEntrance(socket *transport.Socket, server *http.Server, cfg settings.Config, before httpx.TrustedProxies) *entrance {
+	e := &entrance{socket: socket, server: server, limits: cfg.Limits, drain: cfg.Drain, before: before}
+	inner := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.leaving.Load() {
+			w.Header().Set("Connection", "close") // in HTTP/2, the server makes a GOAWAY of it
 		}
-		failed <- server.Serve(sniffing.ExpectPlain(l))
-	}()
+		inner.ServeHTTP(w, r)
+	})
+	return e
+}
+
+// entrances are all sockets of a server.
+type entrances []*entrance
+
+// serve serves on all of them. If one fails, all end.
+func (e entrances) serve(ctx context.Context, handedOver <-chan struct{}) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, one := range e {
+		g.Go(func() error { return one.serve(ctx, handedOver) })
+	}
+	return g.Wait()
+}
+
+// bequests are copies of the sockets. free closes them.
+func (e entrances) bequests() (list []transport.Bequest, free func(), err error) {
+	free = func() {
+		for _, b := range list {
+			_ = b.File.Close() // a copy
+		}
+	}
+	for _, one := range e {
+		b, err := one.socket.Bequest()
+		if err != nil {
+			free()
+			return nil, nil, err
+		}
+		list = append(list, b)
+	}
+	return list, free, nil
+}
+
+// remove removes what listening has left on the disk.
+func (e entrances) remove() error {
+	var all []error
+	for _, one := range e {
+		all = append(all, one.socket.Remove())
+	}
+	return errors.Join(all...)
+}
+
+// lastCalls is how long idle connections are kept after another process took over. A client that was about to send
+// a request on one would find it closed; so it gets its answer, and with it the word to open another connection.
+const lastCalls = 10 * time.Second
+
+// serve serves until ctx ends or another process has taken over, then lets requests under way finish.
+func (e *entrance) serve(ctx context.Context, handedOver <-chan struct{}) error {
+	failed := make(chan error, 1)
+	go func() { failed <- e.accept() }()
+	patience := e.drain.Stop
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
+	case <-handedOver:
+		patience = e.drain.Restart
+		e.leaving.Store(true)
+		_ = e.socket.Close() // a copy of it is open elsewhere
+		<-failed             //nolint:errcheck // it says that the socket was closed
+		failed <- nil
+		select {
+		case <-ctx.Done():
+		case <-time.After(lastCalls):
+		}
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
-		_ = server.Close() // what did not finish in time is cut
+	if err := e.shutdown(ctx, patience); err != nil {
+		_ = e.server.Close() // what did not finish in time is cut
 	}
 	<-failed //nolint:errcheck // it says that the server was closed
 	return nil
 }
 
-// serverTLS returns the TLS settings of the listener, or nil for plain HTTP, and the CA that clients have to trust in
-// a self-signed set-up.
-func serverTLS(cfg settings.Config, dir dataDir, now func() time.Time) (*tls.Config, *pki.Root, error) {
-	switch {
-	case cfg.TLS.SelfSigned:
-		root, _, err := dir.tlsRoot(now())
-		if err != nil {
-			return nil, nil, err
+func (e *entrance) accept() error {
+	l := pace(e.limits).Listener(e.socket)
+	if len(e.before) > 0 {
+		l = transport.ProxyProtocol{Trusted: e.before.Contains, Timeout: e.limits.Header}.Listener(l)
+	}
+	sniffing := httpx.Sniffing{Timeout: e.limits.Header}
+	if e.server.TLSConfig != nil {
+		return e.server.ServeTLS(sniffing.ExpectTLS(l), "", "")
+	}
+	return e.server.Serve(sniffing.ExpectPlain(l))
+}
+
+// shutdown waits for requests under way: as long as patience, and when ctx ends no longer than a stop may take.
+func (e *entrance) shutdown(ctx context.Context, patience time.Duration) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	stopped := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(e.drain.Stop):
+			cancel()
+		case <-wait.Done():
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: (&selfSigned{root: root, urls: cfg.ExternalURLs, now: now}).certificate}, root, nil
-	case cfg.TLS.CertFile != "":
-		cert, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
+	})
+	defer stopped()
+	return e.server.Shutdown(wait)
+}
+
+// certificateLook is how often the files of a certificate are looked at.
+const certificateLook = 2 * time.Second
+
+// openTLS decides what the listener shows: nothing for plain HTTP, and in a self-signed set-up a certificate of the CA that
+// clients have to trust.
+func (s *system) openTLS() error {
+	base := &tls.Config{MinVersion: tls.VersionTLS12}
+	switch {
+	case s.cfg.TLS.SelfSigned:
+		root, _, err := s.dir.tlsRoot(time.Now())
 		if err != nil {
-			return nil, nil, errs.New(errs.Invalid, "the TLS certificate can't be used").
+			return err
+		}
+		s.tlsRoot = root
+		base.GetCertificate = (&selfSigned{root: root, urls: s.cfg.ExternalURLs, now: time.Now}).certificate
+	case s.cfg.TLS.CertFile != "":
+		pairs, err := transport.OpenPairs(certificateFiles(s.cfg.TLS), time.Now, s.log)
+		if err != nil {
+			return errs.New(errs.Invalid, "the TLS certificate can't be used").
 				WithHint("check tls.cert_file and tls.key_file").Because(err)
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil, nil
+		s.pairs = pairs
+		base.GetCertificate = pairs.For
+	default:
+		return nil
 	}
-	return nil, nil, nil
+	s.tls = base
+	return nil
+}
+
+func certificateFiles(cfg settings.TLS) []transport.PairFiles {
+	files := []transport.PairFiles{{Cert: cfg.CertFile, Key: cfg.KeyFile}}
+	for _, c := range cfg.Certificates {
+		files = append(files, transport.PairFiles{Cert: c.CertFile, Key: c.KeyFile})
+	}
+	return files
 }
 
 // selfSigned makes certificates for the hosts of external_urls. They live for some weeks and are made anew in time.

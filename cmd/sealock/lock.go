@@ -5,11 +5,16 @@ import (
 	"syscall"
 
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/transport"
 )
 
 // lock keeps a second server out of the data folder: SQLite would bear it, but what one has in memory the other would
-// not hear of. The lock ends with the process, however it ends.
-func (d dataDir) lock() (unlock func() error, err error) {
+// not hear of. The lock ends with the process, however it ends. A process that takes over from another gets its lock: the one
+// before only finishes what is under way (docs/decisions/2026-11-26-restart.md).
+func (d dataDir) lock(legacy *transport.Legacy) (*os.File, error) {
+	if f := legacy.Take(d.lockName()); f != nil {
+		return f, nil
+	}
 	f, err := os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the data folder %q can't be locked", string(d)).
@@ -20,5 +25,5 @@ func (d dataDir) lock() (unlock func() error, err error) {
 		return nil, errs.New(errs.Invalid, "the data folder %q is in use by another sealock", string(d)).
 			WithHint("stop that one, or choose another folder with --data-dir")
 	}
-	return f.Close, nil
+	return f, nil
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/project"
 	"github.com/sealock/sealock/settings"
 )
@@ -22,7 +24,11 @@ func newServeCommand(env *environment) *cobra.Command {
 		Short: "Run the server: everything on one address, or one part of it",
 		Long: `Runs the token server, the front door, the REST API and, unless registry.url names another one, an embedded registry,
 all on one address. The first start makes the data folder, the keys, the administrator admin and the project library,
-and prints what to type next.`,
+and prints what to type next.
+
+SIGTERM stops it when what is under way has finished, for as long as drain.stop says. SIGHUP or SIGUSR2 restarts it without a
+gap: a new process of the program that is on the disk then reads the settings anew and takes over; if it can't, the old
+one stays and the log says why.`,
 		Example: `  sealock serve
   sealock serve --listen :443 --tls-self-signed --data-dir /var/lib/sealock
   SEALOCK_ADMIN_PASSWORD_FILE=/run/secrets/admin sealock serve --config sealock.yaml
@@ -45,15 +51,32 @@ and prints what to type next.`,
 // requests would sweep it dozens of times a second. keepSmall sees to the rest.
 const gcPercent = 300
 
-// serve runs the system until ctx ends.
+// serve runs the system until ctx ends, or until another process has taken over.
 func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 	log := newLog(env.Stderr, cfg.Log)
-	l, err := listen(ctx, cfg.Listen)
+	legacy, err := transport.Inherit(env.Getenv)
+	if err != nil {
+		return err
+	}
+	defer legacy.Close()
+	heir := !legacy.Empty()
+	row := transport.NewSuccession(legacy)
+	defer row.Close()
+	ctx, unbind := row.Bound(ctx)
+	defer unbind()
+	l, err := listen(ctx, cfg, cfg.Listen, legacy)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	s, err := newSystem(ctx, cfg, log)
+	var plain *transport.Socket
+	if cfg.TLS.RedirectListen != "" {
+		if plain, err = listen(ctx, cfg, cfg.TLS.RedirectListen, legacy); err != nil {
+			return err
+		}
+		defer plain.Close()
+	}
+	s, err := newSystem(ctx, cfg, log, legacy)
 	if err != nil {
 		return err
 	}
@@ -62,28 +85,43 @@ func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 		_ = s.close() // the reason why it does not start says more
 		return err
 	}
-	s.welcome(env.Stdout, first)
+	if !heir {
+		s.welcome(env.Stdout, first)
+	}
 	if s.keepSmall = env.Getenv("GOGC") == "" && env.Getenv("GOMEMLIMIT") == ""; s.keepSmall {
 		debug.SetGCPercent(gcPercent)
 		keepSmall()
 	}
 	debug.FreeOSMemory() // the first start took much memory for a moment: migrations, a password hash
 	log.Info("listening", "address", l.Addr().String(), "tls", s.tls != nil, "registry", s.registryName())
-	return s.serve(ctx, l)
+	return s.serve(ctx, env, s.entrances(l, plain), legacy, row)
 }
 
 // serve listens and does the background work; both have ended when it returns.
-func (s *system) serve(ctx context.Context, l net.Listener) error {
-	background, stop := context.WithCancel(ctx)
+func (s *system) serve(ctx context.Context, env *environment, doors entrances, legacy *transport.Legacy, row *transport.Succession) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // requests that finish need it
 	done := make(chan struct{})
 	go func() { defer close(done); s.run(background) }()
-	err := serveHTTP(ctx, newHTTPServer(s.handler, s.tls, s.log), l)
-	stop()
-	<-done
-	if closeErr := s.close(); err == nil {
-		err = closeErr
+	finish := sync.OnceValue(func() error {
+		stop()
+		<-done
+		return s.close()
+	})
+	err := turn{system: s, env: env, doors: doors, row: row, finish: finish}.serve(ctx, legacy)
+	if finishErr := finish(); err == nil {
+		err = finishErr
 	}
 	return err
+}
+
+// entrances puts the servers behind their sockets: everything, and what sends clients there, for which there may be no socket.
+func (s *system) entrances(l, plain *transport.Socket) entrances {
+	all := entrances{newEntrance(l, newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log), s.cfg, s.before)}
+	if plain != nil {
+		redirect := newHTTPServer(http.HandlerFunc(s.origins.Redirect), nil, s.cfg.Limits, s.log)
+		all = append(all, newEntrance(plain, redirect, s.cfg, s.before))
+	}
+	return all
 }
 
 // registryName says in the log what is behind the door.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -24,6 +25,7 @@ import (
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/seal"
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/job"
 	"github.com/sealock/sealock/policy"
 	"github.com/sealock/sealock/project"
@@ -43,6 +45,7 @@ type system struct {
 	dir dataDir
 	log *slog.Logger
 
+	lock      *os.File // of the data folder
 	store     *sqlstore.Store
 	trail     *audit.Batcher
 	forwarder *audit.Forwarder // nil without a syslog server
@@ -73,9 +76,11 @@ type system struct {
 	reindexer *project.Reindexer // nil without a registry
 	origins   httpx.Origins
 	trusted   httpx.TrustedProxies
+	before    httpx.TrustedProxies // those that speak the PROXY protocol
 	errors    httpx.Errors
 	tls       *tls.Config
 	tlsRoot   *pki.Root
+	pairs     transport.Pairs // nil unless certificates come from files
 	handler   http.Handler
 
 	keepSmall bool // unless the environment says how much memory may be used
@@ -83,16 +88,17 @@ type system struct {
 	closers []func() error
 }
 
-// newSystem builds the system from its settings. What it opened is closed by close, also after an error.
-func newSystem(ctx context.Context, cfg settings.Config, log *slog.Logger) (_ *system, err error) {
+// newSystem builds the system from its settings, with the lock that the process before it left, if there was one. What it opened is closed by close, also after an error.
+func newSystem(ctx context.Context, cfg settings.Config, log *slog.Logger, legacy *transport.Legacy) (_ *system, err error) {
 	s := &system{cfg: cfg, dir: dataDir(cfg.DataDir), log: log, errors: httpx.Errors{Log: log}}
+	openStore := func(ctx context.Context) error { return s.openStore(ctx, legacy) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
 	for _, build := range []func(context.Context) error{
-		s.openStore, s.openRuntime, s.openKeys, s.openUsers, s.openPolicy, s.openIssuer, s.openFrontDoor, s.openHandler,
+		openStore, s.openRuntime, s.openKeys, s.openUsers, s.openPolicy, s.openIssuer, s.openFrontDoor, s.openHandler,
 	} {
 		if err := build(ctx); err != nil {
 			return s, err
@@ -116,15 +122,14 @@ func (s *system) close() error {
 // auditQueue is how many decisions may wait to be recorded; more are refused.
 const auditQueue = 4096
 
-func (s *system) openStore(ctx context.Context) (err error) {
+func (s *system) openStore(ctx context.Context, legacy *transport.Legacy) (err error) {
 	if err := s.dir.prepare(); err != nil {
 		return err
 	}
-	unlock, err := s.dir.lock()
-	if err != nil {
+	if s.lock, err = s.dir.lock(legacy); err != nil {
 		return err
 	}
-	s.onClose(unlock)
+	s.onClose(s.lock.Close)
 	if s.box, err = s.dir.box(); err != nil {
 		return err
 	}
@@ -148,8 +153,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
-	s.tls, s.tlsRoot, err = serverTLS(s.cfg, s.dir, time.Now)
-	return err
+	return s.openTLS()
 }
 
 // credentialLife is how long a verified password is remembered.
@@ -250,6 +254,9 @@ func (s *system) openIssuer(context.Context) error {
 	if s.trusted, err = httpx.ParseTrustedProxies(s.cfg.TrustedProxies); err != nil {
 		return err
 	}
+	if s.before, err = httpx.ParseTrustedProxies(s.cfg.ProxyProtocol); err != nil {
+		return err
+	}
 	if s.origins, err = httpx.NewOrigins(s.cfg.ExternalURLs, s.trusted); err != nil {
 		return err
 	}
@@ -309,22 +316,28 @@ func (s *system) openHandler(context.Context) error {
 		e.GET("/ca.crt", s.serveCA)
 	}
 	routePortal(e, portal)
-	s.handler = httpx.RequestIDs(rand.Reader, patient(e))
+	s.handler = httpx.RequestIDs(rand.Reader, patient(pace(s.cfg.Limits), e))
 	return nil
 }
 
 // bodyPatience is how long a request that is no blob may take to arrive.
 const bodyPatience = 30 * time.Second
 
-// patient ends requests whose body does not come: outside of /v2/ no body is large, and each would hold a connection.
-func patient(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 && !strings.HasPrefix(r.URL.Path, "/v2/") {
+// patient ends requests whose body does not come: outside of /v2/ no body is large, and each would hold a connection. There
+// a body has to keep the pace, however long it takes.
+func patient(pace transport.Pace, next http.Handler) http.Handler {
+	blobs := pace.Bodies(next)
+	return pace.Answers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2/") {
+			blobs.ServeHTTP(w, r)
+			return
+		}
+		if r.ContentLength != 0 {
 			// A writer that knows no deadlines is a test's.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 		}
 		next.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // notFound answers what no route takes.
@@ -357,6 +370,9 @@ func (s *system) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.ring.Run(ctx, keyMaintenance) })
 	wg.Go(func() { s.runtime.Run(ctx, runtimePoll) })
+	if s.pairs != nil {
+		wg.Go(func() { s.pairs.Run(ctx, certificateLook) })
+	}
 	wg.Go(func() {
 		if err := s.policy.Run(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("policy is not watched any more", "error", err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -43,7 +44,7 @@ func startLogged(tb testing.TB, log *slog.Logger, from settings.Sources) *system
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := newSystem(ctx, cfg, log)
+	s, err := newSystem(ctx, cfg, log, &transport.Legacy{})
 	if err != nil {
 		cancel()
 		tb.Fatal(err)
@@ -326,7 +327,7 @@ func TestCrossSiteChanges(t *testing.T) {
 // Two servers never share a data folder.
 func TestDataFolderIsLocked(t *testing.T) {
 	s := startSystem(t, nil)
-	_, err := newSystem(t.Context(), s.cfg, quiet())
+	_, err := newSystem(t.Context(), s.cfg, quiet(), &transport.Legacy{})
 	if err == nil || !strings.Contains(err.Error(), "is in use by another sealock") {
 		t.Errorf("newSystem() on the same folder = %v, want that it is in use", err)
 	}

@@ -59,6 +59,9 @@ func (t TrustedProxies) sent(r *http.Request) bool {
 	return ok && t.contains(addr)
 }
 
+// Contains reports whether the address is one of theirs.
+func (t TrustedProxies) Contains(addr netip.Addr) bool { return t.contains(addr) }
+
 func (t TrustedProxies) contains(addr netip.Addr) bool {
 	for _, p := range t {
 		if p.Contains(addr) {

@@ -86,6 +86,47 @@ func (o Origins) Of(r *http.Request) Origin {
 	return o.list[0]
 }
 
+// Secure returns where a client that asked for the host over plain HTTP finds it over TLS: the entry with https that has the
+// host's name, at whichever port, or else the first one with https. Without any, ok is false.
+func (o Origins) Secure(host string) (origin Origin, ok bool) {
+	name := (&url.URL{Host: host}).Hostname()
+	for _, e := range o.list {
+		if e.Scheme != "https" {
+			continue
+		}
+		if strings.EqualFold((&url.URL{Host: e.Host}).Hostname(), name) {
+			return e, true
+		}
+		if !ok {
+			origin, ok = e, true
+		}
+	}
+	return origin, ok
+}
+
+// Redirect sends everybody who comes over plain HTTP to the same path over TLS. What stands in a request's Host chooses among the
+// server's own names and is never repeated. A client keeps its method, but for those old ones that know no 308 and only look.
+func (o Origins) Redirect(w http.ResponseWriter, r *http.Request) {
+	to, ok := o.Secure(r.Host)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	target := r.URL.EscapedPath()
+	if !strings.HasPrefix(target, "/") {
+		target = "/" // OPTIONS *
+	}
+	if r.URL.RawQuery != "" {
+		target += "?" + r.URL.RawQuery
+	}
+	status := http.StatusPermanentRedirect
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		status = http.StatusMovedPermanently
+	}
+	w.Header().Set("Location", to.String()+target)
+	w.WriteHeader(status)
+}
+
 // find returns the index of the entry with this host, preferring the one that has the scheme too, or -1.
 func (o Origins) find(scheme, host string) int {
 	found := -1

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,25 +123,41 @@ func (p *Process) Stop() {
 
 // Kill ends the server as a power cut would, and waits for its supervisor.
 func (p *Process) Kill() error {
-	supervisor := p.cmd.Process.Pid
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", supervisor)) // it may be another thread's
-	if threads, globErr := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", supervisor)); globErr == nil {
-		for _, name := range threads {
-			more, readErr := os.ReadFile(name) //nolint:gosec // the kernel names them
-			children, err = append(append(children, ' '), more...), errors.Join(err, readErr)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("looking for the server: %w", err)
-	}
-	for _, field := range strings.Fields(string(children)) {
-		pid, err := strconv.Atoi(field)
-		if err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be there twice
-		}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		return err
 	}
 	<-p.done
 	return nil
+}
+
+// Signal sends the server a signal.
+func (p *Process) Signal(signal syscall.Signal) error {
+	pids, err := p.pids()
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, signal) // it may have ended
+	}
+	return err
+}
+
+// pids are the children of the supervisor: the server.
+func (p *Process) pids() ([]int, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return nil, errors.Join(err, errors.New("looking for the server: its supervisor is gone"))
+	}
+	var pids []int
+	for _, name := range threads {
+		children, err := os.ReadFile(name) //nolint:gosec // the kernel names them
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for _, field := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(field); err == nil && !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, nil
 }
 
 // ExitCode is the exit code of a server that was stopped.

@@ -29,7 +29,8 @@ func Supervise() {
 }
 
 func supervise(args []string) int {
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// Caught and left there: what is ignored would be ignored by the server too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	if err := os.Unsetenv(superviseEnv); err != nil {
 		return 1
 	}

@@ -12,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
@@ -132,6 +134,41 @@ func (s *Server) Restart(t testing.TB) {
 	}
 	s.Start(t)
 }
+
+// Signal sends the process that was started a signal.
+func (s *Server) Signal(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if err := s.process.Signal(signal); err != nil {
+		t.Fatalf("sending %s: %v", signal, err)
+	}
+}
+
+// Said waits until the server has printed the words so many times.
+func (s *Server) Said(t testing.TB, words string, times int) {
+	t.Helper()
+	var text string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
+		var err error
+		if text, err = s.process.Output(); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(text, words) >= times {
+			return
+		}
+	}
+	t.Fatalf("the server has not printed %q %d times within 30 s:\n%s", words, times, text)
+}
+
+// Configure replaces the settings file, for the next start.
+func (s *Server) Configure(t testing.TB, settings string) {
+	t.Helper()
+	if err := os.WriteFile(s.settings(), []byte(settings), 0o600); err != nil {
+		t.Fatalf("writing sealock.yaml: %v", err)
+	}
+}
+
+// Ended waits until the server has ended by itself, and returns its exit code.
+func (s *Server) Ended() int { return s.process.ExitCode() }
 
 // Kill ends the server in the middle of what it does.
 func (s *Server) Kill(t testing.TB) {

@@ -1,0 +1,3 @@
+// Package transport owns how connections reach this server: sockets and their hand-over to the process that comes next,
+// the certificates that are shown, and the pace that a body has to keep. It knows nothing of what is asked for.
+package transport
