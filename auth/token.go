@@ -36,12 +36,13 @@ type Tokens struct {
 
 // NewTokens returns a signer and verifier for tokens of the issuer.
 func NewTokens(ring *KeyRing, issuer string, now func() time.Time) *Tokens {
-	return &Tokens{
+	t := &Tokens{
 		ring: ring, issuer: issuer, now: now,
 		revoked: &revokedSet{until: map[string]time.Time{}},
 		seen:    otter.Must(&otter.Options[[sha256.Size]byte, ClaimSet]{MaximumSize: 10_000}),
 		parser:  newParser(issuer, verifyLeeway, now),
 	}
+	return t.WithLate(0)
 }
 
 // WithLate lets VerifyLate accept tokens that ended no longer ago than this. What is revoked is remembered for as long.
@@ -133,9 +134,6 @@ func (t *Tokens) Verify(_ context.Context, token, service string) (ClaimSet, err
 
 // VerifyLate is Verify for a token that ended no longer ago than late, nor than WithLate lets it.
 func (t *Tokens) VerifyLate(_ context.Context, token, service string, late time.Duration) (ClaimSet, error) {
-	if t.late <= 0 {
-		return t.verify(token, service, 0, t.parser)
-	}
 	return t.verify(token, service, min(late, t.late), t.lateParser)
 }
 
