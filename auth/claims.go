@@ -63,6 +63,12 @@ type Verifier interface {
 	Verify(ctx context.Context, token, service string) (ClaimSet, error)
 }
 
+// LateVerifier checks access tokens that may have ended a while ago, and are as they should be in all other ways.
+type LateVerifier interface {
+	// VerifyLate is Verifier's Verify for a token that ended no longer ago than late.
+	VerifyLate(ctx context.Context, token, service string, late time.Duration) (ClaimSet, error)
+}
+
 // ErrInvalidToken says that an access token is malformed, expired, revoked, of another issuer or for another service.
 var ErrInvalidToken = errs.New(errs.Unauthenticated, "the access token is not valid (any more)").
 	WithHint("ask the token end-point for a new one, or run docker login again").WithCode("invalid_token")

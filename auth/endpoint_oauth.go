@@ -114,7 +114,7 @@ func (e *Endpoint) end(r *http.Request, w http.ResponseWriter, token secret.Text
 	if !errors.Is(err, errInvalidGrant) {
 		return err
 	}
-	claims, err := e.Tokens.parse(token.Reveal())
+	claims, err := e.Tokens.parse(e.Tokens.lateParser, token.Reveal()) // one that has ended may still end an upload
 	if err != nil {
 		return nil //nolint:nilerr // not ours, or over already: there is nothing to revoke (RFC 7009 section 2.2)
 	}
@@ -233,7 +233,7 @@ func (e *Endpoint) look(r *http.Request, token secret.Text) (introspection, erro
 	if !errors.Is(err, errInvalidGrant) {
 		return introspection{}, err
 	}
-	claims, err := e.Tokens.parse(token.Reveal())
+	claims, err := e.Tokens.parse(e.Tokens.parser, token.Reveal())
 	if err != nil || e.Tokens.revoked.has(claims.JTI) {
 		return introspection{}, nil //nolint:nilerr // dead is an answer, not an error (RFC 7662 section 2.2)
 	}

@@ -29,23 +29,37 @@ type Tokens struct {
 	revoked *revokedSet
 	seen    *otter.Cache[[sha256.Size]byte, ClaimSet]
 	parser  *jwt.Parser
+
+	late       time.Duration // how long after its end a token may count
+	lateParser *jwt.Parser
 }
 
 // NewTokens returns a signer and verifier for tokens of the issuer.
 func NewTokens(ring *KeyRing, issuer string, now func() time.Time) *Tokens {
-	return &Tokens{
+	t := &Tokens{
 		ring: ring, issuer: issuer, now: now,
 		revoked: &revokedSet{until: map[string]time.Time{}},
 		seen:    otter.Must(&otter.Options[[sha256.Size]byte, ClaimSet]{MaximumSize: 10_000}),
-		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{ES256, RS256, EdDSA}),
-			jwt.WithIssuer(issuer),
-			jwt.WithExpirationRequired(),
-			jwt.WithIssuedAt(),
-			jwt.WithLeeway(verifyLeeway),
-			jwt.WithTimeFunc(now),
-		),
+		parser:  newParser(issuer, verifyLeeway, now),
 	}
+	return t.WithLate(0)
+}
+
+// WithLate lets VerifyLate accept tokens that ended no longer ago than this. What is revoked is remembered for as long.
+func (t *Tokens) WithLate(late time.Duration) *Tokens {
+	t.late, t.lateParser = late, newParser(t.issuer, late+verifyLeeway, t.now)
+	return t
+}
+
+func newParser(issuer string, leeway time.Duration, now func() time.Time) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{ES256, RS256, EdDSA}),
+		jwt.WithIssuer(issuer),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(leeway),
+		jwt.WithTimeFunc(now),
+	)
 }
 
 // wireClaims is a ClaimSet as JSON: aud a string and times integers, as registries up to 2.8 insist.
@@ -115,6 +129,15 @@ func (t *Tokens) PublicKeys(ctx context.Context) ([]PublicKey, error) { return t
 // Verify returns the claims of a token that this server issued for the service, or [ErrInvalidToken]. A signature is
 // verified once and remembered; expiry and revocation are checked each time.
 func (t *Tokens) Verify(_ context.Context, token, service string) (ClaimSet, error) {
+	return t.verify(token, service, 0, t.parser)
+}
+
+// VerifyLate is Verify for a token that ended no longer ago than late, nor than WithLate lets it.
+func (t *Tokens) VerifyLate(_ context.Context, token, service string, late time.Duration) (ClaimSet, error) {
+	return t.verify(token, service, min(late, t.late), t.lateParser)
+}
+
+func (t *Tokens) verify(token, service string, late time.Duration, parser *jwt.Parser) (ClaimSet, error) {
 	if len(token) > MaxTokenLength {
 		return ClaimSet{}, ErrInvalidToken.Because(fmt.Errorf("token of %d bytes", len(token)))
 	}
@@ -122,15 +145,18 @@ func (t *Tokens) Verify(_ context.Context, token, service string) (ClaimSet, err
 	claims, ok := t.seen.GetIfPresent(sum)
 	if !ok {
 		var err error
-		if claims, err = t.parse(token); err != nil {
+		if claims, err = t.parse(parser, token); err != nil {
 			return ClaimSet{}, err
+		}
+		if first := t.now().Add(verifyLeeway); claims.NotBefore.After(first) || claims.IssuedAt.After(first) {
+			return ClaimSet{}, ErrInvalidToken.Because(fmt.Errorf("good from %s on", claims.NotBefore)) // a late parser forgives it
 		}
 		t.seen.Set(sum, claims)
 	}
 	switch {
 	case claims.Audience != service:
 		return ClaimSet{}, ErrInvalidToken.Because(fmt.Errorf("audience is %q, want %q", claims.Audience, service))
-	case t.now().After(claims.ExpiresAt.Add(verifyLeeway)):
+	case t.now().After(claims.ExpiresAt.Add(late + verifyLeeway)):
 		return ClaimSet{}, ErrInvalidToken.Because(fmt.Errorf("expired at %s", claims.ExpiresAt))
 	case t.revoked.has(claims.JTI):
 		return ClaimSet{}, ErrInvalidToken.Because(fmt.Errorf("token %s is revoked", claims.JTI))
@@ -139,9 +165,9 @@ func (t *Tokens) Verify(_ context.Context, token, service string) (ClaimSet, err
 }
 
 // parse checks form, signature, issuer and times.
-func (t *Tokens) parse(token string) (ClaimSet, error) {
+func (t *Tokens) parse(parser *jwt.Parser, token string) (ClaimSet, error) {
 	var c wireClaims
-	if _, err := t.parser.ParseWithClaims(token, &c, t.key); err != nil {
+	if _, err := parser.ParseWithClaims(token, &c, t.key); err != nil {
 		return ClaimSet{}, ErrInvalidToken.Because(err)
 	}
 	return ClaimSet{
@@ -197,6 +223,7 @@ func (s *revokedSet) prune(now time.Time) {
 // Revoke makes a token invalid at every door of sealock's from now on. Registries that verify tokens by themselves
 // accept it until its end.
 func (t *Tokens) Revoke(ctx context.Context, kept Revocations, r RevokedToken) error {
+	r.ExpiresAt = r.ExpiresAt.Add(t.late)
 	if err := kept.RevokeToken(ctx, r); err != nil {
 		return fmt.Errorf("revoking token: %w", err)
 	}

@@ -24,6 +24,8 @@ type Standing struct {
 	Some   []Limited // roles that are for some repositories only
 	Since  time.Time // when the project was made: another one may have had the name before
 	Now    string    // what the project is called now, if it was renamed since; else ""
+
+	pulls *pullRules // what nobody may pull; nil for nothing
 }
 
 // Limited is a role that is for the repositories that match one of the patterns, which are held against what follows the
@@ -186,7 +188,7 @@ func (d *Directory) read(ctx context.Context, sub auth.Subject, project string) 
 	if err != nil {
 		return Standing{}, err
 	}
-	s := Standing{Exists: true, Public: p.Public, Since: p.CreatedAt}
+	s := Standing{Exists: true, Public: p.Public, Since: p.CreatedAt, pulls: pullRulesOf(p.Metadata)}
 	if sub.ID == 0 && len(sub.GroupIDs) == 0 {
 		return s, nil
 	}

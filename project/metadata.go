@@ -24,7 +24,7 @@ type metaRule struct {
 	hint string
 }
 
-// metaRules are the words that a client can tell a project, which are Harbor's.
+// metaRules are the words that a client can tell a project: Harbor's, and those about pulls that it has none for.
 func metaRules() map[string]metaRule {
 	truth := metaRule{func(v string) bool { return v == "true" || v == "false" }, `write "true" or "false"`}
 	number := metaRule{func(v string) bool {
@@ -33,13 +33,15 @@ func metaRules() map[string]metaRule {
 	}, "write a number from -1, which is none"}
 	severities := []string{"none", "negligible", "unknown", "low", "medium", "high", "critical"}
 	text := metaRule{func(v string) bool { return len(v) <= 255 }, "write at most 255 characters"}
-	return map[string]metaRule{
-		metaPublic: truth, "enable_content_trust": truth, "enable_content_trust_cosign": truth, "prevent_vul": truth,
+	rules := map[string]metaRule{
+		metaPublic: truth, metaNotation: truth, metaCosign: truth, "prevent_vul": truth,
 		"auto_scan": truth, "auto_sbom_generation": truth, "reuse_sys_cve_allowlist": truth,
 		"severity":       {func(v string) bool { return slices.Contains(severities, v) }, "write one of " + strings.Join(severities, ", ")},
 		"proxy_speed_kb": number, "max_upstream_conn": number, "proxy_cache_local_on_not_found": truth, "proxy_referrer_api": truth,
 		"proxy_cache_filter_pattern": text, "proxy_cache_filter_kind": text,
 	}
+	maps.Copy(rules, pullMetaRules())
+	return rules
 }
 
 // CheckMetadata refuses words that a project can't be told, and values that they can't have.

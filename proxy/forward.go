@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 
 // outbound returns the request as the upstream gets it: the same, except for what a client must not be able to say.
 // Stock registries build Location from Host and X-Forwarded-Proto, and believe Forwarded above both (protocol.md 5).
-func (g *Gate) outbound(v *visit) *http.Request {
+func (g *Gate) outbound(ctx context.Context, v *visit) (*http.Request, error) {
 	out := new(http.Request)
 	*out = *v.r
 	out.Form, out.PostForm, out.MultipartForm = nil, nil, nil // what was parsed before may hold a mount
@@ -40,7 +41,7 @@ func (g *Gate) outbound(v *visit) *http.Request {
 		// no tag was made, and the client pushes the tag by itself.
 		dropParameters(out, "tag")
 	}
-	return out
+	return out, g.lateToken(ctx, v, out)
 }
 
 // plainBody makes sure that the body of an upload is a blob and nothing else, and that a mount that the gate did not
@@ -52,6 +53,9 @@ func (v *visit) plainBody(out *http.Request) {
 	}
 	if v.Kind == KindUploads && v.From == "" && v.r.URL.RawQuery != "" {
 		dropParameters(out, "mount", "from")
+	}
+	if v.Kind == KindUpload && strings.Contains(v.r.URL.RawQuery, passParameter) {
+		dropParameters(out, passParameter)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer, ReadOnly and Keeper.
+// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer, and those
+// from ReadOnly on.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -35,6 +36,10 @@ type Config struct {
 	Now        func() time.Time
 	ReadOnly   func() bool // whether nothing may be changed at the moment; nil: never
 	Keeper     Keeper      // of immutable tags and quotas; nil where there are none
+	PullRules  PullRules   // nil where there are none
+	Limiter    *Limiter    // of pulls; nil: any number
+	Passes     *Passes     // let uploads go on whose token has ended; nil: they don't
+	KnownHosts bool        // whether a request has to name one of Origins
 }
 
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
@@ -64,6 +69,9 @@ type visit struct {
 	claims auth.ClaimSet
 	moved  bool    // Repository is not what the client calls it
 	capped *capped // an upload that may be too long; nil for none
+	ruled  bool    // rules of the project are about the pull
+	pass   string  // lets the upload go on; "" for none
+	late   bool    // the token has ended, and the upload goes on by its pass
 }
 
 // ServeHTTP answers /v2 and everything below it, and /v1.
@@ -78,6 +86,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := &visit{w: w, r: r, origin: g.Origins.Of(r)}
+	if g.KnownHosts && !g.Origins.Know(r) {
+		g.Errors.WriteRegistry(w, r, errHost(r.Host, v.origin))
+		return
+	}
 	if err := g.serve(r.Context(), v); err != nil {
 		g.Errors.WriteRegistry(w, r, err)
 	}
@@ -117,13 +129,22 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	if g.ReadOnly != nil && v.Method != http.MethodGet && v.Method != http.MethodHead && g.ReadOnly() {
 		return errReadOnly()
 	}
+	if err := g.limit(v, sub); err != nil {
+		return err
+	}
 	if err := g.admitTag(ctx, v, sub); err != nil {
 		return err
 	}
 	if err := g.follow(ctx, v); err != nil {
 		return err
 	}
-	out := g.outbound(v)
+	if err := g.admitPull(ctx, v); err != nil {
+		return err
+	}
+	out, err := g.outbound(ctx, v)
+	if err != nil {
+		return err
+	}
 	var sent manifestSent
 	if v.Kind == KindManifest && v.Method == http.MethodPut {
 		if sent, err = inspect(out); err != nil {
@@ -164,6 +185,9 @@ func (g *Gate) authenticate(ctx context.Context, v *visit) (auth.ClaimSet, error
 		return auth.ClaimSet{}, errs.New(errs.Unauthenticated, "authentication required").WithHint("run docker login %s", v.origin.Host)
 	}
 	claims, err := g.Verifier.Verify(ctx, token, g.Service)
+	if errs.Is(err, errs.Unauthenticated) && g.passes(ctx, v, token) {
+		return v.claims, nil
+	}
 	if errs.Is(err, errs.Unauthenticated) {
 		g.challenge(v, v.Access(), "invalid_token")
 	}
@@ -261,6 +285,11 @@ func (g *Gate) grants(ctx context.Context, sub auth.Subject, scope auth.Scope) (
 
 func errReadOnly() error {
 	return errs.New(errs.Denied, "the registry is read-only at the moment").WithHint("pulling works; ask an administrator of this server when it ends")
+}
+
+func errHost(host string, known httpx.Origin) error {
+	return errs.New(errs.Denied, "this server is not called %q", clip(host)).
+		WithHint("use %s; its administrator can add another name to external_urls", known.Host)
 }
 
 func errV1() error {

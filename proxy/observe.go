@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -34,9 +35,10 @@ const observeTimeout = 5 * time.Minute
 
 // pass lets the request through to the upstream, and the observer know what came of it. sent is the manifest of a push,
 // as far as it was read.
-func (g *Gate) pass(ctx context.Context, v *visit, answer http.ResponseWriter, out *http.Request, sent manifestSent) {
+func (g *Gate) pass(ctx context.Context, v *visit, sub auth.Subject, answer http.ResponseWriter, out *http.Request, sent manifestSent) {
+	upstream := g.answerer(ctx, v, sub)
 	if g.Observer == nil || v.Kind != KindManifest {
-		g.Upstream.ServeHTTP(answer, out)
+		upstream.ServeHTTP(g.passing(v, answer), out)
 		return
 	}
 	switch v.Method {
@@ -45,15 +47,15 @@ func (g *Gate) pass(ctx context.Context, v *visit, answer http.ResponseWriter, o
 		defer cancel()
 		w := &observedWriter{w: answer, told: g.teller(ctx, v, sent)}
 		w.fail = func(err error) { g.Errors.WriteRegistry(answer, v.r, err) }
-		g.Upstream.ServeHTTP(w, out.WithContext(ctx))
+		upstream.ServeHTTP(w, out.WithContext(ctx))
 	case http.MethodGet:
 		w := &countedWriter{ResponseWriter: answer}
-		g.Upstream.ServeHTTP(w, out)
+		upstream.ServeHTTP(w, out)
 		if digest := w.digest(); w.status == http.StatusOK && !w.broken && validDigest(digest) {
 			g.Observer.Pulled(v.Repository, v.tag(), digest)
 		}
 	default:
-		g.Upstream.ServeHTTP(answer, out)
+		upstream.ServeHTTP(answer, out)
 	}
 }
 

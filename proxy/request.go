@@ -179,7 +179,7 @@ func (q *Request) parseQuery(raw string) error {
 	if err != nil {
 		return badQuery("the query can't be read").Because(err)
 	}
-	for _, name := range []string{"mount", "from", "digest", "n", "last", "_state"} {
+	for _, name := range []string{"mount", "from", "digest", "n", "last", "_state", passParameter} {
 		if len(values[name]) > 1 {
 			return badQuery("parameter %q is given more than once", name)
 		}

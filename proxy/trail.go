@@ -20,11 +20,11 @@ func (g *Gate) forward(ctx context.Context, v *visit, sub auth.Subject, out *htt
 		g.passCapped(ctx, v, sub, v.w, out)
 		return nil
 	case operation == "" || operation == opPull && g.Pulls == nil:
-		g.pass(ctx, v, v.w, out, sent)
+		g.pass(ctx, v, sub, v.w, out, sent)
 		return nil
 	case operation == opPull:
 		w := &statusWriter{ResponseWriter: v.w}
-		g.pass(ctx, v, w, out, sent)
+		g.pass(ctx, v, sub, w, out, sent)
 		if w.ok() {
 			g.Pulls(g.recordOf(v, sub, operation, resource))
 		}
@@ -36,7 +36,7 @@ func (g *Gate) forward(ctx context.Context, v *visit, sub auth.Subject, out *htt
 			WithHint("try again in a moment; the server's log has the cause").Because(err)
 	}
 	w := &statusWriter{ResponseWriter: v.w}
-	g.pass(ctx, v, w, out, sent)
+	g.pass(ctx, v, sub, w, out, sent)
 	if !w.ok() {
 		r.Time, r.Outcome, r.Reason = g.Now(), audit.Refused, fmt.Sprintf("the registry answered %d", w.status)
 		if w.status == 0 || w.status >= http.StatusInternalServerError {

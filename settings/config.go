@@ -39,6 +39,7 @@ type Config struct {
 	Robot    Robot    `koanf:"robot"`
 	PAT      PAT      `koanf:"pat"`
 	Lockout  Lockout  `koanf:"lockout"`
+	Pulls    Pulls    `koanf:"pulls"`
 	Policy   Policy   `koanf:"policy"`
 	Portal   Portal   `koanf:"portal"`
 	Audit    Audit    `koanf:"audit"`
@@ -111,6 +112,7 @@ type Token struct {
 	CertLife        time.Duration `koanf:"cert_life" doc:"How long a leaf certificate is good for; it is renewed in the last third."`
 	RefreshIdle     time.Duration `koanf:"refresh_idle" doc:"A refresh token dies when it is unused for so long."`
 	RefreshAbsolute time.Duration `koanf:"refresh_absolute" doc:"A refresh token dies in any case after so long."`
+	UploadGrace     time.Duration `koanf:"upload_grace" doc:"So long after an upload last came with a valid token, it may go on with the one that has ended meanwhile; 0s: an upload ends with its token."`
 }
 
 // Service is a further registry.
@@ -138,6 +140,14 @@ type Lockout struct {
 	Max             time.Duration `koanf:"max" doc:"No lock is longer."`
 	Forget          time.Duration `koanf:"forget" doc:"After so long without a failure all are forgotten; below the limit they are forgiven one by one in that time."`
 	Trusted         []string      `koanf:"trusted" doc:"Addresses or networks (CIDR) that are never locked as an address, such as the one that CI jobs come from."`
+}
+
+// Pulls says how many manifests may be pulled (docs/proxy.md). Each process counts for itself.
+type Pulls struct {
+	PerUser    int           `koanf:"per_user" doc:"So many manifests may a user or robot account pull in the window. 0: any number."`
+	PerAddress int           `koanf:"per_address" doc:"So many may be pulled from an address (IPv6: a /64 network) without a login. 0: any number."`
+	Window     time.Duration `koanf:"window" doc:"The time that these numbers are for. What was pulled comes back evenly over it."`
+	Exempt     []string      `koanf:"exempt" doc:"Addresses or networks (CIDR) from which pulls are not counted."`
 }
 
 // Policy says where the rules are.
@@ -201,11 +211,13 @@ func Default() Config {
 			CertLife:        90 * day,
 			RefreshIdle:     30 * day,
 			RefreshAbsolute: 365 * day,
+			UploadGrace:     12 * time.Hour,
 		},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},
 		Drain:   Drain{Stop: 30 * time.Second, Restart: 12 * time.Hour},
+		Pulls:   Pulls{Window: 6 * time.Hour},
 		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
 		Policy:  Policy{In: PolicyInFile},
 		Audit:   Audit{Keep: 365 * day, Pulls: "all"},

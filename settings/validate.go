@@ -135,6 +135,7 @@ func (c *Config) validate() Faults {
 	c.validateWorkloads(&v)
 	v.check(c.PAT.MaxLife >= 0, "pat.max_life", "is negative", "use 0s for no bound")
 	c.validateLockout(&v)
+	c.validatePulls(&v)
 	v.check(slices.Contains([]string{PolicyInFile, PolicyInStore}, c.Policy.In), "policy.in", fmt.Sprintf("%q is unknown", c.Policy.In), "use file or store")
 	c.validateAudit(&v)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", fmt.Sprintf("%q is no level", c.Log.Level), "use debug, info, warn or error")
@@ -222,6 +223,7 @@ func (c *Config) validateToken(v *validator) {
 	v.check(t.Issuer != "", "token.issuer", "is empty", "use the registries' auth.token.issuer")
 	v.check(t.RotateEvery >= 0, "token.rotate_every", "is negative", "use 0s for rotation by hand")
 	v.check(t.CertLife >= 24*t.Life, "token.cert_life", fmt.Sprintf("%s is short beside a token's life of %s", t.CertLife, t.Life), "use a day or more")
+	v.check(t.UploadGrace >= 0 && t.UploadGrace <= 7*day, "token.upload_grace", fmt.Sprintf("%s is negative or over a week", t.UploadGrace), "use 12h, or 0s for none")
 	v.check(t.RefreshIdle > 0 && t.RefreshAbsolute >= t.RefreshIdle, "token.refresh_absolute", "is shorter than refresh_idle", "let it be longer")
 	names := []string{auth.APIService}
 	add := func(key, name string) {
@@ -257,6 +259,19 @@ func (c *Config) validateLockout(v *validator) {
 	v.check(l.Max >= l.First, "lockout.max", fmt.Sprintf("%s is shorter than lockout.first", l.Max), "let it be longer")
 	v.check(l.Forget >= l.Max, "lockout.forget", fmt.Sprintf("%s is shorter than lockout.max", l.Forget), "let it be longer")
 	v.networks("lockout.trusted", l.Trusted)
+}
+
+func (c *Config) validatePulls(v *validator) {
+	p := c.Pulls
+	v.check(p.PerUser >= 0, "pulls.per_user", "is negative", "use 0 for any number")
+	v.check(p.PerAddress >= 0, "pulls.per_address", "is negative", "use 0 for any number")
+	v.check(p.Window >= time.Second, "pulls.window", fmt.Sprintf("%s is under a second", p.Window), "use 1s or more; per_user: 0 and per_address: 0 turn the limits off")
+	v.networks("pulls.exempt", p.Exempt)
+}
+
+// ListsHosts reports whether external_urls were listed, rather than made from listen: a guess may miss names.
+func (c Config) ListsHosts() bool {
+	return !slices.Equal(c.ExternalURLs, externalURLs(c.Listen, c.TLS.Enabled()))
 }
 
 // validator collects faults.

@@ -810,9 +810,22 @@ type ProjectMemberEntity struct {
 
 // ProjectMetadata Values are strings, also where they say yes or no.
 type ProjectMetadata struct {
-	AutoSbomGeneration        *string `json:"auto_sbom_generation,omitempty"`
-	AutoScan                  *string `json:"auto_scan,omitempty"`
-	EnableContentTrust        *string `json:"enable_content_trust,omitempty"`
+	AutoSbomGeneration *string `json:"auto_sbom_generation,omitempty"`
+	AutoScan           *string `json:"auto_scan,omitempty"`
+
+	// DenyPullLabels Names of labels, with commas between them: nobody pulls what has one.
+	DenyPullLabels *string `json:"deny_pull_labels,omitempty"`
+
+	// DenyPullOlder A time such as 36h or 90d: nobody pulls what was pushed longer ago.
+	DenyPullOlder *string `json:"deny_pull_older,omitempty"`
+
+	// DenyPullYounger A time such as 36h or 90d: nobody pulls what was pushed more recently.
+	DenyPullYounger *string `json:"deny_pull_younger,omitempty"`
+
+	// EnableContentTrust "true": nobody pulls what has no signature of notation.
+	EnableContentTrust *string `json:"enable_content_trust,omitempty"`
+
+	// EnableContentTrustCosign "true": nobody pulls what has no signature of cosign.
 	EnableContentTrustCosign  *string `json:"enable_content_trust_cosign,omitempty"`
 	MaxUpstreamConn           *string `json:"max_upstream_conn,omitempty"`
 	PreventVul                *string `json:"prevent_vul,omitempty"`

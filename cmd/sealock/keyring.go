@@ -18,7 +18,7 @@ func openKeyRing(cfg settings.Config, dir dataDir, root *pki.Root, log *slog.Log
 		Algorithm:   cfg.Token.Algorithm,
 		CertLife:    cfg.Token.CertLife,
 		RotateEvery: cfg.Token.RotateEvery,
-		KeepRetired: cfg.Token.Life + 2*clockSkew,
+		KeepRetired: cfg.Token.Life + cfg.Token.UploadGrace + 2*clockSkew, // uploads go on with tokens that have ended
 		Now:         time.Now,
 		Log:         log,
 	})

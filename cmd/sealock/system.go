@@ -149,7 +149,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if s.ring, err = openKeyRing(s.cfg, s.dir, root, s.log); err != nil {
 		return err
 	}
-	s.tokens = auth.NewTokens(s.ring, s.cfg.Token.Issuer, time.Now)
+	s.tokens = auth.NewTokens(s.ring, s.cfg.Token.Issuer, time.Now).WithLate(s.cfg.Token.UploadGrace)
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
@@ -278,12 +278,16 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 	s.registry = upstream
 	s.pulls.trail = s.trail
 	s.pulls.every, _ = s.cfg.Audit.PullsEvery() // the settings were checked
-	s.gate = proxy.New(proxy.Config{
+	door, err := s.withRules(proxy.Config{
 		Pulls:   s.pulls.note(),
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Observer: observer{s.indexer}, Errors: s.errors, Now: time.Now,
 		ReadOnly: s.runtime.ReadOnly, Keeper: keeper{project.NewKeeper(s.store, s.runtime.QuotasCount)},
 	})
+	if err != nil {
+		return err
+	}
+	s.gate = proxy.New(door)
 	return nil
 }
 

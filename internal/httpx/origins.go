@@ -127,6 +127,12 @@ func (o Origins) Redirect(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
+// Know reports whether the request names a host of the list, itself or as a trusted proxy tells it. A trusted proxy may
+// call this server what it likes: it was told where it is.
+func (o Origins) Know(r *http.Request) bool {
+	return o.find("", r.Host) >= 0 || len(o.trusted) > 0 && o.trusted.sent(r)
+}
+
 // find returns the index of the entry with this host, preferring the one that has the scheme too, or -1.
 func (o Origins) find(scheme, host string) int {
 	found := -1

@@ -22,14 +22,25 @@ import (
 // nothing but its age is wrong with it.
 func (s *Server) Resign(t testing.TB, token string, age time.Duration) string {
 	t.Helper()
-	aged, err := s.resign(token, time.Now().Add(-age))
+	aged, err := s.resign(token, time.Now().Add(-age), false)
 	if err != nil {
 		t.Fatalf("making a token that ended %s ago: %v", age, err)
 	}
 	return aged
 }
 
-func (s *Server) resign(token string, end time.Time) (string, error) {
+// Ended is Resign for a token that is as young as it was: it was issued after its user was
+// made, and has ended all the same.
+func (s *Server) Ended(t testing.TB, token string, age time.Duration) string {
+	t.Helper()
+	ended, err := s.resign(token, time.Now().Add(-age), true)
+	if err != nil {
+		t.Fatalf("making a token that ended %s ago: %v", age, err)
+	}
+	return ended
+}
+
+func (s *Server) resign(token string, end time.Time, young bool) (string, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return "", fmt.Errorf("token %q: want three parts", token)
@@ -43,7 +54,7 @@ func (s *Server) resign(token string, end time.Time) (string, error) {
 		return "", fmt.Errorf("decoding the claims: %w", err)
 	}
 	claims["exp"] = end.Unix()
-	if end.Before(time.Now()) { // else it stays as young as it is: a token from before its user is refused for that
+	if !young && end.Before(time.Now()) { // else it stays as young as it is: a token from before its user is refused for that
 		claims["iat"] = end.Add(-5 * time.Minute).Unix()
 		claims["nbf"] = claims["iat"]
 	}
