@@ -81,7 +81,7 @@ func describe(m Manifest) (described, error) {
 		a.ArtifactType = a.ConfigType
 	}
 	if text.Subject != nil && digest.Digest(text.Subject.Digest).Validate() == nil {
-		a.Subject = text.Subject.Digest
+		a.Subject, a.Referrer = text.Subject.Digest, true
 	}
 	a.Kind = keepable(text.kind(), maxTypeText)
 	if about, list := subjectOfTag(m.Tag); about != "" {
@@ -90,7 +90,7 @@ func describe(m Manifest) (described, error) {
 			a.Subject = about
 		}
 		if list && text.Manifests != nil {
-			a.Kind = kindReferrers
+			a.Kind, a.Referrer = kindReferrers, false
 		}
 	}
 	d.blobs, a.Size = text.blobs(m)

@@ -17,7 +17,8 @@ import (
 // on another one (protocol.md 3.9).
 const TokenPath = "/service/token"
 
-// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer, ReadOnly and Keeper.
+// Config is what a [Gate] is made of. All fields are required except Trusted, Pulls, Observer, ReadOnly, Keeper and
+// Referrers.
 type Config struct {
 	Service    string // the audience of tokens, as challenges name it
 	Origins    httpx.Origins
@@ -35,6 +36,7 @@ type Config struct {
 	Now        func() time.Time
 	ReadOnly   func() bool // whether nothing may be changed at the moment; nil: never
 	Keeper     Keeper      // of immutable tags and quotas; nil where there are none
+	Referrers  Referrers   // what lists of referrers are made of; nil: the upstream is asked
 }
 
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
@@ -122,6 +124,12 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	}
 	if err := g.follow(ctx, v); err != nil {
 		return err
+	}
+	switch {
+	case v.Kind == KindReferrers && g.Referrers != nil:
+		return g.serveReferrers(ctx, v)
+	case v.pagedTags():
+		return g.serveTags(ctx, v)
 	}
 	out := g.outbound(v)
 	var sent manifestSent

@@ -35,8 +35,12 @@ const observeTimeout = 5 * time.Minute
 // pass lets the request through to the upstream, and the observer know what came of it. sent is the manifest of a push,
 // as far as it was read.
 func (g *Gate) pass(ctx context.Context, v *visit, answer http.ResponseWriter, out *http.Request, sent manifestSent) {
+	upstream := http.Handler(g.Upstream)
+	if v.Method == http.MethodDelete && v.tag() != "" {
+		upstream = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.deleteTag(r.Context(), v, w, r) })
+	}
 	if g.Observer == nil || v.Kind != KindManifest {
-		g.Upstream.ServeHTTP(answer, out)
+		upstream.ServeHTTP(answer, out)
 		return
 	}
 	switch v.Method {
@@ -45,7 +49,7 @@ func (g *Gate) pass(ctx context.Context, v *visit, answer http.ResponseWriter, o
 		defer cancel()
 		w := &observedWriter{w: answer, told: g.teller(ctx, v, sent)}
 		w.fail = func(err error) { g.Errors.WriteRegistry(answer, v.r, err) }
-		g.Upstream.ServeHTTP(w, out.WithContext(ctx))
+		upstream.ServeHTTP(w, out.WithContext(ctx))
 	case http.MethodGet:
 		w := &countedWriter{ResponseWriter: answer}
 		g.Upstream.ServeHTTP(w, out)
@@ -69,7 +73,11 @@ func (g *Gate) teller(ctx context.Context, v *visit, sent manifestSent) func(sta
 			if p.Digest == "" && p.Tag == "" {
 				p.Digest = v.Reference
 			}
-			return untold("push", g.Observer.Pushed(ctx, p))
+			if err := g.Observer.Pushed(ctx, p); err != nil {
+				return untold("push", err)
+			}
+			g.acknowledge(h, sent)
+			return nil
 		case v.Method == http.MethodDelete && (status == http.StatusAccepted || status == http.StatusNotFound):
 			// What is not there may be left over from a delete that could not be told.
 			return untold("delete", g.Observer.Deleted(ctx, v.Repository, v.Reference))
