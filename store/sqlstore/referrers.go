@@ -43,7 +43,7 @@ func (s *Store) referrers(f store.ReferrerFilter) *bun.SelectQuery {
 	if f.Type != "" {
 		q = q.Where("t.artifact_type = ?", f.Type)
 	}
-	return q.OrderExpr("t.id").Limit(f.Limit)
+	return q.OrderExpr("t.id").Limit(int64(f.Limit))
 }
 
 func number(is bool) int64 {
