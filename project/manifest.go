@@ -62,6 +62,7 @@ type described struct {
 	artifact store.Artifact
 	blobs    []store.Blob
 	config   *descriptor
+	urls     []descriptor // layers that are kept elsewhere, as the manifest says
 	children []descriptor
 	tag      string // "" where the tag is no name for people
 }
@@ -94,6 +95,11 @@ func describe(m Manifest) (described, error) {
 		}
 	}
 	d.blobs, a.Size = text.blobs(m)
+	for _, layer := range unique(text.Layers) {
+		if len(layer.URLs) > 0 {
+			d.urls = append(d.urls, layer)
+		}
+	}
 	d.children = unique(text.Manifests)
 	for _, c := range d.children {
 		a.Children = append(a.Children, store.Child{Digest: c.Digest, Platform: object(c.Platform, maxPlatformText), Annotations: notes(c.Annotations, maxChildNotes)})

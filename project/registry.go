@@ -17,6 +17,8 @@ type Registry interface {
 	Tags(ctx context.Context, repository, last string, n int) (tags []string, more bool, err error)
 	// Blob returns a blob of at most limit bytes. Invalid: it is longer.
 	Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error)
+	// Size returns how many bytes a blob has.
+	Size(ctx context.Context, repository, digest string) (int64, error)
 	// Mount makes a blob of one repository one of another, without copying.
 	Mount(ctx context.Context, from, to, digest string) error
 }

@@ -17,8 +17,7 @@ func (v *visit) namedDigest() string {
 	case KindBlob:
 		named = v.Reference
 	case KindUploads, KindUpload:
-		named = v.Mount
-		if named == "" && v.r.URL.RawQuery != "" {
+		if v.r.URL.RawQuery != "" {
 			named = v.r.URL.Query().Get("digest")
 		}
 	case KindBase, KindCatalog, KindTags, KindManifest, KindReferrers:

@@ -96,7 +96,7 @@ func referrersAfter(query url.Values) (int64, error) {
 	}
 	after, err := strconv.ParseInt(last, 10, 64)
 	if err != nil || after < 0 {
-		return 0, errs.New(errs.Invalid, "last=%q is no place in a list of referrers", clip(last)).WithHint("follow the Link header as it is").WithCode("UNSUPPORTED")
+		return 0, errs.New(errs.Invalid, "last=%q is no place in a list of referrers", clip(last)).WithHint("follow the Link header as it is").WithCode("PAGINATION_NUMBER_INVALID")
 	}
 	return after, nil
 }

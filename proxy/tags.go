@@ -30,7 +30,9 @@ func (g *Gate) serveTags(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	tags, more, err := g.inside.Tags(ctx, v.Repository, query.Get("last"), max(n, 1))
+	// One more tells whether there are more: registries say so of a page that ends with the list, too. More than
+	// their own maximum, some refuse.
+	tags, more, err := g.inside.Tags(ctx, v.Repository, query.Get("last"), min(n+1, mostTags))
 	if errs.Is(err, errs.NotFound) {
 		return errs.New(errs.NotFound, "there is no repository %q", v.Repository).WithHint("push to it first").WithCode("NAME_UNKNOWN").Because(err)
 	}
@@ -45,7 +47,7 @@ func (g *Gate) serveTags(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if more && len(page) > 0 {
+	if (len(tags) > n || more) && len(page) > 0 {
 		next := url.Values{"n": {strconv.Itoa(n)}, "last": {page[len(page)-1]}}
 		v.w.Header().Set("Link", "<"+v.r.URL.Path+"?"+next.Encode()+`>; rel="next"`)
 	}

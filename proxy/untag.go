@@ -71,7 +71,11 @@ func (g *Gate) deleteTag(ctx context.Context, v *visit, w http.ResponseWriter, o
 		return
 	}
 	err := g.inside.untag(ctx, v.Repository, v.tag())
-	if errs.Is(err, errs.NotFound) {
+	switch {
+	case errs.Is(err, errs.Unsupported): // in the words of the specification, as registries that can do it say it
+		err = errs.New(errs.Invalid, "the registry behind sealock does not delete").
+			WithHint("its administrator can set storage.delete.enabled: true in its config.yml").WithCode("UNSUPPORTED").Because(err)
+	case errs.Is(err, errs.NotFound):
 		err = errs.New(errs.NotFound, "there is no tag %q in repository %q", v.tag(), v.Repository).WithHint("list the repository's tags").WithCode("MANIFEST_UNKNOWN").Because(err)
 	}
 	if err != nil {
