@@ -97,7 +97,6 @@ func signInAt(b *browser.Browser, url, name string) {
 
 // TestOIDC signs in at a real provider with a real browser, makes a personal access token there, and pushes with it.
 func TestOIDC(t *testing.T) {
-	t.Parallel()
 	addr := proc.FreeAddr(t)
 	issuer, provider := startProvider(t, "http://"+addr+"/oidc/sso/callback")
 	server := serveAt(t, addr, fmt.Sprintf(`sources:
@@ -165,7 +164,6 @@ func TestOIDC(t *testing.T) {
 
 // TestOIDCOnlyWhoIsExpected lets in, with auto_onboard off, whom an administrator made a user of before, and nobody else.
 func TestOIDCOnlyWhoIsExpected(t *testing.T) {
-	t.Parallel()
 	addr := proc.FreeAddr(t)
 	issuer, _ := startProvider(t, "http://"+addr+"/oidc/sso/callback")
 	server := serveAt(t, addr, fmt.Sprintf(`sources:

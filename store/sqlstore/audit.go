@@ -326,11 +326,23 @@ func (s *Store) CountAudit(ctx context.Context, f store.Filter) (n int, err erro
 	if err != nil {
 		return 0, s.failed("counting audit records", err)
 	}
+	var queries []*bun.SelectQuery
+	var key strings.Builder
 	for _, part := range parts {
-		some := auditListing().only(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), part).Limit(int64(store.AuditCounted - n))
+		queries = append(queries, auditListing().only(s.read.NewSelect().Model((*auditRow)(nil)).ColumnExpr("1 AS one"), part))
+		key.WriteString(queries[len(queries)-1].String())
+	}
+	n, err = s.counts.get(ctx, s.now(), 0, key.String(), func(ctx context.Context) (int, error) { return s.countSome(ctx, queries) })
+	return n, s.failed("counting audit records", err)
+}
+
+// countSome counts what queries select, up to as many as are counted.
+func (s *Store) countSome(ctx context.Context, queries []*bun.SelectQuery) (n int, err error) {
+	for _, q := range queries {
 		var more int
+		some := q.Clone().Limit(int64(store.AuditCounted - n))
 		if err := s.read.NewSelect().ColumnExpr("COUNT(*)").TableExpr("(?) AS some_records", some).Scan(ctx, &more); err != nil {
-			return 0, s.failed("counting audit records", err)
+			return 0, err
 		}
 		if n += more; n >= store.AuditCounted {
 			break

@@ -86,18 +86,30 @@ func (c *counts) seen(project int64) uint64 {
 
 // get returns what the query counts, or counted when it was asked last. What it counts is in the project, or in any (0).
 func (c *counts) get(ctx context.Context, now time.Time, project int64, query string, count func(context.Context) (int, error)) (int, error) {
-	key, seen := queryKey(sha256.Sum256([]byte(query))), c.seen(project) // before anything is read
-	last, ok := c.known.GetIfPresent(key)
-	if age := now.Sub(last.at); ok && last.changed == seen && age < countStale {
-		if age >= countFresh {
-			c.refresh(key, now, seen, count) //nolint:contextcheck // whoever asked does not wait for it
-		}
-		return last.n, nil
+	seen := c.seen(project)                                    // before anything is read
+	if n, ok := c.remembered(now, project, query, count); ok { //nolint:contextcheck // whoever asked does not wait for what goes on behind
+		return n, nil
 	}
 	n, err := count(ctx)
-	c.keep(key, counted{n, now, seen}, err)
+	c.keep(keyOf(query), counted{n, now, seen}, err)
 	return n, err
 }
+
+// remembered returns what the query counted when it was asked last, if that is still good.
+func (c *counts) remembered(now time.Time, project int64, query string, count func(context.Context) (int, error)) (int, bool) {
+	key, seen := keyOf(query), c.seen(project)
+	last, ok := c.known.GetIfPresent(key)
+	age := now.Sub(last.at)
+	if !ok || last.changed != seen || age >= countStale {
+		return 0, false
+	}
+	if age >= countFresh {
+		c.refresh(key, now, seen, count)
+	}
+	return last.n, true
+}
+
+func keyOf(query string) queryKey { return sha256.Sum256([]byte(query)) }
 
 func (c *counts) keep(query queryKey, n counted, err error) {
 	if err == nil && n.n >= countLong {

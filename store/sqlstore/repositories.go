@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/uptrace/bun"
@@ -201,10 +202,21 @@ func (s *Store) CountRepositories(ctx context.Context, f store.IndexFilter) (int
 	return repositoryListing(f, false).count(ctx, s, page(f))
 }
 
-// RepositoriesIn counts the repositories of projects.
+// RepositoriesIn counts the repositories of projects. Of many it may have been some seconds ago, as in a list.
 func (s *Store) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int64]int64, error) {
 	counts := make(map[int64]int64, len(projectIDs))
-	if len(projectIDs) == 0 {
+	seen := make(map[int64]uint64, len(projectIDs))
+	now := s.now()
+	var unknown []int64
+	for _, id := range projectIDs {
+		seen[id] = s.counts.seen(id)                                                                  // before anything is read
+		if n, ok := s.counts.remembered(now, id, repositoriesIn(id), s.countRepositoriesIn(id)); ok { //nolint:contextcheck // nobody waits for what goes on behind
+			counts[id] = int64(n)
+		} else {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) == 0 {
 		return counts, nil
 	}
 	var rows []struct {
@@ -212,11 +224,22 @@ func (s *Store) RepositoriesIn(ctx context.Context, projectIDs []int64) (map[int
 		N         int64 `bun:"n"`
 	}
 	err := s.read.NewSelect().Table("repositories").Column("project_id").ColumnExpr("COUNT(*) AS n").
-		Where("project_id IN (?)", bun.List(projectIDs)).Group("project_id").Scan(ctx, &rows)
+		Where("project_id IN (?)", bun.List(unknown)).Group("project_id").Scan(ctx, &rows)
 	for _, r := range rows {
 		counts[r.ProjectID] = r.N
+		s.counts.keep(keyOf(repositoriesIn(r.ProjectID)), counted{int(r.N), now, seen[r.ProjectID]}, err)
 	}
 	return counts, s.failed("counting repositories", err)
+}
+
+// repositoriesIn is what the number of a project's repositories is remembered by.
+func repositoriesIn(projectID int64) string { return fmt.Sprint("repositories in ", projectID) }
+
+func (s *Store) countRepositoriesIn(projectID int64) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		n, err := s.read.NewSelect().Table("repositories").Where("project_id = ?", projectID).Count(ctx)
+		return int(n), err
+	}
 }
 
 // Repository returns the repository with the id, or NotFound.

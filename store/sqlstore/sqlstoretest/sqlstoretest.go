@@ -51,6 +51,6 @@ var migrated = sync.OnceValues(func() ([]byte, error) {
 	if err := s.Close(); err != nil {
 		return nil, err
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // made above
 	return content, errors.Join(err, os.RemoveAll(dir))
 })
