@@ -44,7 +44,8 @@ func (a alias) link() string {
 // hears that it is there. What does not have that digest is left to the library to refuse.
 func (r *Registry) putAlias(w http.ResponseWriter, req *http.Request, a alias) {
 	body, err := io.ReadAll(io.LimitReader(req.Body, maxManifest+1))
-	in := req.Clone(req.Context())
+	ctx := req.Context()
+	in := req.Clone(ctx)
 	in.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), req.Body))
 	if err != nil || len(body) > maxManifest || a.digest.Algorithm().FromBytes(body) != a.digest {
 		r.app.ServeHTTP(w, in)
@@ -54,7 +55,7 @@ func (r *Registry) putAlias(w http.ResponseWriter, req *http.Request, a alias) {
 	in.URL.Path = "/v2/" + a.repository + "/manifests/" + own.String()
 	in.RequestURI = in.URL.RequestURI()
 	r.app.ServeHTTP(&aliasWriter{ResponseWriter: w, own: own, alias: a.digest, link: func() error {
-		return r.disk.PutContent(req.Context(), a.link(), []byte(own))
+		return r.disk.PutContent(ctx, a.link(), []byte(own))
 	}}, in)
 }
 
