@@ -208,9 +208,37 @@ func (x *Indexer) put(ctx context.Context, m Manifest, depth int) error {
 	}
 	if !known {
 		d.artifact.Extra = x.extra(ctx, m.Repository, d)
+		if err := x.keptHere(ctx, m.Repository, &d); err != nil {
+			return err
+		}
 	}
 	_, err = x.store.PutArtifact(ctx, store.Push{ProjectID: p.ID, Repository: m.Repository, Tag: d.tag, Artifact: d.artifact, Blobs: d.blobs, At: m.At})
 	return err
+}
+
+// mostElsewhere bounds how many layers the registry is asked about for one manifest. Those above count as they say.
+const mostElsewhere = 100
+
+// keptHere adds the layers that the registry has, though the manifest names URLs for them: what names some would take up
+// space that counts for nobody.
+func (x *Indexer) keptHere(ctx context.Context, repository string, d *described) error {
+	for i, layer := range d.urls {
+		size := max(layer.Size, 0)
+		if i < mostElsewhere {
+			found, err := x.registry.Size(ctx, repository, layer.Digest)
+			if errs.Is(err, errs.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			size = found
+		}
+		size = min(size, maxArtifactSize-d.artifact.Size)
+		d.blobs = append(d.blobs, store.Blob{Digest: layer.Digest, Size: size})
+		d.artifact.Size += size
+	}
+	return nil
 }
 
 // complete adds the sizes of an index's children, and reports whether the artifact itself is known already.

@@ -95,6 +95,16 @@ func (s *shelf) Blob(_ context.Context, _, digest string, _ int64) ([]byte, erro
 	return []byte(b), nil
 }
 
+func (s *shelf) Size(_ context.Context, _, digest string) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.blobs[digest]
+	if !ok {
+		return 0, s.gone(digest)
+	}
+	return int64(len(b)), nil
+}
+
 func (s *shelf) Tags(_ context.Context, repository, last string, n int) ([]string, bool, error) {
 	s.mu.Lock()
 	s.visited = append(s.visited, repository)

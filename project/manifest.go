@@ -62,6 +62,7 @@ type described struct {
 	artifact store.Artifact
 	blobs    []store.Blob
 	config   *descriptor
+	urls     []descriptor // layers that are kept elsewhere, as the manifest says
 	children []descriptor
 	tag      string // "" where the tag is no name for people
 }
@@ -81,7 +82,7 @@ func describe(m Manifest) (described, error) {
 		a.ArtifactType = a.ConfigType
 	}
 	if text.Subject != nil && digest.Digest(text.Subject.Digest).Validate() == nil {
-		a.Subject = text.Subject.Digest
+		a.Subject, a.Referrer = text.Subject.Digest, true
 	}
 	a.Kind = keepable(text.kind(), maxTypeText)
 	if about, list := subjectOfTag(m.Tag); about != "" {
@@ -90,10 +91,15 @@ func describe(m Manifest) (described, error) {
 			a.Subject = about
 		}
 		if list && text.Manifests != nil {
-			a.Kind = kindReferrers
+			a.Kind, a.Referrer = kindReferrers, false
 		}
 	}
 	d.blobs, a.Size = text.blobs(m)
+	for _, layer := range unique(text.Layers) {
+		if len(layer.URLs) > 0 {
+			d.urls = append(d.urls, layer)
+		}
+	}
 	d.children = unique(text.Manifests)
 	for _, c := range d.children {
 		a.Children = append(a.Children, store.Child{Digest: c.Digest, Platform: object(c.Platform, maxPlatformText), Annotations: notes(c.Annotations, maxChildNotes)})

@@ -11,12 +11,14 @@ type Registry interface {
 	PutManifest(ctx context.Context, repository, reference, mediaType string, body []byte) error
 	// DeleteManifest removes a manifest with its tags.
 	DeleteManifest(ctx context.Context, repository, digest string) error
-	// DeleteTag removes a tag and leaves the manifest. Unsupported: this registry can't.
+	// DeleteTag removes a tag and leaves the manifest. Unsupported: this registry is told not to delete.
 	DeleteTag(ctx context.Context, repository, tag string) error
 	// Tags returns up to n tags that follow last, in the registry's order, and whether there may be more.
 	Tags(ctx context.Context, repository, last string, n int) (tags []string, more bool, err error)
 	// Blob returns a blob of at most limit bytes. Invalid: it is longer.
 	Blob(ctx context.Context, repository, digest string, limit int64) ([]byte, error)
+	// Size returns how many bytes a blob has.
+	Size(ctx context.Context, repository, digest string) (int64, error)
 	// Mount makes a blob of one repository one of another, without copying.
 	Mount(ctx context.Context, from, to, digest string) error
 }

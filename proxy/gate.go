@@ -40,6 +40,7 @@ type Config struct {
 	Limiter    *Limiter    // of pulls; nil: any number
 	Passes     *Passes     // let uploads go on whose token has ended; nil: they don't
 	KnownHosts bool        // whether a request has to name one of Origins
+	Referrers  Referrers   // what lists of referrers are made of; nil: the upstream is asked
 }
 
 // Gate is the handler for /v2 and /v1. A request goes route → gate → forward; each step may refuse it. The only body
@@ -137,6 +138,12 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	}
 	if err := g.follow(ctx, v); err != nil {
 		return err
+	}
+	switch {
+	case v.Kind == KindReferrers && g.Referrers != nil:
+		return g.serveReferrers(ctx, v)
+	case v.pagedTags():
+		return g.serveTags(ctx, v)
 	}
 	if err := g.admitPull(ctx, v); err != nil {
 		return err

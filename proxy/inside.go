@@ -107,13 +107,12 @@ func (i *Inside) DeleteManifest(ctx context.Context, repository, digest string) 
 	return err
 }
 
-// DeleteTag removes a tag and leaves the manifest. Unsupported: this registry can't.
+// DeleteTag removes a tag and leaves the manifest. Unsupported: this registry is told not to delete.
 func (i *Inside) DeleteTag(ctx context.Context, repository, tag string) error {
 	what := Request{Kind: KindManifest, Method: http.MethodDelete, Repository: repository, Reference: tag}
 	_, err := i.do(ctx, ownRequest{Request: what}, maxErrorBytes, http.StatusAccepted)
 	if errs.Is(err, errs.Invalid) { // 2.8 wants a digest
-		return errs.New(errs.Unsupported, "this registry can't remove a tag and leave what it stands for").
-			WithHint("delete the artifact with all its tags, or run a registry 3.0 or later").Because(err)
+		return i.untag(ctx, repository, tag)
 	}
 	return err
 }

@@ -71,7 +71,11 @@ func (g *Gate) teller(ctx context.Context, v *visit, sent manifestSent) func(sta
 			if p.Digest == "" && p.Tag == "" {
 				p.Digest = v.Reference
 			}
-			return untold("push", g.Observer.Pushed(ctx, p))
+			if err := g.Observer.Pushed(ctx, p); err != nil {
+				return untold("push", err)
+			}
+			g.acknowledge(h, sent)
+			return nil
 		case v.Method == http.MethodDelete && (status == http.StatusAccepted || status == http.StatusNotFound):
 			// What is not there may be left over from a delete that could not be told.
 			return untold("delete", g.Observer.Deleted(ctx, v.Repository, v.Reference))

@@ -30,9 +30,13 @@ func (g *Gate) admitPull(ctx context.Context, v *visit) (err error) {
 	return err
 }
 
-// answerer returns what answers the request: the registry, held to the rules about pulls where there are any.
+// answerer returns what answers the request: the registry, helped with what it can't do, and held to the rules about pulls
+// where there are any.
 func (g *Gate) answerer(ctx context.Context, v *visit, sub auth.Subject) http.Handler {
-	if !v.ruled {
+	switch {
+	case v.Method == http.MethodDelete && v.tag() != "":
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.deleteTag(r.Context(), v, w, r) })
+	case !v.ruled:
 		return g.Upstream
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

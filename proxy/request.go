@@ -170,7 +170,8 @@ func named(q Request) (Request, error) {
 }
 
 // parseQuery reads the parameters that decide about access. A mount without a source is dropped here and in what goes
-// upstream: a registry may look for the blob anywhere, and the caller may not see everywhere.
+// upstream: a registry may look for the blob anywhere, and the caller may not see everywhere. So is one by a digest that is
+// not canonical: registries say that they did it, and do not find the blob by that digest afterwards.
 func (q *Request) parseQuery(raw string) error {
 	if raw == "" {
 		return nil
@@ -196,7 +197,7 @@ func (q *Request) parseQuery(raw string) error {
 			return errDigest(d)
 		}
 	}
-	if mount != "" && from != "" {
+	if from != "" && strings.HasPrefix(mount, canonical) {
 		q.Mount, q.From = mount, from
 	}
 	return q.checkLast(values.Get("last"))

@@ -14,6 +14,9 @@ import (
 // forward lets the upstream answer. A change is on record before the upstream hears of it: when it can't be recorded, it
 // does not happen. When the upstream then refuses it, a second record says so. A pull is noted when it has been answered.
 func (g *Gate) forward(ctx context.Context, v *visit, sub auth.Subject, out *http.Request, sent manifestSent) error {
+	if named := v.namedDigest(); named != "" {
+		v.w = &namingWriter{ResponseWriter: v.w, digest: named}
+	}
 	operation, resource := v.deed()
 	switch {
 	case v.capped != nil:

@@ -32,6 +32,7 @@ type Artifact struct {
 	Kind           string // what people call it, as in Harbor: IMAGE, CHART, …
 	Size           int64  // of the manifest and all that it refers to but its subject, in bytes
 	Subject        string // the digest of the artifact that it is about, if it is about one
+	Referrer       bool   // its manifest names the subject; else a tag does
 	Annotations    map[string]string
 	Extra          json.RawMessage // what its config says of it: the operating system, …; null for nothing
 	Children       []Child         // of an index, in its order
@@ -106,6 +107,25 @@ type IndexFilter struct {
 	Sort string
 }
 
+// ReferrerFilter narrows and pages a list of referrers.
+type ReferrerFilter struct {
+	Repository int64
+	Subject    string // the digest that they refer to
+	Type       string // of this artifact type; "" is any
+	After      int64  // the id of the last one of the page before
+	Limit      int
+}
+
+// Referrer is an artifact whose manifest names another one as its subject, as lists of referrers describe it.
+type Referrer struct {
+	ID           int64
+	Digest       string
+	MediaType    string
+	ArtifactType string
+	Size         int64 // of the manifest
+	Annotations  map[string]string
+}
+
 // Statistics count what is in the index.
 type Statistics struct {
 	PublicProjects, PrivateProjects         int
@@ -123,6 +143,8 @@ type Index interface {
 	ArtifactByTag(ctx context.Context, repositoryID int64, tag string) (Artifact, error)
 	ListArtifacts(ctx context.Context, f IndexFilter) iter.Seq2[Artifact, error]
 	CountArtifacts(ctx context.Context, f IndexFilter) (int, error)
+	// Referrers returns what refers to a digest, in the order in which it came first. The digest itself may be unknown.
+	Referrers(ctx context.Context, f ReferrerFilter) ([]Referrer, error)
 	// DeleteArtifact removes the artifact with its tags.
 	DeleteArtifact(ctx context.Context, id int64) error
 

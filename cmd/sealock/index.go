@@ -59,3 +59,18 @@ func (s *system) notifications() http.Handler {
 		Secret: s.cfg.Registry.Notifications.Secret, Follower: s.indexer, CountPulls: s.cfg.Only == "auth", Errors: s.errors, Now: time.Now,
 	}
 }
+
+// referrers tells the gate what refers to a digest.
+type referrers struct{ indexer *project.Indexer }
+
+func (r referrers) Referrers(ctx context.Context, repository, digest, artifactType string, after int64, most int) ([]proxy.Referrer, error) {
+	found, err := r.indexer.Referrers(ctx, repository, digest, artifactType, after, most)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]proxy.Referrer, len(found))
+	for i, a := range found {
+		list[i] = proxy.Referrer{Number: a.ID, MediaType: a.MediaType, Digest: a.Digest, Size: a.Size, ArtifactType: a.ArtifactType, Annotations: a.Annotations}
+	}
+	return list, nil
+}

@@ -282,7 +282,7 @@ func (s *system) openFrontDoor(ctx context.Context) (err error) {
 		Pulls:   s.pulls.note(),
 		Service: s.cfg.Token.Service, Origins: s.origins, Trusted: s.trusted, Verifier: s.tokens, Holders: s.holders,
 		Authorizer: s.policy, Decider: s.policy, Recorder: s.trail, Projects: s.directory, Upstream: s.registry, Observer: observer{s.indexer}, Errors: s.errors, Now: time.Now,
-		ReadOnly: s.runtime.ReadOnly, Keeper: keeper{project.NewKeeper(s.store, s.runtime.QuotasCount)},
+		ReadOnly: s.runtime.ReadOnly, Keeper: keeper{project.NewKeeper(s.store, s.runtime.QuotasCount)}, Referrers: referrers{s.indexer},
 	})
 	if err != nil {
 		return err

@@ -62,6 +62,8 @@ func configure(c Config) *configuration.Configuration {
 		},
 	}
 	cfg.HTTP.Secret = c.HTTPSecret.Reveal()
+	// Layers that licences keep elsewhere are named by their URLs. The library takes no such image by default.
+	cfg.Validation.Manifests.URLs.Allow = []string{"^https?://"}
 	// What configuration.Parse would fill in: zero would mean that lists are empty.
 	cfg.Catalog.MaxEntries, cfg.Tags.MaxTags = 1000, 1000
 	return cfg
@@ -78,7 +80,13 @@ func newApp(ctx context.Context, cfg *configuration.Configuration) (app *handler
 }
 
 // ServeHTTP implements proxy.Upstream.
-func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.app.ServeHTTP(w, req) }
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if a, ok := aliasOf(req); ok {
+		r.putAlias(w, req, a)
+		return
+	}
+	r.app.ServeHTTP(w, req)
+}
 
 // TakesTokens implements proxy.Upstream: nothing behind the gate reads tokens.
 func (r *Registry) TakesTokens() bool { return false }

@@ -29,6 +29,7 @@ type artifactRow struct {
 	Kind         string `bun:"kind"`
 	Size         int64  `bun:"size"`
 	Subject      string `bun:"subject"`
+	Referrer     int64  `bun:"referrer"` // 1 where the manifest names the subject
 	Annotations  string `bun:"annotations"`
 	Extra        string `bun:"extra"`
 	Top          bool   `bun:"top"`
@@ -69,7 +70,7 @@ func (r tagRow) record() store.Tag {
 func (r artifactRow) record() store.Artifact {
 	return store.Artifact{
 		ID: r.ID, ProjectID: r.ProjectID, RepositoryID: r.RepositoryID, RepositoryName: r.Repository, Digest: r.Digest, MediaType: r.MediaType,
-		ArtifactType: r.ArtifactType, ConfigType: r.ConfigType, Kind: r.Kind, Size: r.Size, Subject: r.Subject,
+		ArtifactType: r.ArtifactType, ConfigType: r.ConfigType, Kind: r.Kind, Size: r.Size, Subject: r.Subject, Referrer: r.Referrer == 1,
 		Annotations: readMap(r.Annotations), Extra: readRaw(r.Extra), PushedAt: fromMicros(r.PushedAt), PulledAt: optionalTime(r.PulledAt),
 	}
 }

@@ -74,6 +74,10 @@ func (s *Store) ListQueries() map[string]string {
 	addQueries(s, all, "audit", auditListing(), store.Filter{}, "id time")
 	addQueries(s, all, "audit of an actor", auditListing(), store.Filter{Subject: "bob"}, "id time")
 	addQueries(s, all, "audit of a project", auditListing(), store.Filter{Audit: store.AuditFilter{Project: "team"}}, "id time")
+	all["referrers/first"] = s.referrers(store.ReferrerFilter{Repository: 7, Subject: "sha256:0", Limit: 10}).String()
+	all["referrers/later"] = s.referrers(store.ReferrerFilter{Repository: 7, Subject: "sha256:0", After: 17, Limit: 10}).String()
+	all["referrers of a type/first"] = s.referrers(store.ReferrerFilter{Repository: 7, Subject: "sha256:0", Type: "application/x", Limit: 10}).String()
+	all["referrers of a type/later"] = s.referrers(store.ReferrerFilter{Repository: 7, Subject: "sha256:0", Type: "application/x", After: 17, Limit: 10}).String()
 	some := auditListing()
 	some.parts = func(store.Filter) (parts []store.Filter) {
 		for _, name := range []string{"project.delete", "tag.delete"} {

@@ -188,7 +188,7 @@ func (t *push) artifact(ctx context.Context, p store.Push, at int64) (int64, err
 	a := p.Artifact
 	row = artifactRow{
 		ProjectID: t.repo.ProjectID, RepositoryID: t.repo.ID, Digest: a.Digest, MediaType: a.MediaType, ArtifactType: a.ArtifactType, ConfigType: a.ConfigType,
-		Kind: a.Kind, Size: a.Size, Subject: a.Subject, Annotations: writeMap(a.Annotations), Extra: string(a.Extra), PushedAt: at,
+		Kind: a.Kind, Size: a.Size, Subject: a.Subject, Referrer: number(a.Referrer), Annotations: writeMap(a.Annotations), Extra: string(a.Extra), PushedAt: at,
 	}
 	if _, err := t.tx.NewInsert().Model(&row).Exec(ctx); err != nil {
 		return 0, err

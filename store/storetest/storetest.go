@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"project renames", projectRenames},
 		{"pushes", pushes},
 		{"indexes of manifests", indexes},
+		{"referrers", referrers},
 		{"shared blobs", sharedBlobs},
 		{"lists of the index", indexLists},
 		{"repositories of a member", memberRepositories},
