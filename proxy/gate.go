@@ -43,6 +43,7 @@ type Gate struct {
 	Config
 
 	inside *Inside
+	stored Straight // nil where the upstream is none
 }
 
 // Projects knows what projects are called, and when they were made: a token from before was issued for another one of
@@ -53,7 +54,10 @@ type Projects interface {
 }
 
 // New returns a gate.
-func New(c Config) *Gate { return &Gate{Config: c, inside: NewInside(c.Upstream)} }
+func New(c Config) *Gate {
+	stored, _ := c.Upstream.(Straight)
+	return &Gate{Config: c, inside: NewInside(c.Upstream), stored: stored}
+}
 
 // visit is one request on its way through the gate.
 type visit struct {

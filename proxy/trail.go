@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/sealock/sealock/auth"
@@ -14,6 +15,9 @@ import (
 // forward lets the upstream answer. A change is on record before the upstream hears of it: when it can't be recorded, it
 // does not happen. When the upstream then refuses it, a second record says so. A pull is noted when it has been answered.
 func (g *Gate) forward(ctx context.Context, v *visit, sub auth.Subject, out *http.Request, sent manifestSent) error {
+	if g.straight(v, sub) {
+		return nil
+	}
 	operation, resource := v.deed()
 	switch {
 	case v.capped != nil:
@@ -109,6 +113,14 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, by which the kernel can send a file.
+func (w *statusWriter) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return io.Copy(w.ResponseWriter, r)
 }
 
 // Unwrap lets [http.ResponseController] reach what is below.
