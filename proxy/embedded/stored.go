@@ -42,6 +42,8 @@ const (
 	hotMemory = 8 << 20
 	// linkSize is the size of a file that names a SHA-256 digest and nothing else.
 	linkSize = int64(len(digestPrefix) + 2*sha256.Size)
+	// linkMax is more than any link has.
+	linkMax = 256
 
 	digestPrefix = "sha256:"
 )
@@ -77,8 +79,7 @@ func (s *stored) blob(sum string) string { return s.blobs + sum[:2] + "/" + sum 
 // linked reports whether the repository has the content: whether there is a link to it, in the folder of its kind. A link is
 // named like what it leads to; one of another size is something else.
 func (s *stored) linked(repository, kind, sum string) bool {
-	info, err := os.Stat(s.repositories + repository + "/" + kind + "/sha256/" + sum + "/link")
-	return err == nil && info.Mode().IsRegular() && info.Size() == linkSize
+	return sized(s.repositories+repository+"/"+kind+"/sha256/"+sum+"/link", linkSize)
 }
 
 const (
@@ -88,11 +89,8 @@ const (
 
 // tagged returns the digest that a tag stands for, as far as its link can be read.
 func (s *stored) tagged(repository, tag string) string {
-	link, err := os.ReadFile(s.repositories + repository + "/" + manifestsFolder + "/tags/" + tag + "/current/link")
-	if err != nil {
-		return ""
-	}
-	return string(link)
+	link, _ := readLink(s.repositories + repository + "/" + manifestsFolder + "/tags/" + tag + "/current/link")
+	return link
 }
 
 // ServeBlob implements proxy.Straight.
@@ -135,8 +133,8 @@ func (r *Registry) ServeManifest(w http.ResponseWriter, req *http.Request, repos
 	if !ok || !r.stored.linked(repository, revisionsFolder, sum) {
 		return 0, "", nil
 	}
-	if info, err := os.Stat(r.stored.blob(sum)); err != nil || info.Size() != int64(len(m.body)) { // it may have been collected
-		return 0, "", nil //nolint:nilerr // what is wrong is the library's to say
+	if !sized(r.stored.blob(sum), int64(len(m.body))) { // it may have been collected
+		return 0, "", nil
 	}
 	status, err = m.send(w, req)
 	return status, m.digest, err

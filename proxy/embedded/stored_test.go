@@ -272,36 +272,39 @@ func TestStraightAnswersAsTheLibrary(t *testing.T) {
 	part := func(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
 	first, second, plain := get("/v2/team/app/manifests/oci"), get("/v2/team/app/manifests/second"), get("/v2/team/app/manifests/plain")
 	tenth, long := digestOf([]byte("0123456789")), digestOf(bytes.Repeat([]byte("sealock "), 40_000))
-	for name, change := range map[string]func() error{
-		"a tag overwritten": func() error {
+	for _, c := range []struct {
+		what   string
+		change func() error
+	}{
+		{"a tag overwritten", func() error {
 			_, _, text := w.send(t, w.stock, "GET", "/v2/team/app/manifests/second", http.Header{"Accept": {ociImage}}, nil)
 			w.manifest(t, "team/app", "oci", ociImage, []byte(text))
 			if got := get("/v2/team/app/manifests/oci"); got != second || got == first {
 				t.Fatalf("tag oci stands for %s, want %s", got, second)
 			}
 			return nil
-		},
-		"a tag deleted": func() error {
+		}},
+		{"a tag deleted", func() error {
 			w.mustSend(t, "DELETE", "/v2/team/app/manifests/index", http.Header{}, nil, http.StatusAccepted)
 			return nil
-		},
-		"a manifest deleted": func() error {
+		}},
+		{"a manifest deleted", func() error {
 			w.mustSend(t, "DELETE", "/v2/team/app/manifests/"+plain, http.Header{}, nil, http.StatusAccepted)
 			return nil
-		},
-		"a blob unlinked": func() error {
+		}},
+		{"a blob unlinked", func() error {
 			w.mustSend(t, "DELETE", "/v2/team/app/blobs/"+tenth, http.Header{}, nil, http.StatusAccepted)
 			return nil
-		},
-		"a blob collected":     func() error { return os.Remove(in("blobs/sha256", part(long)[:2], part(long), "data")) },
-		"a manifest collected": func() error { return os.Remove(in("blobs/sha256", part(first)[:2], part(first), "data")) },
-		"a tag's link torn":    func() error { return os.Truncate(in("repositories/team/app/_manifests/tags/docker/current/link"), 20) },
-		"a blob's link torn": func() error {
+		}},
+		{"a blob collected", func() error { return os.Remove(in("blobs/sha256", part(long)[:2], part(long), "data")) }},
+		{"a manifest collected", func() error { return os.Remove(in("blobs/sha256", part(first)[:2], part(first), "data")) }},
+		{"a tag's link torn", func() error { return os.Truncate(in("repositories/team/app/_manifests/tags/docker/current/link"), 20) }},
+		{"a blob's link torn", func() error {
 			return os.Truncate(in("repositories/team/other/_layers/sha256", part(tenth), "link"), 0)
-		},
+		}},
 	} {
-		if err := change(); err != nil {
-			t.Fatalf("%s: %v", name, err)
+		if err := c.change(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
 		}
 		compare(300)
 	}
