@@ -533,6 +533,21 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+// A signature is verified once: to read a token again would take memory for all that is in it.
+func TestVerifyRemembers(t *testing.T) {
+	w := newWorld(t)
+	token := w.login(t, "svc")
+	verify := func() {
+		if _, err := w.tokens.Verify(context.Background(), token, "svc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify()
+	if n := testing.AllocsPerRun(100, verify); n > 5 {
+		t.Errorf("Verify of a token seen before allocates %v times, want 5 at most", n)
+	}
+}
+
 func TestTokenTooLong(t *testing.T) {
 	w := newWorld(t)
 	v := url.Values{"service": {"svc"}}

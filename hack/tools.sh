@@ -45,6 +45,7 @@ debian_packages_e2e() {
 		containerd      | containerd
 		runc            | runc
 		docker-registry | docker-registry
+		nginx-light     | nginx
 		skopeo          | skopeo
 		podman          | podman
 		buildah         | buildah
@@ -68,9 +69,14 @@ debian_packages_unit() {
 	ROWS
 }
 
-# The benchmarks are Go programs of this repository and need nothing else.
+# The benchmarks compare with what people have today.
 go_tools_bench() { :; }
-debian_packages_bench() { :; }
+debian_packages_bench() {
+	cat <<-'ROWS'
+		docker-registry | docker-registry
+		nginx-light     | nginx
+	ROWS
+}
 
 say() { printf 'tools: %s\n' "$*"; }
 warn() { printf 'tools: %s\n' "$*" >&2; }
@@ -148,6 +154,7 @@ services_of() {
 		case $package in
 		docker-registry | postgresql | slapd) new_services+=("$package.service") ;;
 		mariadb-server) new_services+=(mariadb.service) ;;
+		nginx-light) new_services+=(nginx.service) ;;
 		esac
 	done
 }

@@ -49,6 +49,7 @@ type Gate struct {
 	Config
 
 	inside *Inside
+	stored Straight // nil where the upstream is none
 }
 
 // Projects knows what projects are called, and when they were made: a token from before was issued for another one of
@@ -59,7 +60,10 @@ type Projects interface {
 }
 
 // New returns a gate.
-func New(c Config) *Gate { return &Gate{Config: c, inside: NewInside(c.Upstream)} }
+func New(c Config) *Gate {
+	stored, _ := c.Upstream.(Straight)
+	return &Gate{Config: c, inside: NewInside(c.Upstream), stored: stored}
+}
 
 // visit is one request on its way through the gate.
 type visit struct {
@@ -147,6 +151,9 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	}
 	if err := g.admitPull(ctx, v); err != nil {
 		return err
+	}
+	if g.straight(v, sub) {
+		return nil
 	}
 	out, err := g.outbound(ctx, v)
 	if err != nil {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -173,6 +174,16 @@ func (c *countedWriter) Write(b []byte) (int, error) {
 		c.status = http.StatusOK
 	}
 	n, err := c.ResponseWriter.Write(b)
+	c.broken = c.broken || err != nil
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom, by which the kernel can send a file.
+func (c *countedWriter) ReadFrom(r io.Reader) (int64, error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	n, err := io.Copy(c.ResponseWriter, r)
 	c.broken = c.broken || err != nil
 	return n, err
 }

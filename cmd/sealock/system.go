@@ -308,11 +308,6 @@ func (s *system) openHandler(context.Context) error {
 		return err
 	}
 	e.Any("/api/*", echo.WrapHandler(s.newAPI(portal))) //nolint:contextcheck // requests bring their own
-	if s.gate != nil {
-		for _, path := range []string{"/v2", "/v2/*", "/v1", "/v1/*"} {
-			e.Any(path, echo.WrapHandler(s.gate))
-		}
-	}
 	if told := s.notifications(); told != nil {
 		e.Any(proxy.NotificationsPath, echo.WrapHandler(told))
 	}
@@ -320,8 +315,24 @@ func (s *system) openHandler(context.Context) error {
 		e.GET("/ca.crt", s.serveCA)
 	}
 	routePortal(e, portal)
-	s.handler = httpx.RequestIDs(rand.Reader, patient(pace(s.cfg.Limits), e))
+	s.handler = httpx.RequestIDs(rand.Reader, patient(pace(s.cfg.Limits), s.parted(e)))
 	return nil
+}
+
+// parted lets the front door have what is the registry's, and next the rest. The door gets the server's own writer, through
+// which the kernel sends files: a router would put one of its own in between.
+func (s *system) parted(next http.Handler) http.Handler {
+	if s.gate == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
+		case "v2", "v1":
+			s.gate.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // bodyPatience is how long a request that is no blob may take to arrive.

@@ -69,8 +69,9 @@ func (b *Batcher) Record(ctx context.Context, r Record) error {
 }
 
 // Note keeps a record some time soon, and keeps nobody waiting: for what may be missed. It reports whether the record waits.
+// Half of the queue is not for it: what may be missed never keeps out what must be kept.
 func (b *Batcher) Note(r Record) bool {
-	return b.enqueue(&waiter{ctx: context.Background(), record: r, result: make(chan error, 1)}) == nil
+	return len(b.queue) <= cap(b.queue)/2 && b.enqueue(&waiter{ctx: context.Background(), record: r, result: make(chan error, 1)}) == nil
 }
 
 func (b *Batcher) enqueue(w *waiter) error {

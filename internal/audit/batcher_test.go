@@ -229,3 +229,29 @@ func BenchmarkRecord(b *testing.B) {
 		})
 	}
 }
+
+// What may be missed leaves half of the queue to what must be kept.
+func TestNotesKeepNoRecordOut(t *testing.T) {
+	s := &shelf{gate: make(chan struct{}), entered: make(chan struct{}, 10)}
+	b := audit.NewBatcher(s, 10)
+	if !b.Note(audit.Record{Operation: "first"}) {
+		t.Fatal("Note in an empty queue = false, want true")
+	}
+	<-s.entered // the first one is on its way and stays there
+	noted := 0
+	for range 20 {
+		if b.Note(audit.Record{Operation: "pull"}) {
+			noted++
+		}
+	}
+	if noted != 6 {
+		t.Errorf("%d notes wait in a queue of 10, want 6", noted)
+	}
+	kept := make(chan error, 1)
+	go func() { kept <- b.Record(t.Context(), audit.Record{Operation: "push"}) }()
+	close(s.gate)
+	if err := <-kept; err != nil {
+		t.Errorf("Record while notes wait = %v, want nil", err)
+	}
+	b.Close()
+}

@@ -25,8 +25,9 @@ type Config struct {
 
 // Registry is the embedded registry. It implements proxy.Upstream.
 type Registry struct {
-	app  *handlers.App
-	disk *filesystem.Driver
+	app    *handlers.App
+	disk   *filesystem.Driver
+	stored *stored
 }
 
 // New opens the registry. The context ends its background work. The library logs through a logger that the process has
@@ -47,7 +48,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
 			WithHint("check that the folder is a registry's and readable").Because(err)
 	}
-	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads})}, nil
+	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root)}, nil
 }
 
 // maxThreads bounds file operations at one time, as in a stock registry.
@@ -86,6 +87,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.app.ServeHTTP(w, req)
+	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+		r.stored.learn(w.Header())
+	}
 }
 
 // TakesTokens implements proxy.Upstream: nothing behind the gate reads tokens.
@@ -94,6 +98,7 @@ func (r *Registry) TakesTokens() bool { return false }
 // Shutdown ends the registry's background work, but for one idle goroutine that the library keeps for events. Requests
 // under way are not waited for: the server's own shutdown does.
 func (r *Registry) Shutdown() error {
+	r.stored.manifests.StopAllGoroutines()
 	if err := r.app.Shutdown(); err != nil {
 		return fmt.Errorf("stopping embedded registry: %w", err)
 	}

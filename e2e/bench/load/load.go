@@ -22,7 +22,7 @@ import (
 // Plan says what to send.
 type Plan struct {
 	Addr        string        // host:port
-	Request     []byte        // a whole HTTP/1.1 request
+	Request     []byte        // a whole HTTP/1.1 request; the answer to a HEAD has no body
 	Connections int           // each sends one request at a time
 	Requests    int           // all together, at most
 	Limit       time.Duration // no request starts later than this
@@ -31,6 +31,7 @@ type Plan struct {
 // Result is what came of it.
 type Result struct {
 	Answers int
+	Bytes   int64 // of bodies
 	Elapsed time.Duration
 	Median  time.Duration // of an answer's time
 	P99     time.Duration
@@ -84,6 +85,9 @@ func summary(conns []*connection, elapsed time.Duration) Result {
 		all = append(all, c.times...)
 	}
 	r := Result{Answers: len(all), Elapsed: elapsed}
+	for _, c := range conns {
+		r.Bytes += c.bytes
+	}
 	if len(all) > 0 {
 		slices.Sort(all)
 		r.Median, r.P99 = all[len(all)/2], all[len(all)*99/100]
@@ -96,6 +100,8 @@ type connection struct {
 	net.Conn
 	r     *bufio.Reader
 	times []time.Duration
+	bytes int64
+	large []byte // what bodies are read into that the reader's buffer is too small for
 }
 
 func dial(ctx context.Context, addr string) (*connection, error) {
@@ -108,7 +114,8 @@ func dial(ctx context.Context, addr string) (*connection, error) {
 
 // repeat sends the request up to n times, one after the other.
 func (c *connection) repeat(request []byte, n int, end time.Time) error {
-	c.times = make([]time.Duration, 0, n)
+	c.times = make([]time.Duration, 0, min(n, 1<<20))
+	head := bytes.HasPrefix(request, []byte("HEAD "))
 	for range n {
 		began := time.Now()
 		if began.After(end) {
@@ -117,7 +124,7 @@ func (c *connection) repeat(request []byte, n int, end time.Time) error {
 		if _, err := c.Write(request); err != nil {
 			return fmt.Errorf("sending: %w", err)
 		}
-		if err := c.answer(); err != nil {
+		if err := c.answer(head); err != nil {
 			return err
 		}
 		c.times = append(c.times, time.Since(began))
@@ -126,7 +133,7 @@ func (c *connection) repeat(request []byte, n int, end time.Time) error {
 }
 
 // answer reads one answer, which has to be a 200 with a Content-Length.
-func (c *connection) answer() error {
+func (c *connection) answer(head bool) error {
 	status, err := c.r.ReadSlice('\n')
 	if err != nil {
 		return fmt.Errorf("reading the status: %w", err)
@@ -152,12 +159,35 @@ func (c *connection) answer() error {
 	if length < 0 {
 		return fmt.Errorf("answer %q has no Content-Length", line)
 	}
+	if !good && head {
+		return fmt.Errorf("answer %q, want 200", line)
+	}
 	if !good {
 		body := make([]byte, min(length, 500))
 		_, _ = io.ReadFull(c.r, body) // what there is of it
 		return fmt.Errorf("answer %q, want 200: %s", line, body)
 	}
-	if _, err := c.r.Discard(length); err != nil {
+	if head {
+		return nil
+	}
+	c.bytes += int64(length)
+	return c.discard(length)
+}
+
+// largeRead is how much of a large body is read at once.
+const largeRead = 256 << 10
+
+// discard reads a body. What is not in the buffer yet does not go through it.
+func (c *connection) discard(length int) error {
+	n, err := c.r.Discard(min(length, c.r.Buffered()))
+	if length -= n; err == nil && length > 0 && c.large == nil {
+		c.large = make([]byte, largeRead)
+	}
+	for err == nil && length > 0 {
+		n, err = c.Read(c.large[:min(length, len(c.large))])
+		length -= n
+	}
+	if err != nil && length > 0 {
 		return fmt.Errorf("reading the body: %w", err)
 	}
 	return nil

@@ -35,6 +35,10 @@ func main() {
 	flag.IntVar(&o.Memberships, "memberships", 1_000_000, "memberships in the large store")
 	flag.IntVar(&o.Projects, "projects", 100_000, "projects, and a tenth of the artifacts and of the audit records, in the large store of lists")
 	flag.StringVar(&o.ScaleTime, "scale-time", "2s", "how long each comparison of a small and a large installation takes, or 1x")
+	flag.IntVar(&o.Pushes, "pushes", 1000, "small images that are pushed in a turn")
+	flag.IntVar(&o.IdleConnections, "idle-connections", 1000, "connections that are open and idle while others are busy")
+	flag.IntVar(&o.BusyConnections, "busy-connections", 200, "connections that are busy meanwhile")
+	flag.StringVar(&o.Only, "only", "", "measure only this: doors")
 	flag.Parse()
 	if err := run(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
@@ -56,6 +60,11 @@ type options struct {
 	Memberships int
 	Projects    int
 	ScaleTime   string
+	Pushes      int
+
+	IdleConnections, BusyConnections int
+
+	Only string
 }
 
 // run measures everything and prints the table.
@@ -65,6 +74,14 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 		return fmt.Errorf("making a folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	doors, err := measureDoors(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	if o.Only == "doors" {
+		_, err = fmt.Fprintf(stdout, "%s\n%s", o.machine(), doors)
+		return err
+	}
 	floor, err := buildFloor(ctx, dir)
 	if err != nil {
 		return err
@@ -94,9 +111,14 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n\n%s\n%s",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn, t.String(), lists)
+	_, err = fmt.Fprintf(stdout, "%s\n%s\n%s\n%s", o.machine(), t.String(), lists, doors)
 	return err
+}
+
+// machine says where and how it was measured.
+func (o options) machine() string {
+	return fmt.Sprintf("%s, %s/%s, %d cores; %d connections, %d rounds of at most %s in turns\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.Connections, o.Rounds, o.Turn)
 }
 
 // buildFloor compiles the smallest server. The working directory is in its module.

@@ -19,11 +19,11 @@ import (
 )
 
 // withSealock starts a sealock with its data in home, lets fn use it, and stops it.
-func withSealock(ctx context.Context, o options, home string, fn func(s *server, ready time.Duration) error) error {
+func withSealock(ctx context.Context, o options, home string, fn func(s *server, ready time.Duration) error, args ...string) error {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return fmt.Errorf("making a folder: %w", err)
 	}
-	s, err := startSealock(ctx, o.Sealock, home)
+	s, err := startSealock(ctx, o.Sealock, home, args...)
 	if err != nil {
 		return err
 	}
@@ -108,24 +108,33 @@ func (s *server) push(ctx context.Context, repository string, size int64) error 
 	if err != nil {
 		return fmt.Errorf("making a blob: %w", err)
 	}
-	base := "http://" + s.Addr + "/v2/" + repository
-	if err := upload(ctx, base, a.AccessToken, content); err != nil {
-		return err
+	p := pusher{client: http.DefaultClient, base: "http://" + s.Addr + "/v2/" + repository, token: a.AccessToken}
+	return p.image(ctx, "v1", content, []byte("{}"))
+}
+
+// pusher pushes to one repository. Without a token it sends none.
+type pusher struct {
+	client      *http.Client
+	base, token string
+}
+
+// image pushes a manifest with a layer and a configuration.
+func (p pusher) image(ctx context.Context, tag string, layer, config []byte) error {
+	for _, content := range [][]byte{layer, config} {
+		if err := p.upload(ctx, content); err != nil {
+			return err
+		}
 	}
-	config := []byte("{}")
-	if err := upload(ctx, base, a.AccessToken, config); err != nil {
-		return err
-	}
-	return putManifest(ctx, base, a.AccessToken, config, content)
+	return p.putManifest(ctx, tag, config, layer)
 }
 
 // upload pushes one blob in two requests, as clients do.
-func upload(ctx context.Context, base, token string, content []byte) error {
-	r, err := request(ctx, http.MethodPost, base+"/blobs/uploads/", token, nil)
+func (p pusher) upload(ctx context.Context, content []byte) error {
+	r, err := request(ctx, http.MethodPost, p.base+"/blobs/uploads/", p.token, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := p.client.Do(r)
 	if err != nil {
 		return fmt.Errorf("starting an upload: %w", err)
 	}
@@ -145,12 +154,12 @@ func upload(ctx context.Context, base, token string, content []byte) error {
 	}
 	query.Set("digest", digest(content))
 	location.RawQuery = query.Encode()
-	put, err := request(ctx, http.MethodPut, location.String(), token, content)
+	put, err := request(ctx, http.MethodPut, location.String(), p.token, content)
 	if err != nil {
 		return err
 	}
 	put.Header.Set("Content-Type", "application/octet-stream")
-	_, err = do(put, http.StatusCreated)
+	_, err = ask(p.client, put, http.StatusCreated)
 	return err
 }
 
@@ -163,7 +172,8 @@ type descriptor struct {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-func putManifest(ctx context.Context, base, token string, config, layer []byte) error {
+// manifestText is the manifest of an image.
+func manifestText(config, layer []byte) ([]byte, error) {
 	text, err := json.Marshal(map[string]any{
 		"schemaVersion": 2,
 		"mediaType":     manifestType,
@@ -171,14 +181,22 @@ func putManifest(ctx context.Context, base, token string, config, layer []byte) 
 		"layers":        []descriptor{{"application/vnd.oci.image.layer.v1.tar", digest(layer), len(layer)}},
 	})
 	if err != nil {
-		return fmt.Errorf("encoding the manifest: %w", err)
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
 	}
-	r, err := request(ctx, http.MethodPut, base+"/manifests/v1", token, text)
+	return text, nil
+}
+
+func (p pusher) putManifest(ctx context.Context, tag string, config, layer []byte) error {
+	text, err := manifestText(config, layer)
+	if err != nil {
+		return err
+	}
+	r, err := request(ctx, http.MethodPut, p.base+"/manifests/"+tag, p.token, text)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", manifestType)
-	_, err = do(r, http.StatusCreated)
+	_, err = ask(p.client, r, http.StatusCreated)
 	return err
 }
 
@@ -187,7 +205,9 @@ func request(ctx context.Context, method, target, token string, body []byte) (*h
 	if err != nil {
 		return nil, fmt.Errorf("making a request: %w", err)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	return r, nil
 }
 

@@ -100,8 +100,28 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // resident is the memory that the process holds, in bytes.
-func (p *process) resident() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *process) resident() (int64, error) { return residentOf(strconv.Itoa(p.cmd.Process.Pid)) }
+
+// family is the memory that the process and its children hold, as if they shared none.
+func (p *process) family() (int64, error) {
+	pid := strconv.Itoa(p.cmd.Process.Pid)
+	children, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	if err != nil {
+		return 0, fmt.Errorf("looking for children: %w", err)
+	}
+	var sum int64
+	for _, member := range append(strings.Fields(string(children)), pid) {
+		n, err := residentOf(member)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func residentOf(pid string) (int64, error) {
+	text, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, fmt.Errorf("reading memory: %w", err)
 	}

@@ -31,13 +31,14 @@ type server struct {
 }
 
 // startSealock starts a sealock and returns at once; answers waits for it.
-func startSealock(ctx context.Context, binary, home string) (*server, error) {
+func startSealock(ctx context.Context, binary, home string, args ...string) (*server, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "SEALOCK_ADMIN_PASSWORD=" + adminPassword}
-	p, err := launch(ctx, home, env, binary, "serve", "--data-dir", filepath.Join(home, "data"), "--listen", addr)
+	args = append([]string{binary, "serve", "--data-dir", filepath.Join(home, "data"), "--listen", addr}, args...)
+	p, err := launch(ctx, home, env, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +143,10 @@ func (s *server) token(ctx context.Context, q tokenRequest) (tokenAnswer, error)
 }
 
 // do sends a request that has to be answered with a status.
-func do(r *http.Request, want int) ([]byte, error) {
-	resp, err := http.DefaultClient.Do(r)
+func do(r *http.Request, want int) ([]byte, error) { return ask(http.DefaultClient, r, want) }
+
+func ask(client *http.Client, r *http.Request, want int) ([]byte, error) {
+	resp, err := client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
