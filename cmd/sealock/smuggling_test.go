@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -95,7 +96,7 @@ func openDoorway(t *testing.T, separate bool) *doorway {
 	}
 	s.api(t, "POST", "/projects", `{"project_name":"team"}`, 201)
 	d.token, _ = s.granted(t, "admin", testPassword, "repository:team/app:pull,push,delete registry:catalog:*")
-	server := &http.Server{Handler: s.handler, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: time.Minute}
+	server := newHTTPServer(s.handler, nil, s.cfg.Limits, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }() // until it is closed
 	t.Cleanup(func() { _ = server.Close(); <-done })
@@ -250,7 +251,8 @@ func TestHonestRequestsReachTheRegistry(t *testing.T) {
 		t.Run(fmt.Sprintf("separate=%v", separate), func(t *testing.T) {
 			d := openDoorway(t, separate)
 			for _, route := range proxy.Routes() {
-				if route.Kind == proxy.KindBase || route.Kind == proxy.KindCatalog { // the gate answers by itself
+				switch route.Kind { // the gate answers by itself
+				case proxy.KindBase, proxy.KindCatalog, proxy.KindReferrers:
 					continue
 				}
 				for method := range strings.SplitSeq(route.Allow, ", ") {
