@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,7 +182,8 @@ func (q pull) byLabel(ctx context.Context, a store.Artifact, depth int) (*errs.E
 	if len(q.rules.labels) == 0 {
 		return nil, nil //nolint:nilnil // no rule
 	}
-	labels, err := q.store.LabelsOf(ctx, []int64{a.ID}, maxShownLabels)
+	// All of them: the rule counts however many others somebody has put there before.
+	labels, err := q.store.LabelsOf(ctx, []int64{a.ID}, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
