@@ -25,6 +25,7 @@ func (d dataDir) path(parts ...string) string {
 func (d dataDir) database() string { return d.path("sealock.db") }
 func (d dataDir) registry() string { return d.path("registry") }
 func (d dataDir) keys() string     { return d.path("keys") }
+func (d dataDir) acme() string     { return d.path("acme") }
 func (d dataDir) keyFile() auth.KeyFile {
 	return auth.KeyFile{Path: d.path("keys", "keys.json")}
 }

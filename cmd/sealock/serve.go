@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -116,9 +116,13 @@ func (s *system) serve(ctx context.Context, env *environment, doors entrances, l
 
 // entrances puts the servers behind their sockets: everything, and what sends clients there, for which there may be no socket.
 func (s *system) entrances(l, plain *transport.Socket) entrances {
-	all := entrances{newEntrance(l, newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log), s.cfg, s.before)}
+	front := newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log)
+	if s.acme != nil {
+		endChallenges(front)
+	}
+	all := entrances{newEntrance(l, front, s.cfg, s.before)}
 	if plain != nil {
-		redirect := newHTTPServer(http.HandlerFunc(s.origins.Redirect), nil, s.cfg.Limits, s.log)
+		redirect := newHTTPServer(s.plain(), nil, s.cfg.Limits, s.log)
 		all = append(all, newEntrance(plain, redirect, s.cfg, s.before))
 	}
 	return all
@@ -160,6 +164,9 @@ func (s *system) welcome(w io.Writer, first firstStart) {
 	}
 	if first.Ignored {
 		b.WriteString("SEALOCK_ADMIN_PASSWORD counts at the first start only; 'sealock user password' changes it later.\n")
+	}
+	if s.acme != nil && len(s.acme.Waiting(time.Now())) > 0 {
+		fmt.Fprintf(&b, "It asks %s for a TLS certificate: until the log says that it has one, clients refuse it.\n", s.cfg.TLS.ACME.Directory)
 	}
 	if s.gate == nil {
 		b.WriteString("\nOnly the token server runs. What a registry needs to use it:\n\n  sealock registry-config --data-dir " + s.cfg.DataDir + "\n\n")
