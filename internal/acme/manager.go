@@ -55,6 +55,8 @@ type Manager struct {
 	certs   *certmagic.Config // gets them
 	shown   *certmagic.Config // shows them, and logs nothing of what strangers send
 
+	taken chan struct{} // tells that there is another certificate to look after
+
 	mu     sync.Mutex
 	faults map[string]*errs.Error // by host: why it could get no certificate the last time
 
@@ -68,7 +70,7 @@ const loadPatience = 10 * time.Second
 
 // Open takes what the folder has. Close must be called, also if Run never is.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Manager, error) {
-	m := &Manager{hosts: cfg.Hosts, log: log, storage: newStorage(cfg.Dir), faults: map[string]*errs.Error{}}
+	m := &Manager{hosts: cfg.Hosts, log: log, storage: newStorage(cfg.Dir), taken: make(chan struct{}, 1), faults: map[string]*errs.Error{}}
 	m.stopping, m.stop = context.WithCancel(context.Background()) //nolint:gosec // Close calls it
 	logger := zap.New(bridge{log})
 	m.cache = certmagic.NewCache(m.options(certmagic.DefaultRenewCheckInterval, logger))
@@ -143,6 +145,10 @@ func (m *Manager) load(ctx context.Context, host string) error {
 		return err
 	}
 	m.log.Info("took a TLS certificate", "host", host, "not_after", cert.Leaf.NotAfter)
+	select {
+	case m.taken <- struct{}{}:
+	default: // it is known already that there is something to look after
+	}
 	return nil
 }
 
@@ -185,7 +191,7 @@ func (m *Manager) obtain(ctx context.Context, host string) {
 
 // Bounds of how often certificates are looked at. It is often enough for one that lives for some minutes.
 const (
-	looksInLife = 60
+	looksInLife = 30
 	oftenest    = time.Second
 )
 
@@ -199,6 +205,7 @@ func (m *Manager) renew(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.taken:
 		case <-time.After(every):
 		}
 	}

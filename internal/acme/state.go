@@ -98,14 +98,20 @@ func reason(err error) *errs.Error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return errs.New(errs.Internal, "the folder acme in data_dir can't be used").WithHint("the cause is in the log").Because(err)
 	}
-	if strings.Contains(err.Error(), noDirectory) {
+	switch text := err.Error(); {
+	case strings.Contains(text, noDirectory):
 		return errs.New(errs.Unavailable, "what answers is no directory of a CA").WithHint("check tls.acme.directory").Because(err)
+	case strings.Contains(text, noProfile):
+		return problem("invalidProfile").Because(err)
 	}
 	return errs.New(errs.Unavailable, "the CA was asked in vain").WithHint("the cause is in the log").Because(err)
 }
 
-// noDirectory stands in acmez's errors about an answer that is no directory; they have no type.
-const noDirectory = "provisioning client"
+// What stands in acmez's errors about answers of a directory; they have no type.
+const (
+	noDirectory = "provisioning client"
+	noProfile   = "unknown profile name"
+)
 
 // problem translates the CA's word (RFC 8555 section 6.7).
 func problem(kind string) *errs.Error {
