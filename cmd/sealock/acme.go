@@ -20,7 +20,7 @@ func (s *system) openACME(ctx context.Context, to *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	root, _, err := s.dir.tlsRoot(time.Now())
+	root, err := s.dir.waitRoot(time.Now())
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,13 @@ func acmeConfig(cfg settings.Config) (acme.Config, error) {
 	return out, nil
 }
 
-// acmeRoots adds what a server with these settings shows.
+// acmeRoots adds what a server with these settings shows, also while it waits.
 func acmeRoots(ctx context.Context, cfg settings.Config, to *x509.CertPool) error {
+	root, err := dataDir(cfg.DataDir).waitRoot(time.Now())
+	if err != nil {
+		return err
+	}
+	to.AddCert(root.Certificate)
 	wanted, err := acmeConfig(cfg)
 	if err != nil {
 		return err

@@ -86,19 +86,18 @@ func ownAddress(listen string) string {
 // whatever names stand in it.
 func ownCertificate(ctx context.Context, cfg settings.Config) (*tls.Config, error) {
 	roots := x509.NewCertPool()
-	if cfg.TLS.SelfSigned || cfg.TLS.ACME.Enabled() {
+	switch {
+	case cfg.TLS.SelfSigned:
 		root, _, err := dataDir(cfg.DataDir).tlsRoot(time.Now())
 		if err != nil {
 			return nil, err
 		}
 		roots.AddCert(root.Certificate)
-	}
-	if cfg.TLS.ACME.Enabled() {
+	case cfg.TLS.ACME.Enabled():
 		if err := acmeRoots(ctx, cfg, roots); err != nil {
 			return nil, err
 		}
-	}
-	if cfg.TLS.CertFile != "" {
+	default:
 		pair, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
 		if err != nil {
 			return nil, errs.New(errs.Invalid, "the TLS certificate can't be used").WithHint("check tls.cert_file and tls.key_file").Because(err)

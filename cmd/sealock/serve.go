@@ -26,11 +26,15 @@ func newServeCommand(env *environment) *cobra.Command {
 all on one address. The first start makes the data folder, the keys, the administrator admin and the project library,
 and prints what to type next.
 
+It speaks TLS with certificates from files, from a CA by ACME (tls.acme, such as Let's Encrypt's) or of its own; docs/proxy.md
+compares them.
+
 SIGTERM stops it when what is under way has finished, for as long as drain.stop says. SIGHUP or SIGUSR2 restarts it without a
 gap: a new process of the program that is on the disk then reads the settings anew and takes over; if it can't, the old
 one stays and the log says why.`,
 		Example: `  sealock serve
   sealock serve --listen :443 --tls-self-signed --data-dir /var/lib/sealock
+  SEALOCK_TLS_ACME_AGREE_TO_TERMS=true SEALOCK_TLS_ACME_HOSTS=registry.example.com sealock serve --listen :443
   SEALOCK_ADMIN_PASSWORD_FILE=/run/secrets/admin sealock serve --config sealock.yaml
   sealock serve --only auth          # the token server alone, for a registry that you run`,
 		Args: usageArgs(cobra.NoArgs),
