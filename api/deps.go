@@ -147,6 +147,7 @@ type HealthCheck interface {
 type Component struct {
 	Name    string // "database", "registry", …
 	Healthy bool
+	Waits   string // what a part that is healthy can't do yet, and why, in words for everybody
 }
 
 // Sessions finds the session that a browser has with this server's pages. A web.Portal does.

@@ -31,6 +31,8 @@ go_tools_e2e() {
 		oras           | -                  | oras.land/oras/cmd/oras@v1.3.6
 		helm           | -                  | helm.sh/helm/v3/cmd/helm@v3.22.0
 		cosign         | e2e/clients/cosign | github.com/sigstore/cosign/v3@v3.1.3
+		pebble         | -                  | github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
+		pebble-challtestsrv | -             | github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1
 	ROWS
 }
 

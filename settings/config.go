@@ -3,6 +3,7 @@
 package settings
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,8 @@ type TLS struct {
 	RedirectListen string `koanf:"redirect_listen" doc:"A second address, such as :80, where clients over plain HTTP are sent to the https URL among external_urls that has the host they ask for. Default: none."`
 
 	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, for other host names: a list of cert_file and key_file. A client gets the first one that has the name it asks for, cert_file's before these."`
+
+	ACME ACME `koanf:"acme"`
 }
 
 // Certificate names the files of a certificate.
@@ -70,7 +73,36 @@ type Certificate struct {
 }
 
 // Enabled reports whether the listener speaks TLS.
-func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" }
+func (t TLS) Enabled() bool { return t.SelfSigned || t.CertFile != "" || t.ACME.Enabled() }
+
+// ACME says which CA gives certificates by itself (docs/proxy.md).
+type ACME struct {
+	AgreeToTerms bool        `koanf:"agree_to_terms" doc:"true: you agree to the terms of the CA (Let's Encrypt: https://letsencrypt.org/repository/), and the listener speaks TLS with certificates that it gives. They and the account are kept in data_dir/acme."`
+	Email        string      `koanf:"email" doc:"Where the CA writes to when something is wrong. Default: it has no address."`
+	Hosts        []string    `koanf:"hosts" doc:"Names to have certificates for. Default: those in external_urls that begin with https://."`
+	Challenges   []string    `koanf:"challenges" doc:"How the CA looks whether this server has a name: tls-alpn-01 (on port 443, which has to lead to listen) and http-01 (on port 80, which has to lead to tls.redirect_listen). Default: tls-alpn-01, and http-01 where tls.redirect_listen is set."`
+	Directory    string      `koanf:"directory" doc:"URL of the CA's ACME directory. For trying out: https://acme-staging-v02.api.letsencrypt.org/directory."`
+	CAFile       string      `koanf:"ca_file" doc:"CA certificates in PEM form to trust when asking that directory. Default: the system's."`
+	Profile      string      `koanf:"profile" doc:"Kind of certificate, among those that the directory offers. Default: the CA's choice."`
+	EABKeyID     string      `koanf:"eab_key_id" doc:"Key id of your account at a CA that asks for one (external account binding)."`
+	EABKey       secret.Text `koanf:"eab_key" doc:"The key to it, in base64url. Give it by the environment or by eab_key_file."`
+	EABKeyFile   string      `koanf:"eab_key_file" doc:"File that holds that key."`
+}
+
+// LetsEncrypt is the directory of the CA that is asked unless another one is named.
+const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+// Challenges of ACME.
+const (
+	HTTP01    = "http-01"
+	TLSALPN01 = "tls-alpn-01"
+)
+
+// Enabled reports whether certificates come from a CA.
+func (a ACME) Enabled() bool { return a.AgreeToTerms }
+
+// Answers reports whether the CA may look in that way.
+func (a ACME) Answers(challenge string) bool { return slices.Contains(a.Challenges, challenge) }
 
 // Limits says how slow a client may be. There is no limit on how long a body takes as a whole: a layer of 20 GB may take hours.
 type Limits struct {
@@ -213,6 +245,7 @@ func Default() Config {
 			RefreshAbsolute: 365 * day,
 			UploadGrace:     12 * time.Hour,
 		},
+		TLS:     TLS{ACME: ACME{Directory: LetsEncrypt}},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},

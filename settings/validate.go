@@ -27,6 +27,7 @@ func (c *Config) complete() {
 	if c.Policy.Dir == "" {
 		c.Policy.Dir = filepath.Join(c.DataDir, "policy")
 	}
+	c.completeACME()
 	if len(c.ExternalURLs) == 0 {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
@@ -88,6 +89,7 @@ func interfaceAddresses() []string {
 // readSecrets takes secrets from the files that stand for them.
 func (c *Config) readSecrets() Faults {
 	faults := readSecret(&c.AdminPassword, c.AdminFile, "admin_password")
+	faults = append(faults, readSecret(&c.TLS.ACME.EABKey, c.TLS.ACME.EABKeyFile, "tls.acme.eab_key")...)
 	faults = append(faults, readSecret(&c.Registry.Notifications.Secret, c.Registry.Notifications.SecretFile, "registry.notifications.secret")...)
 	return append(faults, readSecret(&c.Store.URL, c.Store.URLFile, "store.url")...)
 }
@@ -193,6 +195,7 @@ func (c *Config) validateTLS(v *validator) {
 	t := c.TLS
 	v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "cert_file and key_file go together", "set both or none")
 	v.check(!t.SelfSigned || t.CertFile == "", "tls.self_signed", "is set together with cert_file", "choose one")
+	c.validateACME(v)
 	v.check(len(t.Certificates) == 0 || t.CertFile != "", "tls.certificates", "are set without a first one", "set tls.cert_file and tls.key_file too")
 	if t.RedirectListen != "" {
 		v.address("tls.redirect_listen", t.RedirectListen)

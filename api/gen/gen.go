@@ -183,7 +183,7 @@ type ComponentHealthStatus struct {
 	Error *string `json:"error,omitempty"`
 	Name  string  `json:"name"`
 
-	// Status healthy or unhealthy.
+	// Status healthy, unhealthy, or waiting: it can do nothing about it, and the server is well for all that.
 	Status string `json:"status"`
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sealock/sealock/api"
@@ -74,6 +75,9 @@ func (h healthCheck) Health(ctx context.Context) []api.Component {
 	if h.s.registry != nil {
 		_, _, err := h.s.registry.CatalogPage(ctx, "", 1)
 		components = append(components, api.Component{Name: "registry", Healthy: h.well("registry", err)})
+	}
+	if h.s.acme != nil {
+		components = append(components, api.Component{Name: "certificates", Healthy: true, Waits: strings.Join(h.s.acme.Waiting(time.Now()), "; ")})
 	}
 	return components
 }

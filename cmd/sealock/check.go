@@ -34,6 +34,9 @@ what is wrong, where, and what to do. The exit code is 1 when there is one.`,
 }
 
 func check(cmd *cobra.Command, env *environment, cfg settings.Config) error {
+	if _, err := acmeConfig(cfg); err != nil {
+		return err
+	}
 	_, _ = fmt.Fprintf(env.Stdout, "settings: good (listen %s, data in %s)\n", cfg.Listen, cfg.DataDir)
 	policyText, err := os.ReadFile(filepath.Join(cfg.Policy.Dir, "policy.csv"))
 	if os.IsNotExist(err) {

@@ -25,6 +25,7 @@ func (d dataDir) path(parts ...string) string {
 func (d dataDir) database() string { return d.path("sealock.db") }
 func (d dataDir) registry() string { return d.path("registry") }
 func (d dataDir) keys() string     { return d.path("keys") }
+func (d dataDir) acme() string     { return d.path("acme") }
 func (d dataDir) keyFile() auth.KeyFile {
 	return auth.KeyFile{Path: d.path("keys", "keys.json")}
 }
@@ -67,6 +68,12 @@ func (d dataDir) tokenRoot(now time.Time) (*pki.Root, bool, error) {
 func (d dataDir) tlsRoot(now time.Time) (*pki.Root, bool, error) {
 	root, created, err := pki.LoadOrCreateRoot(d.keys(), "tls-root", "sealock TLS root", now, rootLife)
 	return root, created, d.rootError("tls-root", err)
+}
+
+// waitRoot signs what is shown until a CA has given a certificate. Nobody is told to trust it, but for the health command.
+func (d dataDir) waitRoot(now time.Time) (*pki.Root, error) {
+	root, _, err := pki.LoadOrCreateRoot(d.keys(), "acme-wait-root", "sealock waits for a certificate", now, rootLife)
+	return root, d.rootError("acme-wait-root", err)
 }
 
 func (d dataDir) rootError(name string, err error) error {

@@ -38,7 +38,7 @@ login. Without a URL it asks the server that has the same settings, on this mach
 			if err != nil {
 				return err
 			}
-			server, client, err := ownServer(cfg)
+			server, client, err := ownServer(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ login. Without a URL it asks the server that has the same settings, on this mach
 
 // ownServer returns the URL of the server with these settings as it is reached on this machine, and a client that
 // trusts no other certificate than the one that it serves: its names are those that others use.
-func ownServer(cfg settings.Config) (string, http.Client, error) {
+func ownServer(ctx context.Context, cfg settings.Config) (string, http.Client, error) {
 	trip := &http.Transport{}
 	address := ownAddress(cfg.Listen)
 	if path, ok := transport.UnixPath(cfg.Listen); ok {
@@ -64,7 +64,7 @@ func ownServer(cfg settings.Config) (string, http.Client, error) {
 		return "http://" + address, http.Client{Transport: trip}, nil
 	}
 	var err error
-	if trip.TLSClientConfig, err = ownCertificate(cfg); err != nil {
+	if trip.TLSClientConfig, err = ownCertificate(ctx, cfg); err != nil {
 		return "", http.Client{}, err
 	}
 	return "https://" + address, http.Client{Transport: trip}, nil
@@ -82,17 +82,22 @@ func ownAddress(listen string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// ownCertificate trusts the certificate that is served, or in a self-signed set-up what sealock's own CA has signed,
+// ownCertificate trusts the certificate that is served, or what sealock's own CA has signed, if that is or may be served,
 // whatever names stand in it.
-func ownCertificate(cfg settings.Config) (*tls.Config, error) {
+func ownCertificate(ctx context.Context, cfg settings.Config) (*tls.Config, error) {
 	roots := x509.NewCertPool()
-	if cfg.TLS.SelfSigned {
+	switch {
+	case cfg.TLS.SelfSigned:
 		root, _, err := dataDir(cfg.DataDir).tlsRoot(time.Now())
 		if err != nil {
 			return nil, err
 		}
 		roots.AddCert(root.Certificate)
-	} else {
+	case cfg.TLS.ACME.Enabled():
+		if err := acmeRoots(ctx, cfg, roots); err != nil {
+			return nil, err
+		}
+	default:
 		pair, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
 		if err != nil {
 			return nil, errs.New(errs.Invalid, "the TLS certificate can't be used").WithHint("check tls.cert_file and tls.key_file").Because(err)

@@ -190,7 +190,7 @@ const certificateLook = 2 * time.Second
 
 // openTLS decides what the listener shows: nothing for plain HTTP, and in a self-signed set-up a certificate of the CA that
 // clients have to trust.
-func (s *system) openTLS() error {
+func (s *system) openTLS(ctx context.Context) error {
 	base := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case s.cfg.TLS.SelfSigned:
@@ -199,7 +199,7 @@ func (s *system) openTLS() error {
 			return err
 		}
 		s.tlsRoot = root
-		base.GetCertificate = (&selfSigned{root: root, urls: s.cfg.ExternalURLs, now: time.Now}).certificate
+		base.GetCertificate = (&selfSigned{root: root, name: "sealock", urls: s.cfg.ExternalURLs, now: time.Now}).certificate
 	case s.cfg.TLS.CertFile != "":
 		pairs, err := transport.OpenPairs(certificateFiles(s.cfg.TLS), time.Now, s.log)
 		if err != nil {
@@ -208,6 +208,10 @@ func (s *system) openTLS() error {
 		}
 		s.pairs = pairs
 		base.GetCertificate = pairs.For
+	case s.cfg.TLS.ACME.Enabled():
+		if err := s.openACME(ctx, base); err != nil {
+			return err
+		}
 	default:
 		return nil
 	}
@@ -223,10 +227,11 @@ func certificateFiles(cfg settings.TLS) []transport.PairFiles {
 	return files
 }
 
-// selfSigned makes certificates for the hosts of external_urls. They live for some weeks and are made anew in time.
+// selfSigned makes certificates for hosts. They live for some weeks and are made anew in time.
 type selfSigned struct {
 	root *pki.Root
-	urls []string
+	name string   // whom it is for, to people
+	urls []string // of the hosts
 	now  func() time.Time
 
 	mu   sync.Mutex
@@ -256,7 +261,7 @@ func (s *selfSigned) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 func (s *selfSigned) template() x509.Certificate {
 	t := x509.Certificate{
-		Subject:     pkix.Name{CommonName: "sealock"},
+		Subject:     pkix.Name{CommonName: s.name},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, raw := range s.urls {

@@ -68,6 +68,7 @@ func (t turn) serve(ctx context.Context, legacy *transport.Legacy) error {
 
 // leave lets requests under way finish while the heir serves, and stays as long as the row wants.
 func (t turn) leave(ctx context.Context, heir *transport.Heir, again <-chan os.Signal, ended <-chan error, cut func()) error {
+	t.leaveCertificates()
 	settled := make(chan struct{})
 	followed := make(chan error, 1)
 	go func() { followed <- t.row.Follow(ctx, heir, again, settled) }()

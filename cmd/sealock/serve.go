@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,11 +26,15 @@ func newServeCommand(env *environment) *cobra.Command {
 all on one address. The first start makes the data folder, the keys, the administrator admin and the project library,
 and prints what to type next.
 
+It speaks TLS with certificates from files, from a CA by ACME (tls.acme, such as Let's Encrypt's) or of its own; docs/proxy.md
+compares them.
+
 SIGTERM stops it when what is under way has finished, for as long as drain.stop says. SIGHUP or SIGUSR2 restarts it without a
 gap: a new process of the program that is on the disk then reads the settings anew and takes over; if it can't, the old
 one stays and the log says why.`,
 		Example: `  sealock serve
   sealock serve --listen :443 --tls-self-signed --data-dir /var/lib/sealock
+  SEALOCK_TLS_ACME_AGREE_TO_TERMS=true SEALOCK_TLS_ACME_HOSTS=registry.example.com sealock serve --listen :443
   SEALOCK_ADMIN_PASSWORD_FILE=/run/secrets/admin sealock serve --config sealock.yaml
   sealock serve --only auth          # the token server alone, for a registry that you run`,
 		Args: usageArgs(cobra.NoArgs),
@@ -116,9 +120,13 @@ func (s *system) serve(ctx context.Context, env *environment, doors entrances, l
 
 // entrances puts the servers behind their sockets: everything, and what sends clients there, for which there may be no socket.
 func (s *system) entrances(l, plain *transport.Socket) entrances {
-	all := entrances{newEntrance(l, newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log), s.cfg, s.before)}
+	front := newHTTPServer(s.handler, s.tls, s.cfg.Limits, s.log)
+	if s.acme != nil {
+		endChallenges(front)
+	}
+	all := entrances{newEntrance(l, front, s.cfg, s.before)}
 	if plain != nil {
-		redirect := newHTTPServer(http.HandlerFunc(s.origins.Redirect), nil, s.cfg.Limits, s.log)
+		redirect := newHTTPServer(s.plain(), nil, s.cfg.Limits, s.log)
 		all = append(all, newEntrance(plain, redirect, s.cfg, s.before))
 	}
 	return all
@@ -160,6 +168,9 @@ func (s *system) welcome(w io.Writer, first firstStart) {
 	}
 	if first.Ignored {
 		b.WriteString("SEALOCK_ADMIN_PASSWORD counts at the first start only; 'sealock user password' changes it later.\n")
+	}
+	if s.acme != nil && len(s.acme.Waiting(time.Now())) > 0 {
+		fmt.Fprintf(&b, "It asks %s for a TLS certificate: until the log says that it has one, clients refuse it.\n", s.cfg.TLS.ACME.Directory)
 	}
 	if s.gate == nil {
 		b.WriteString("\nOnly the token server runs. What a registry needs to use it:\n\n  sealock registry-config --data-dir " + s.cfg.DataDir + "\n\n")

@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/acme"
 	"github.com/sealock/sealock/internal/audit"
 	"github.com/sealock/sealock/internal/clock"
 	"github.com/sealock/sealock/internal/errs"
@@ -81,6 +82,7 @@ type system struct {
 	tls       *tls.Config
 	tlsRoot   *pki.Root
 	pairs     transport.Pairs // nil unless certificates come from files
+	acme      *acme.Manager   // nil unless they come from a CA by itself
 	handler   http.Handler
 
 	keepSmall bool // unless the environment says how much memory may be used
@@ -153,7 +155,7 @@ func (s *system) openKeys(ctx context.Context) error {
 	if err := s.tokens.SyncRevocations(ctx, s.store); err != nil {
 		return err
 	}
-	return s.openTLS()
+	return s.openTLS(ctx)
 }
 
 // credentialLife is how long a verified password is remembered.
@@ -385,6 +387,9 @@ func (s *system) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.ring.Run(ctx, keyMaintenance) })
 	wg.Go(func() { s.runtime.Run(ctx, runtimePoll) })
+	if s.acme != nil {
+		wg.Go(func() { s.acme.Run(ctx) })
+	}
 	if s.pairs != nil {
 		wg.Go(func() { s.pairs.Run(ctx, certificateLook) })
 	}

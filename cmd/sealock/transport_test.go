@@ -47,7 +47,7 @@ func startServe(t *testing.T, flags map[string]string) settings.Config {
 func TestUnixSocketServes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	cfg := startServe(t, map[string]string{"listen": "unix:" + path, "external_urls": "https://registry.example.com"})
-	base, client, err := ownServer(cfg)
+	base, client, err := ownServer(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

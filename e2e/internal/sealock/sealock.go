@@ -60,6 +60,7 @@ type Options struct {
 	Settings string
 	Flags    []string
 	TLS      bool // speak TLS with a certificate of sealock's own
+	Secure   bool // the settings let it speak TLS
 }
 
 // Server is a sealock that runs.
@@ -79,8 +80,10 @@ func Prepare(t testing.TB, o Options) *Server {
 	t.Helper()
 	dir := proc.Dir(t)
 	s := &Server{Addr: o.Addr, URL: "http://" + o.Addr, DataDir: o.DataDir, t: t, dir: dir, options: o}
-	if o.TLS {
+	if o.TLS || o.Secure {
 		s.URL = "https://" + o.Addr
+	}
+	if o.TLS {
 		s.options.Flags = append(s.options.Flags, "--tls-self-signed")
 	}
 	if s.DataDir == "" {
@@ -93,6 +96,9 @@ func Prepare(t testing.TB, o Options) *Server {
 	}
 	return s
 }
+
+// SettingsFile is the path of the settings.
+func (s *Server) SettingsFile() string { return s.settings() }
 
 func (s *Server) settings() string { return filepath.Join(s.dir, "sealock.yaml") }
 
@@ -119,7 +125,7 @@ func (s *Server) Start(t testing.TB) {
 // ready asks for the ping. Over TLS a connection has to do, as nobody trusts the
 // certificate yet.
 func (s *Server) ready() func() error {
-	if s.options.TLS {
+	if s.options.TLS || s.options.Secure {
 		return proc.Dials(s.Addr)
 	}
 	return proc.Answers(s.URL+"/api/v2.0/ping", http.StatusOK)
@@ -192,6 +198,12 @@ func (s *Server) env() []string {
 func (s *Server) CLI(t testing.TB, args ...string) string {
 	t.Helper()
 	return s.CLIWith(t, "", args...)
+}
+
+// Try runs a command of sealock as the operator, which may fail.
+func (s *Server) Try(t testing.TB, args ...string) proc.Output {
+	t.Helper()
+	return proc.Run(proc.Command{Args: append([]string{Binary(t)}, args...), Env: s.env(), Dir: s.dir})
 }
 
 // CLIWith runs a command that reads stdin.
