@@ -58,7 +58,7 @@ func pullRulesOf(m store.Metadata) *pullRules {
 func age(text string) (time.Duration, bool) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0 //nolint:gosec // 16 bits
+		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0
 	}
 	d, err := time.ParseDuration(text)
 	return d, err == nil && d > 0
