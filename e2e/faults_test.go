@@ -130,10 +130,10 @@ func (w *ward) begin(t *testing.T) string {
 // finish ends an upload.
 func (w *ward) finish(t *testing.T, location, digest string) {
 	t.Helper()
-	w.must(t, http.StatusCreated, http.MethodPut, with(t, location, "digest", digest), nil)
+	w.must(t, http.StatusCreated, http.MethodPut, ended(t, location, "digest", digest), nil)
 }
 
-func with(t *testing.T, location, name, value string) string {
+func ended(t *testing.T, location, name, value string) string {
 	t.Helper()
 	u, err := url.Parse(location)
 	if err != nil {
@@ -179,8 +179,8 @@ func (w *ward) healthy(t *testing.T) {
 	}
 }
 
-// refused fails unless an answer is a registry error that can be tried again, or the connection was cut.
-func refused(t *testing.T, what string, resp wire.Response, err error) {
+// retriable fails unless an answer is a registry error that can be tried again, or the connection was cut.
+func retriable(t *testing.T, what string, resp wire.Response, err error) {
 	t.Helper()
 	if err != nil {
 		return
@@ -277,7 +277,7 @@ func (w *ward) idle(t *testing.T) {
 	kept := 0
 	for _, stack := range w.server.Goroutines(t) {
 		switch {
-		case strings.Contains(stack, "proxy.(*Gate).ServeHTTP"), strings.Contains(stack, "net/http.(*conn).serve"):
+		case strings.Contains(stack, "proxy.(*Gate).ServeHTTP"), strings.Contains(stack, "net/http.serverHandler.ServeHTTP"):
 			t.Errorf("a request is still under way:\n%s", stack)
 		case strings.Contains(stack, "net/http.(*persistConn).readLoop"):
 			kept++
@@ -323,7 +323,7 @@ func killedInUpload(t *testing.T, w *ward, _ string) {
 	}
 	_ = body.w.Close()
 	a := <-got
-	refused(t, "an upload whose registry was killed", a.Response, a.err)
+	retriable(t, "an upload whose registry was killed", a.Response, a.err)
 	w.stock.Again(t)
 	w.put(t, []byte(strings.Repeat(part, 8)))
 }
@@ -365,7 +365,7 @@ func down(t *testing.T, w *ward, digest string) {
 		{http.MethodDelete, "/v2/team/app/manifests/" + digest}, {http.MethodPut, "/v2/team/app/manifests/v2"},
 	} {
 		resp, err := w.send(t, r[0], r[1], strings.NewReader(strings.Repeat("x", 1<<20)))
-		refused(t, r[0]+" while the registry is down", resp, err)
+		retriable(t, r[0]+" while the registry is down", resp, err)
 	}
 	w.stock.Again(t)
 }
@@ -474,6 +474,6 @@ func halfClosed(t *testing.T, w *ward, digest string) {
 	case w.stock == nil, resp.StatusCode == http.StatusOK && err == nil:
 		t.Errorf("a half-closed client got %d bytes, %v, want the whole blob", len(body), err)
 	case resp.StatusCode != http.StatusOK:
-		refused(t, "a half-closed client's pull", wire.Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, err)
+		retriable(t, "a half-closed client's pull", wire.Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, err)
 	}
 }
