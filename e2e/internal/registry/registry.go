@@ -117,3 +117,6 @@ func (r *Registry) Signal(t testing.TB, signal syscall.Signal) {
 		t.Fatalf("sending %s: %v", signal, err)
 	}
 }
+
+// Storage is the folder that the registry keeps what it has in.
+func (r *Registry) Storage() string { return filepath.Join(r.dir, "storage") }
