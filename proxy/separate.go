@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
@@ -108,6 +109,9 @@ func (s *Separate) rewrite(p *httputil.ProxyRequest) {
 
 // answer mends what only the upstream's settings could have got right: a realm or a Location that clients can't reach.
 func (s *Separate) answer(resp *http.Response) error {
+	if resp.StatusCode < http.StatusOK || resp.StatusCode > 599 {
+		return fmt.Errorf("it answers with status %q", resp.Status)
+	}
 	resp.Header.Del(httpx.RequestIDHeader) // ours stands already
 	origin := resp.Request.Header.Get("X-Forwarded-Proto") + "://" + resp.Request.Host
 	if own, rest, ok := cutOrigin(resp.Header.Get("Location")); ok && own == s.base.String() {

@@ -13,6 +13,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
 )
 
@@ -28,6 +29,8 @@ type Registry struct {
 	app    *handlers.App
 	disk   *filesystem.Driver
 	stored *stored
+	secret secret.Text // of uploads
+	errors httpx.Errors
 }
 
 // New opens the registry. The context ends its background work. The library logs through a logger that the process has
@@ -48,7 +51,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
 			WithHint("check that the folder is a registry's and readable").Because(err)
 	}
-	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root)}, nil
+	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root), secret: c.HTTPSecret, errors: httpx.Errors{Log: c.Log}}, nil
 }
 
 // maxThreads bounds file operations at one time, as in a stock registry.
@@ -81,12 +84,18 @@ func newApp(ctx context.Context, cfg *configuration.Configuration) (app *handler
 }
 
 // ServeHTTP implements proxy.Upstream.
-func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Registry) ServeHTTP(answer http.ResponseWriter, req *http.Request) {
+	w := &failWriter{ResponseWriter: answer}
+	defer func() {
+		if w.failed {
+			r.fail(w, req)
+		}
+	}()
 	if a, ok := aliasOf(req); ok {
 		r.putAlias(w, req, a)
 		return
 	}
-	r.app.ServeHTTP(w, req)
+	r.app.ServeHTTP(w, r.resumed(req))
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		r.stored.learn(w.Header())
 	}

@@ -160,6 +160,16 @@ func (p *Process) pids() ([]int, error) {
 	return pids, nil
 }
 
+// Files counts the files and sockets that the server has open. They are those of the first of its processes.
+func (p *Process) Files() (int, error) {
+	pids, err := p.pids()
+	if err != nil || len(pids) == 0 {
+		return 0, errors.Join(err, errors.New("looking for the server: it is gone"))
+	}
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pids[0]))
+	return len(open), err
+}
+
 // ExitCode is the exit code of a server that was stopped.
 func (p *Process) ExitCode() int {
 	<-p.done

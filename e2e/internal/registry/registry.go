@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/sealock/sealock/e2e/internal/need"
@@ -94,3 +95,28 @@ func (r *Registry) Restart(t testing.TB) {
 	r.process.Stop()
 	r.start(t)
 }
+
+// Kill ends the registry in the middle of what it does.
+func (r *Registry) Kill(t testing.TB) {
+	t.Helper()
+	if err := r.process.Kill(); err != nil {
+		t.Fatalf("killing %s: %v", r.kind, err)
+	}
+}
+
+// Again starts a registry that was killed, with what it has stored.
+func (r *Registry) Again(t testing.TB) {
+	t.Helper()
+	r.start(t)
+}
+
+// Signal sends the registry a signal.
+func (r *Registry) Signal(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if err := r.process.Signal(signal); err != nil {
+		t.Fatalf("sending %s: %v", signal, err)
+	}
+}
+
+// Storage is the folder that the registry keeps what it has in.
+func (r *Registry) Storage() string { return filepath.Join(r.dir, "storage") }

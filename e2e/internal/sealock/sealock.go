@@ -184,6 +184,32 @@ func (s *Server) Kill(t testing.TB) {
 	}
 }
 
+// Files counts the files and sockets that the server has open.
+func (s *Server) Files(t testing.TB) int {
+	t.Helper()
+	n, err := s.process.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Goroutines ends the server, and returns the stack of each goroutine that it had.
+func (s *Server) Goroutines(t testing.TB) []string {
+	t.Helper()
+	s.Signal(t, syscall.SIGQUIT)
+	s.process.ExitCode()
+	text, err := s.process.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks := strings.Split(text, "\n\ngoroutine ")
+	if len(stacks) < 2 {
+		t.Fatalf("the server has not printed its goroutines:\n%s", s.process.Tail(20))
+	}
+	return stacks[1:]
+}
+
 // Output returns all that the server printed so far.
 func (s *Server) Output() (string, error) { return s.process.Output() }
 
