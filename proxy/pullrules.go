@@ -37,12 +37,12 @@ func (g *Gate) answerer(ctx context.Context, v *visit, sub auth.Subject) http.Ha
 	case v.Method == http.MethodDelete && v.tag() != "":
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.deleteTag(r.Context(), v, w, r) })
 	case !v.ruled:
-		return g.Upstream
+		return v.to.Upstream
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		held := &observedWriter{w: w, fail: func(err error) { g.Errors.WriteRegistry(w, v.r, err) }}
 		held.told = func(status int, h http.Header) error { return g.judgePull(ctx, v, sub, status, h.Get(digestHeader)) }
-		g.Upstream.ServeHTTP(held, r)
+		v.to.Upstream.ServeHTTP(held, r)
 	})
 }
 
