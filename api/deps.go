@@ -147,6 +147,7 @@ type HealthCheck interface {
 type Component struct {
 	Name    string // "database", "registry", …
 	Healthy bool
+	Note    string // what ails a part of it that others make up for
 }
 
 // Sessions finds the session that a browser has with this server's pages. A web.Portal does.

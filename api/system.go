@@ -48,6 +48,9 @@ func healthOf(components []Component) gen.OverallHealthStatus {
 	out := gen.OverallHealthStatus{Status: healthy, Components: []gen.ComponentHealthStatus{}}
 	for _, c := range components {
 		s := gen.ComponentHealthStatus{Name: c.Name, Status: healthy}
+		if c.Note != "" {
+			s.Error = pointer(c.Note)
+		}
 		if !c.Healthy {
 			s.Status, s.Error, out.Status = unhealthy, pointer("does not answer as it should"), unhealthy
 		}
