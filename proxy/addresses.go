@@ -48,9 +48,16 @@ func (c condition) String() string {
 	return [...]string{"well", "takes no connections", "does not answer well"}[c]
 }
 
+// places is a set of addresses.
+type places uint64
+
+// mostAddresses is how many a registry may have.
+const mostAddresses = 64
+
 // address is one of the places where a registry is reached.
 type address struct {
 	base  *url.URL
+	place places
 	is    atomic.Int32
 	sick  chan struct{} // wakes the health check
 	fails int           // of its health check, in a row
@@ -76,15 +83,15 @@ func (a *addresses) RoundTrip(req *http.Request) (*http.Response, error) {
 	if safe(req) {
 		most = mostTries
 	}
-	tried := map[*address]bool{}
+	var tried places
 	for n, start := 1, time.Now(); ; n++ {
 		to := a.pick(tried)
 		if to == nil {
 			closeBody(req)
 			return nil, a.errAllDown()
 		}
-		again := tried[to]
-		tried[to] = true
+		again := tried&to.place != 0
+		tried |= to.place
 		if again && !pause(req.Context(), time.Duration(n)*tryPause) {
 			return nil, req.Context().Err()
 		}
@@ -113,20 +120,14 @@ func overloaded(status int) bool {
 
 // pick returns the next address in turn: one that is well and was not tried, then one that is well, then one that can be tried
 // at no cost; nil for none.
-func (a *addresses) pick(tried map[*address]bool) *address {
-	if len(a.list) == 1 {
-		if only := a.list[0]; only.condition() != failing {
-			return only
-		}
-		return nil
-	}
+func (a *addresses) pick(tried places) *address {
 	n := int(a.turn.Add(1) - 1)
 	var best *address
-	cost := 4
+	cost := int(failing) * 2
 	for i := range a.list {
 		to := a.list[(n+i)%len(a.list)]
 		c := int(to.condition()) * 2
-		if tried[to] {
+		if tried&to.place != 0 {
 			c++
 		}
 		if c < cost {
@@ -137,9 +138,9 @@ func (a *addresses) pick(tried map[*address]bool) *address {
 }
 
 // another reports whether there is an address that is well and was not tried.
-func (a *addresses) another(tried map[*address]bool) bool {
+func (a *addresses) another(tried places) bool {
 	for _, to := range a.list {
-		if !tried[to] && to.condition() == well {
+		if tried&to.place == 0 && to.condition() == well {
 			return true
 		}
 	}

@@ -50,12 +50,15 @@ type Separate struct {
 func NewSeparate(c SeparateConfig) (*Separate, error) {
 	a := &addresses{name: c.Name, transport: newTransport(c.TLS), health: c.Health, log: c.Log}
 	a.transport.DialContext = a.dial
-	for _, text := range append([]string{c.URL}, c.More...) {
+	if len(c.More) >= mostAddresses {
+		return nil, errs.New(errs.Invalid, "registry %q has more than %d addresses", c.Name, mostAddresses).WithHint("put a balancer before some of them")
+	}
+	for i, text := range append([]string{c.URL}, c.More...) {
 		base, err := registryURL(text)
 		if err != nil {
 			return nil, err
 		}
-		a.list = append(a.list, &address{base: base, sick: make(chan struct{}, 1)})
+		a.list = append(a.list, &address{base: base, place: 1 << i, sick: make(chan struct{}, 1)})
 	}
 	store, err := newStorage(a.list, c.StorageHosts)
 	if err != nil {
