@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sealock/sealock/e2e/internal/need"
@@ -56,7 +57,7 @@ http:
 %[3]s`
 
 // Start starts a registry on a loopback address. auth is the auth block of its
-// configuration; without one everybody may do everything.
+// configuration, with what else it is to have; without one everybody may do everything.
 func Start(t testing.TB, kind Kind, addr, auth string) *Registry {
 	t.Helper()
 	path := need.Tool(t, string(kind))
@@ -65,7 +66,7 @@ func Start(t testing.TB, kind Kind, addr, auth string) *Registry {
 	if auth != "" {
 		r.ready = http.StatusUnauthorized
 	}
-	text := fmt.Sprintf(config, filepath.Join(dir, "storage"), addr, auth)
+	text := fmt.Sprintf(config, r.Storage(), addr, auth)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatalf("writing the configuration of %s: %v", kind, err)
 	}
@@ -93,4 +94,32 @@ func (r *Registry) Restart(t testing.TB) {
 	t.Helper()
 	r.process.Stop()
 	r.start(t)
+}
+
+// Storage is the folder in which the registry keeps everything.
+func (r *Registry) Storage() string { return filepath.Join(r.dir, "storage") }
+
+// Stop ends the registry.
+func (r *Registry) Stop() { r.process.Stop() }
+
+// Begin starts a registry again that was stopped.
+func (r *Registry) Begin(t testing.TB) {
+	t.Helper()
+	r.start(t)
+}
+
+// StartReplica starts a registry beside another one, with the same storage and settings.
+func StartReplica(t testing.TB, of *Registry, addr string) *Registry {
+	t.Helper()
+	text, err := os.ReadFile(of.config)
+	if err != nil {
+		t.Fatalf("reading the configuration of a registry: %v", err)
+	}
+	r := *of
+	r.Addr, r.t, r.config = addr, t, filepath.Join(proc.Dir(t), "config.yml")
+	if err := os.WriteFile(r.config, []byte(strings.Replace(string(text), "addr: "+of.Addr, "addr: "+addr, 1)), 0o600); err != nil {
+		t.Fatalf("writing the configuration of a registry: %v", err)
+	}
+	r.start(t)
+	return &r
 }
