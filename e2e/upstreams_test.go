@@ -83,7 +83,7 @@ upstreams: {check_every: 200ms, check_timeout: 1s}
 		if out := server.CLI(t, "artifact", "list", repository, "--output", "json"); !strings.Contains(out, `"1.0.0"`) {
 			t.Errorf("the artifacts of %s = %s, want 1.0.0", repository, out)
 		}
-		server.CLI(t, "tag", "delete", repository+":1.0.0", "--yes")
+		server.CLI(t, "tag", "delete", repository+":1.0.0")
 		if out := d.pull(repository); out.Err == nil {
 			t.Errorf("%s can be pulled after its tag was deleted", repository)
 		}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -73,6 +74,7 @@ type addresses struct {
 	turn      atomic.Uint32
 	transport *http.Transport
 	health    Health
+	minter    auth.Minter // nil: it is asked without a token, of which registries complain in their logs
 	log       *slog.Logger
 }
 
@@ -279,6 +281,11 @@ func (a *addresses) ask(ctx context.Context, to *address) error {
 		return err
 	}
 	req.Header.Set("User-Agent", InsideAgent)
+	if a.minter != nil {
+		if token, err := a.minter.Mint(ctx, nil); err == nil { // that there is none is not the address's fault
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
 	resp, err := a.transport.RoundTrip(req)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ func newReplica(t *testing.T) *replica {
 		_, _ = io.Copy(io.Discard, req.Body)
 		if req.URL.Path == "/v2/" {
 			r.note("check")
+			if !strings.HasPrefix(req.Header.Get("Authorization"), "Bearer e") {
+				r.note("check without a token")
+			}
 		} else {
 			r.note(req.Method)
 		}
@@ -217,6 +220,9 @@ func TestHealthChecks(t *testing.T) {
 		}
 		a.be(status(401)) // as a registry does that wants a token
 		until(t, up, 2)
+	}
+	if a.count("check") == 0 || a.count("check without a token") != 0 {
+		t.Error("registries were asked without a token, which they log as a warning each time")
 	}
 	for _, words := range []string{"is left out", "is well again"} {
 		if !strings.Contains(log.String(), words) {

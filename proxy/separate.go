@@ -48,7 +48,7 @@ type Separate struct {
 
 // NewSeparate returns the registry at the URL. It does not connect yet: registries start in any order.
 func NewSeparate(c SeparateConfig) (*Separate, error) {
-	a := &addresses{name: c.Name, transport: newTransport(c.TLS), health: c.Health, log: c.Log}
+	a := &addresses{name: c.Name, transport: newTransport(c.TLS), health: c.Health, minter: c.Minter, log: c.Log}
 	a.transport.DialContext = a.dial
 	if len(c.More) >= mostAddresses {
 		return nil, errs.New(errs.Invalid, "registry %q has more than %d addresses", c.Name, mostAddresses).WithHint("put a balancer before some of them")
