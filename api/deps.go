@@ -148,6 +148,7 @@ type Component struct {
 	Name    string // "database", "registry", …
 	Healthy bool
 	Waits   string // what a part that is healthy can't do yet, and why, in words for everybody
+	Note    string // what ails a part of it that others make up for
 }
 
 // Sessions finds the session that a browser has with this server's pages. A web.Portal does.

@@ -51,6 +51,9 @@ func healthOf(components []Component) gen.OverallHealthStatus {
 		if c.Waits != "" {
 			s.Status, s.Error = "waiting", pointer(c.Waits)
 		}
+		if c.Note != "" {
+			s.Error = pointer(c.Note)
+		}
 		if !c.Healthy {
 			s.Status, s.Error, out.Status = unhealthy, pointer("does not answer as it should"), unhealthy
 		}

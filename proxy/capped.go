@@ -64,7 +64,7 @@ func (g *Gate) passCapped(ctx context.Context, v *visit, sub auth.Subject, answe
 		}
 		return g.denyFull(context.WithoutCancel(ctx), v, sub, v.capped.room, v.capped.adds)
 	}
-	g.Upstream.ServeHTTP(g.passing(v, w), out)
+	v.to.Upstream.ServeHTTP(g.passing(v, w), out)
 }
 
 // Uploaded returns how many bytes of an upload the registry has. One that it does not know has none.

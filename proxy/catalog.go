@@ -35,7 +35,7 @@ func (g *Gate) serveCatalog(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	names, more, err := g.visible(ctx, sub, search{last: query.Get("last"), limit: n})
+	names, more, err := g.visible(ctx, sub, search{in: g.catalogOf(v), last: query.Get("last"), limit: n})
 	if err != nil {
 		return err
 	}
@@ -76,12 +76,12 @@ func entries(query url.Values) (int, error) {
 // Repositories returns up to limit names of repositories that the subject may pull and whose name contains the text,
 // in the upstream's order, and whether there are more.
 func (g *Gate) Repositories(ctx context.Context, sub auth.Subject, contains string, limit int) ([]string, bool, error) {
-	return g.visible(ctx, sub, search{contains: contains, limit: limit})
+	return g.visible(ctx, sub, search{in: g.registries, contains: contains, limit: limit})
 }
 
 // HasContent reports whether a repository of the project has a tag, whoever may see it.
 func (g *Gate) HasContent(ctx context.Context, project string) (bool, error) {
-	return g.anyRepository(ctx, project, g.Upstream.HasTags)
+	return g.anyRepository(ctx, project, g.registries.HasTags)
 }
 
 // HasRepositories reports whether the registry knows a repository of the project, be it empty.
@@ -91,19 +91,23 @@ func (g *Gate) HasRepositories(ctx context.Context, project string) (bool, error
 
 // DropRepositories forgets the repositories of a project, where the registry can.
 func (g *Gate) DropRepositories(ctx context.Context, project string) error {
-	return g.Upstream.DropRepositories(ctx, project)
+	return g.registries.DropRepositories(ctx, project)
 }
 
 // RenameRepositories makes the repositories of a project those of another one, where the registry can.
 func (g *Gate) RenameRepositories(ctx context.Context, from, to string) error {
-	return g.Upstream.RenameRepositories(ctx, from, to)
+	return g.registries.RenameRepositories(ctx, from, to)
 }
 
 // anyRepository reports whether the predicate holds for a repository of the project.
 func (g *Gate) anyRepository(ctx context.Context, project string, is func(context.Context, string) (bool, error)) (bool, error) {
+	return anyOf(ctx, g.registries.home(project).Upstream, project, is)
+}
+
+func anyOf(ctx context.Context, in Catalog, project string, is func(context.Context, string) (bool, error)) (bool, error) {
 	last := project
 	for {
-		names, more, err := g.Upstream.CatalogPage(ctx, last, pageSize)
+		names, more, err := in.CatalogPage(ctx, last, pageSize)
 		if err != nil {
 			return false, err
 		}
@@ -123,8 +127,17 @@ func (g *Gate) anyRepository(ctx context.Context, project string, is func(contex
 	}
 }
 
+// catalogOf returns the catalog of the registry that the host name leads to, or of all.
+func (g *Gate) catalogOf(v *visit) Catalog {
+	if m := g.registries.ofHost(v.origin.Host); m != nil {
+		return m.Upstream
+	}
+	return g.registries
+}
+
 // search says which repositories are looked for.
 type search struct {
+	in       Catalog
 	last     string
 	contains string
 	limit    int
@@ -137,7 +150,7 @@ func (g *Gate) visible(ctx context.Context, sub auth.Subject, s search) (found [
 	found = []string{}
 	last := s.last
 	for range maxPages {
-		names, more, err := g.Upstream.CatalogPage(ctx, last, pageSize)
+		names, more, err := s.in.CatalogPage(ctx, last, pageSize)
 		if err != nil {
 			return nil, false, err
 		}

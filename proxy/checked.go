@@ -17,12 +17,12 @@ import (
 // checking returns the registry, held to the digests of what it answers with. One in this process answers from files that
 // it has checked when they came; between here and one elsewhere there is a network, another program and its storage.
 func (g *Gate) checking(v *visit) http.Handler {
-	if !g.Upstream.TakesTokens() || v.Method != http.MethodGet || v.Kind != KindManifest && v.Kind != KindBlob {
-		return g.Upstream
+	if !v.to.Upstream.TakesTokens() || v.Method != http.MethodGet || v.Kind != KindManifest && v.Kind != KindBlob {
+		return v.to.Upstream
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &checkedWriter{w: w, reference: v.Reference, manifest: v.Kind == KindManifest}
-		if !c.answered(g.Upstream, r) {
+		if !c.answered(v.to.Upstream, r) {
 			g.Errors.WriteRegistry(w, v.r, errWrong(c.wrong))
 		}
 	})

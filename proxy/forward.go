@@ -30,7 +30,7 @@ func (g *Gate) outbound(ctx context.Context, v *visit) (*http.Request, error) {
 	out.Header.Set("X-Forwarded-Proto", v.origin.Scheme)
 	out.Header.Set("X-Forwarded-For", g.Trusted.ClientIP(v.r))
 	out.Header.Set(httpx.RequestIDHeader, httpx.RequestID(v.w))
-	if !g.Upstream.TakesTokens() {
+	if !v.to.Upstream.TakesTokens() {
 		out.Header.Del("Authorization")
 	}
 	if v.Kind == KindUploads || v.Kind == KindUpload {
@@ -41,7 +41,7 @@ func (g *Gate) outbound(ctx context.Context, v *visit) (*http.Request, error) {
 		// no tag was made, and the client pushes the tag by itself.
 		dropParameters(out, "tag")
 	}
-	return out, g.lateToken(ctx, v, out)
+	return out, g.mint(ctx, v, out)
 }
 
 // plainBody makes sure that the body of an upload is a blob and nothing else, and that a mount that the gate did not

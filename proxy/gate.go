@@ -48,8 +48,8 @@ type Config struct {
 type Gate struct {
 	Config
 
-	inside *Inside
-	stored Straight // nil where the upstream is none
+	registries *Several
+	inside     *Inside
 }
 
 // Projects knows what projects are called, and when they were made: a token from before was issued for another one of
@@ -61,8 +61,11 @@ type Projects interface {
 
 // New returns a gate.
 func New(c Config) *Gate {
-	stored, _ := c.Upstream.(Straight)
-	return &Gate{Config: c, inside: NewInside(c.Upstream), stored: stored}
+	all, ok := c.Upstream.(*Several)
+	if !ok {
+		all = oneOf(c.Upstream)
+	}
+	return &Gate{Config: c, registries: all, inside: NewInside(all)}
 }
 
 // visit is one request on its way through the gate.
@@ -72,6 +75,7 @@ type visit struct {
 	r      *http.Request
 	origin httpx.Origin
 	claims auth.ClaimSet
+	to     destination
 	moved  bool    // Repository is not what the client calls it
 	capped *capped // an upload that may be too long; nil for none
 	ruled  bool    // rules of the project are about the pull
@@ -113,6 +117,7 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 		v.w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	v.to = g.registries.decide(v.origin.Host, v.Request)
 	if v.claims, err = g.authenticate(ctx, v); err != nil {
 		return err
 	}
@@ -143,8 +148,12 @@ func (g *Gate) serve(ctx context.Context, v *visit) (err error) {
 	if err := g.follow(ctx, v); err != nil {
 		return err
 	}
+	if v.to.strays {
+		return v.to.errStrays(v.Repository)
+	}
+	g.partMount(v)
 	switch {
-	case v.Kind == KindReferrers && g.Referrers != nil:
+	case v.Kind == KindReferrers && g.Referrers != nil && !v.to.away:
 		return g.serveReferrers(ctx, v)
 	case v.pagedTags():
 		return g.serveTags(ctx, v)
@@ -277,6 +286,7 @@ func (g *Gate) follow(ctx context.Context, v *visit) error {
 	}
 	v.Repository = now + strings.TrimPrefix(v.Repository, project)
 	v.moved = true
+	v.to = g.registries.decide(v.origin.Host, v.Request)
 	return nil
 }
 

@@ -33,7 +33,10 @@ type Inside struct {
 // NewInside returns the way into the registry. A registry in this process is called, one in another is sent requests with
 // tokens of sealock's own.
 func NewInside(up Upstream) *Inside {
-	if s, ok := up.(*Separate); ok {
+	switch s := up.(type) {
+	case *Separate:
+		return &Inside{up, s.sendOwn}
+	case *Several:
 		return &Inside{up, s.sendOwn}
 	}
 	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) {
@@ -222,7 +225,7 @@ func (i *Inside) do(ctx context.Context, o ownRequest, limit int64, want ...int)
 	}
 	resp, err := i.send(ctx, o, limit)
 	if err != nil {
-		return ownAnswer{}, errUpstream(err)
+		return ownAnswer{}, notSent(err)
 	}
 	defer resp.Body.Close()
 	if !slices.Contains(want, resp.StatusCode) {

@@ -82,7 +82,7 @@ func (g *Gate) keptTag(ctx context.Context, v *visit, digest string) (string, er
 	if err != nil || !kept {
 		return "", err
 	}
-	found, err := g.Upstream.TagDigest(ctx, v.Repository, v.tag())
+	found, err := v.to.Upstream.TagDigest(ctx, v.Repository, v.tag())
 	if err != nil || found == "" || v.Method == http.MethodPut && found == digest {
 		return "", err
 	}

@@ -260,11 +260,19 @@ func newEmbedded(tb testing.TB) *embedded.Registry {
 // newStock starts a stock registry with token authentication, as another process would run it.
 func newStock(tb testing.TB, m *mint) *httptest.Server {
 	tb.Helper()
+	return newStockOf(tb, m, stocktest.Config{Service: service})
+}
+
+// newStockOf starts a stock registry with a folder of its own, unless the configuration names one.
+func newStockOf(tb testing.TB, m *mint, c stocktest.Config) *httptest.Server {
+	tb.Helper()
 	bundle := filepath.Join(tb.TempDir(), "bundle.pem")
 	must(tb, os.WriteFile(bundle, m.root.PEM(), 0o600))
-	registry, shutdown, err := stocktest.New(context.Background(), stocktest.Config{
-		Root: tb.TempDir(), Realm: "http://realm.invalid/token", Service: service, Issuer: "sealock", RootCertBundle: bundle,
-	})
+	c.Realm, c.Issuer, c.RootCertBundle = "http://realm.invalid/token", "sealock", bundle
+	if c.Root == "" {
+		c.Root = tb.TempDir()
+	}
+	registry, shutdown, err := stocktest.New(context.Background(), c)
 	must(tb, err)
 	srv := httptest.NewServer(registry)
 	tb.Cleanup(func() { srv.Close(); must(tb, shutdown()) })

@@ -52,7 +52,7 @@ func (g *Gate) pass(ctx context.Context, v *visit, sub auth.Subject, answer http
 	case http.MethodGet:
 		w := &countedWriter{ResponseWriter: answer}
 		upstream.ServeHTTP(w, out)
-		if digest := w.digest(); w.status == http.StatusOK && !w.broken && validDigest(digest) {
+		if digest := w.digest(); w.status == http.StatusOK && !w.broken && validDigest(digest) && !v.to.away {
 			g.Observer.Pulled(v.Repository, v.tag(), digest)
 		}
 	default:

@@ -23,10 +23,10 @@ func (s *Separate) CatalogPage(ctx context.Context, last string, n int) ([]strin
 		names, more, err = s.catalogPage(ctx, last, 0)
 	}
 	if err != nil {
-		return nil, false, errUpstream(err)
+		return nil, false, s.unanswered(err)
 	}
 	if len(names) > 0 && names[len(names)-1] == last {
-		return nil, false, errUpstream(fmt.Errorf("catalog repeats the page after %q", last))
+		return nil, false, s.unanswered(fmt.Errorf("catalog repeats the page after %q", last))
 	}
 	return names, more, nil
 }
@@ -68,7 +68,7 @@ func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Re
 func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error) {
 	resp, err := s.ask(ctx, Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}, nil, nil)
 	if err != nil {
-		return false, errUpstream(err)
+		return false, s.unanswered(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound {
@@ -78,11 +78,11 @@ func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error)
 		Tags []string `json:"tags"`
 	}
 	if resp.StatusCode != http.StatusOK {
-		return false, errUpstream(fmt.Errorf("reading tags of %s: status %s", repository, resp.Status))
+		return false, s.unanswered(fmt.Errorf("reading tags of %s: status %s", repository, resp.Status))
 	}
 	// The list of an old registry has no pages and no limit: what is left out can't make it empty.
 	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		return false, errUpstream(fmt.Errorf("reading tags of %s: %w", repository, err))
+		return false, s.unanswered(fmt.Errorf("reading tags of %s: %w", repository, err))
 	}
 	return len(list.Tags) > 0, nil
 }
@@ -97,7 +97,7 @@ func (s *Separate) TagDigest(ctx context.Context, repository, tag string) (strin
 	}
 	resp, err := s.ask(ctx, what, nil, accept)
 	if err != nil {
-		return "", errUpstream(err)
+		return "", s.unanswered(err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
@@ -105,11 +105,11 @@ func (s *Separate) TagDigest(ctx context.Context, repository, tag string) (strin
 		if found := resp.Header.Get("Docker-Content-Digest"); found != "" {
 			return found, nil
 		}
-		return "", errUpstream(fmt.Errorf("looking for tag %s of %s: no digest", tag, repository))
+		return "", s.unanswered(fmt.Errorf("looking for tag %s of %s: no digest", tag, repository))
 	case http.StatusNotFound:
 		return "", nil
 	}
-	return "", errUpstream(fmt.Errorf("looking for tag %s of %s: status %s", tag, repository, resp.Status))
+	return "", s.unanswered(fmt.Errorf("looking for tag %s of %s: status %s", tag, repository, resp.Status))
 }
 
 // DropRepositories implements [Catalog]: a stock registry forgets no repository while it runs.
@@ -137,5 +137,6 @@ func (s *Separate) ask(ctx context.Context, what Request, query url.Values, acce
 	if len(accept) > 0 {
 		req.Header["Accept"] = accept
 	}
-	return s.transport.RoundTrip(req)
+	req.Host = "" // that of the address which it goes to
+	return s.addresses.RoundTrip(req)
 }

@@ -3,14 +3,11 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
-
-	"github.com/sealock/sealock/internal/errs"
 )
 
 // sendOwn sends a request of sealock's own, with a token for what it needs. A registry may keep blobs elsewhere and send
-// us there, once.
+// us there.
 func (s *Separate) sendOwn(ctx context.Context, o ownRequest, _ int64) (*http.Response, error) {
 	token, err := s.minter.Mint(ctx, o.Access())
 	if err != nil {
@@ -20,33 +17,14 @@ func (s *Separate) sendOwn(ctx context.Context, o ownRequest, _ int64) (*http.Re
 	if err != nil {
 		return nil, err
 	}
+	req.Host = "" // that of the address which it goes to
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := s.transport.RoundTrip(req)
-	if err != nil || o.Kind != KindBlob || o.Method != http.MethodGet {
-		return resp, err
+	resp, err := s.addresses.RoundTrip(req)
+	if err != nil {
+		return nil, s.unanswered(err)
 	}
-	switch resp.StatusCode {
-	case http.StatusFound, http.StatusTemporaryRedirect:
-		return s.elsewhere(ctx, resp)
+	if o.Kind == KindBlob && o.Method == http.MethodGet && redirects(resp.StatusCode) {
+		return s.follow(req, resp)
 	}
 	return resp, nil
-}
-
-// elsewhere follows a redirect to where blobs are kept. The token stays here: it is the registry's.
-func (s *Separate) elsewhere(ctx context.Context, resp *http.Response) (*http.Response, error) {
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxErrorBytes)) // so that the connection is used again
-	_ = resp.Body.Close()
-	to, err := resp.Location()
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" {
-		return nil, errs.New(errs.Unavailable, "the registry sends sealock to a place that is none").WithHint("check the registry's storage settings").Because(err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("User-Agent", InsideAgent)
-	if to.Scheme == s.base.Scheme && to.Host == s.base.Host {
-		return s.transport.RoundTrip(req)
-	}
-	return s.storage.RoundTrip(req)
 }

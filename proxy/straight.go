@@ -20,14 +20,14 @@ type Straight interface {
 // straight answers a read that was let in without preparing a request to the registry, and reports whether it did. What rules
 // may still keep back when it is known is no such read.
 func (g *Gate) straight(v *visit, sub auth.Subject) bool {
-	if g.stored == nil || v.ruled || v.Method != http.MethodGet && v.Method != http.MethodHead {
+	if v.to.stored == nil || v.ruled || v.Method != http.MethodGet && v.Method != http.MethodHead {
 		return false
 	}
 	switch v.Kind {
 	case KindBlob:
-		return g.stored.ServeBlob(v.w, v.r, v.Repository, v.Reference)
+		return v.to.stored.ServeBlob(v.w, v.r, v.Repository, v.Reference)
 	case KindManifest:
-		status, digest, err := g.stored.ServeManifest(v.w, v.r, v.Repository, v.Reference)
+		status, digest, err := v.to.stored.ServeManifest(v.w, v.r, v.Repository, v.Reference)
 		if status != 0 && v.Method == http.MethodGet {
 			g.pulled(v, sub, digest, status == http.StatusOK && err == nil)
 		}
@@ -40,7 +40,7 @@ func (g *Gate) straight(v *visit, sub auth.Subject) bool {
 // pulled takes note of a manifest that was answered straight: for the audit trail, and, where the client has got it, for the
 // index.
 func (g *Gate) pulled(v *visit, sub auth.Subject, digest string, whole bool) {
-	if g.Observer != nil && whole {
+	if g.Observer != nil && whole && !v.to.away {
 		g.Observer.Pulled(v.Repository, v.tag(), digest)
 	}
 	if g.Pulls != nil {

@@ -72,7 +72,7 @@ func (g *Gate) admitOverwrite(ctx context.Context, v *visit, sub auth.Subject, d
 	if err != nil || ruling.Allowed {
 		return err
 	}
-	found, err := g.Upstream.TagDigest(ctx, v.Repository, v.tag())
+	found, err := v.to.Upstream.TagDigest(ctx, v.Repository, v.tag())
 	if err != nil || found == "" || found == digest {
 		return err
 	}

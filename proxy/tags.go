@@ -32,7 +32,7 @@ func (g *Gate) serveTags(ctx context.Context, v *visit) error {
 	}
 	// One more tells whether there are more: registries say so of a page that ends with the list, too. More than
 	// their own maximum, some refuse.
-	tags, more, err := g.inside.Tags(ctx, v.Repository, query.Get("last"), min(n+1, mostTags))
+	tags, more, err := v.to.inside.Tags(ctx, v.Repository, query.Get("last"), min(n+1, mostTags))
 	if errs.Is(err, errs.NotFound) {
 		return errs.New(errs.NotFound, "there is no repository %q", v.Repository).WithHint("push to it first").WithCode("NAME_UNKNOWN").Because(err)
 	}

@@ -63,14 +63,14 @@ func (i *Inside) decoy(ctx context.Context, repository, tag string) error {
 // deleteTag lets the upstream delete a tag. One that takes the tag for a digest that is none, as 2.8 does, is helped.
 func (g *Gate) deleteTag(ctx context.Context, v *visit, w http.ResponseWriter, out *http.Request) {
 	rec := &recorder{header: http.Header{}, limit: maxErrorBytes}
-	g.Upstream.ServeHTTP(rec, out)
+	v.to.Upstream.ServeHTTP(rec, out)
 	if rec.status != http.StatusBadRequest {
 		maps.Copy(w.Header(), rec.header)
 		w.WriteHeader(rec.status)
 		_, _ = w.Write(rec.body.Bytes()) // a client that hung up needs no answer
 		return
 	}
-	err := g.inside.untag(ctx, v.Repository, v.tag())
+	err := v.to.inside.untag(ctx, v.Repository, v.tag())
 	switch {
 	case errs.Is(err, errs.Unsupported): // in the words of the specification, as registries that can do it say it
 		err = errs.New(errs.Invalid, "the registry behind sealock does not delete").

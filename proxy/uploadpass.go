@@ -59,7 +59,7 @@ func (p *Passes) valid(pass string, c auth.ClaimSet, repository, upload string, 
 
 // passes lets an upload go on whose token has ended, and nothing else about the token is wrong.
 func (g *Gate) passes(ctx context.Context, v *visit, token string) bool {
-	if g.Passes == nil || v.Kind != KindUpload || v.Method == http.MethodDelete || g.Upstream.TakesTokens() && g.Passes.Minter == nil {
+	if g.Passes == nil || v.Kind != KindUpload || v.Method == http.MethodDelete || v.to.Upstream.TakesTokens() && g.Passes.Minter == nil {
 		return false
 	}
 	pass := v.r.URL.Query()[passParameter]
@@ -72,19 +72,6 @@ func (g *Gate) passes(ctx context.Context, v *visit, token string) bool {
 	}
 	v.claims, v.pass, v.late = claims, pass[0], true
 	return true
-}
-
-// lateToken replaces a token that has ended where the registry would refuse it.
-func (g *Gate) lateToken(ctx context.Context, v *visit, out *http.Request) error {
-	if !v.late || !g.Upstream.TakesTokens() {
-		return nil
-	}
-	token, err := g.Passes.Minter.Mint(ctx, v.Access())
-	if err != nil {
-		return fmt.Errorf("minting a token for an upload that goes on: %w", err)
-	}
-	out.Header.Set("Authorization", "Bearer "+token)
-	return nil
 }
 
 // passing returns a writer that puts a pass into the Location of an upload.

@@ -36,15 +36,19 @@ type Config struct {
 	Limits   Limits   `koanf:"limits"`
 	Drain    Drain    `koanf:"drain"`
 	Registry Registry `koanf:"registry"`
-	Token    Token    `koanf:"token"`
-	Robot    Robot    `koanf:"robot"`
-	PAT      PAT      `koanf:"pat"`
-	Lockout  Lockout  `koanf:"lockout"`
-	Pulls    Pulls    `koanf:"pulls"`
-	Policy   Policy   `koanf:"policy"`
-	Portal   Portal   `koanf:"portal"`
-	Audit    Audit    `koanf:"audit"`
-	Log      Log      `koanf:"log"`
+
+	Registries []Upstream `koanf:"registries" doc:"Further registries behind the same front proxy, for some projects or host names: a list of name, url, urls, ca_file, projects, hosts, service, redirects and storage_hosts, see proxy.md. The one above stays the default."`
+
+	Upstreams Upstreams `koanf:"upstreams"`
+	Token     Token     `koanf:"token"`
+	Robot     Robot     `koanf:"robot"`
+	PAT       PAT       `koanf:"pat"`
+	Lockout   Lockout   `koanf:"lockout"`
+	Pulls     Pulls     `koanf:"pulls"`
+	Policy    Policy    `koanf:"policy"`
+	Portal    Portal    `koanf:"portal"`
+	Audit     Audit     `koanf:"audit"`
+	Log       Log       `koanf:"log"`
 }
 
 // Store says where records are kept.
@@ -123,7 +127,39 @@ type Registry struct {
 	URL    string `koanf:"url" doc:"URL of a stock registry (2.8 or 3.x) to stand before. Default: the embedded registry."`
 	CAFile string `koanf:"ca_file" doc:"CA certificates in PEM form to trust for that registry."`
 
+	URLs         []string `koanf:"urls" doc:"Further URLs of that registry: replicas with the same storage and http.secret. Requests go to those that are well, in turn."`
+	Redirects    string   `koanf:"redirects" doc:"What becomes of a registry's redirects to where it keeps blobs, such as S3: pass (clients go there) or follow (sealock fetches the blob; clients need no way there)."`
+	StorageHosts []string `koanf:"storage_hosts" doc:"Hosts, addresses or networks (CIDR) that redirects are followed to even if they are on this machine, link-local or a cloud's metadata service."`
+
 	Notifications Notifications `koanf:"notifications"`
+}
+
+// Redirects of a registry to its storage.
+const (
+	RedirectsPass   = "pass"
+	RedirectsFollow = "follow"
+)
+
+// Embedded is the URL of the embedded registry where it is one of several.
+const Embedded = "embedded"
+
+// Upstream is a further registry behind the front proxy.
+type Upstream struct {
+	Name         string   `koanf:"name"`
+	URL          string   `koanf:"url"` // or embedded
+	URLs         []string `koanf:"urls"`
+	CAFile       string   `koanf:"ca_file"`
+	Projects     []string `koanf:"projects"`
+	Hosts        []string `koanf:"hosts"`
+	Service      string   `koanf:"service"` // of token.services; "" for token.service
+	Redirects    string   `koanf:"redirects"`
+	StorageHosts []string `koanf:"storage_hosts"`
+}
+
+// Upstreams says how stock registries are looked after.
+type Upstreams struct {
+	CheckEvery   time.Duration `koanf:"check_every" doc:"How often each address of a registry is asked whether it is well (GET /v2/). 0s: never; then it counts only whether it takes connections."`
+	CheckTimeout time.Duration `koanf:"check_timeout" doc:"How long it may take to answer. Two bad answers in a row, and it is left out until it answers well."`
 }
 
 // Notifications says how a stock registry that clients reach without the front proxy tells what it has (docs/index-of-images.md).
@@ -245,7 +281,8 @@ func Default() Config {
 			RefreshAbsolute: 365 * day,
 			UploadGrace:     12 * time.Hour,
 		},
-		TLS:     TLS{ACME: ACME{Directory: LetsEncrypt}},
+		TLS:      TLS{ACME: ACME{Directory: LetsEncrypt}},
+		Registry: Registry{Redirects: RedirectsPass}, Upstreams: Upstreams{CheckEvery: 10 * time.Second, CheckTimeout: 3 * time.Second},
 		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
 		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
 		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},

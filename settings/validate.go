@@ -32,6 +32,11 @@ func (c *Config) complete() {
 		c.ExternalURLs = externalURLs(c.Listen, c.TLS.Enabled())
 	}
 	c.completeWorkloads()
+	for i := range c.Registries {
+		if c.Registries[i].Redirects == "" {
+			c.Registries[i].Redirects = RedirectsPass
+		}
+	}
 	for i := range c.Token.Services {
 		if c.Token.Services[i].KeyHeader == "" {
 			c.Token.Services[i].KeyHeader = c.Token.KeyHeader
@@ -125,6 +130,7 @@ func (c *Config) validate() Faults {
 	}
 	c.validateStore(&v)
 	c.validateTLS(&v)
+	c.validateRegistries(&v)
 	c.validateToken(&v)
 	p := c.Portal
 	v.check(p.SessionIdle >= time.Minute, "portal.session_idle", "is shorter than 1m", "use 12h")
@@ -206,16 +212,12 @@ func (c *Config) validateTLS(v *validator) {
 	for i, c := range t.Certificates {
 		v.check(c.CertFile != "" && c.KeyFile != "", fmt.Sprintf("tls.certificates[%d]", i), "cert_file and key_file go together", "set both")
 	}
-	if c.Registry.URL != "" {
-		v.origin("registry.url", c.Registry.URL)
-	}
 	if told := c.Registry.Notifications.Secret; !told.Empty() {
-		v.check(c.Registry.URL != "", "registry.notifications", "is set without a registry that could tell", "set registry.url to where sealock reaches it")
+		v.check(c.hasStock(), "registry.notifications", "is set without a registry that could tell", "set registry.url to where sealock reaches it")
 		plain := !strings.ContainsFunc(told.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 		v.check(len(told.Reveal()) >= minNotificationSecret && plain, "registry.notifications.secret", "is short, or holds blanks, quotes or other than ASCII",
 			fmt.Sprintf("use at least %d letters and digits, such as from openssl rand -hex 32", minNotificationSecret))
 	}
-	v.check(c.Registry.CAFile == "" || strings.HasPrefix(c.Registry.URL, "https://"), "registry.ca_file", "is set for a registry without https", "set registry.url to an https URL")
 }
 
 func (c *Config) validateToken(v *validator) {

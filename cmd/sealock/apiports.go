@@ -73,8 +73,7 @@ func (h healthCheck) Health(ctx context.Context) []api.Component {
 	defer cancel()
 	components := []api.Component{{Name: "core", Healthy: true}, {Name: "database", Healthy: h.well("database", h.s.store.Ping(ctx))}}
 	if h.s.registry != nil {
-		_, _, err := h.s.registry.CatalogPage(ctx, "", 1)
-		components = append(components, api.Component{Name: "registry", Healthy: h.well("registry", err)})
+		components = append(components, h.registries(ctx)...)
 	}
 	if h.s.acme != nil {
 		components = append(components, api.Component{Name: "certificates", Healthy: true, Waits: strings.Join(h.s.acme.Waiting(time.Now()), "; ")})

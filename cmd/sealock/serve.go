@@ -137,10 +137,12 @@ func (s *system) registryName() string {
 	switch {
 	case s.gate == nil:
 		return "none"
-	case s.cfg.Registry.URL != "":
-		return s.cfg.Registry.URL
 	}
-	return "embedded"
+	names := []string{s.cfg.Registry.Default().URL}
+	for _, u := range s.cfg.Registries {
+		names = append(names, u.Name+"="+u.URL)
+	}
+	return strings.Join(names, " ")
 }
 
 func newLog(w io.Writer, cfg settings.Log) *slog.Logger {

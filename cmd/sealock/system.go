@@ -71,6 +71,7 @@ type system struct {
 	issuer    *auth.Issuer
 	devices   *auth.Devices
 	registry  proxy.Upstream
+	watched   []*proxy.Separate  // whose addresses are asked how they are
 	gate      *proxy.Gate        // nil with only: auth
 	inside    *proxy.Inside      // nil without a registry
 	indexer   *project.Indexer   // nil without a registry
@@ -409,6 +410,9 @@ func (s *system) run(ctx context.Context) {
 			s.report("forgetting failed logins", err)
 		})
 	})
+	for _, r := range s.watched {
+		wg.Go(func() { r.Run(ctx) })
+	}
 	if s.indexer != nil {
 		wg.Go(func() { s.indexer.Run(ctx) })
 		wg.Go(func() { s.reindexer.Run(ctx) })

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -57,7 +58,7 @@ http:
 %[3]s`
 
 // Start starts a registry on a loopback address. auth is the auth block of its
-// configuration; without one everybody may do everything.
+// configuration, with what else it is to have; without one everybody may do everything.
 func Start(t testing.TB, kind Kind, addr, auth string) *Registry {
 	t.Helper()
 	path := need.Tool(t, string(kind))
@@ -66,7 +67,7 @@ func Start(t testing.TB, kind Kind, addr, auth string) *Registry {
 	if auth != "" {
 		r.ready = http.StatusUnauthorized
 	}
-	text := fmt.Sprintf(config, filepath.Join(dir, "storage"), addr, auth)
+	text := fmt.Sprintf(config, r.Storage(), addr, auth)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatalf("writing the configuration of %s: %v", kind, err)
 	}
@@ -96,6 +97,9 @@ func (r *Registry) Restart(t testing.TB) {
 	r.start(t)
 }
 
+// Stop ends the registry.
+func (r *Registry) Stop() { r.process.Stop() }
+
 // Kill ends the registry in the middle of what it does.
 func (r *Registry) Kill(t testing.TB) {
 	t.Helper()
@@ -104,7 +108,7 @@ func (r *Registry) Kill(t testing.TB) {
 	}
 }
 
-// Again starts a registry that was killed, with what it has stored.
+// Again starts a registry that was stopped or killed, with what it has stored.
 func (r *Registry) Again(t testing.TB) {
 	t.Helper()
 	r.start(t)
@@ -120,3 +124,19 @@ func (r *Registry) Signal(t testing.TB, signal syscall.Signal) {
 
 // Storage is the folder that the registry keeps what it has in.
 func (r *Registry) Storage() string { return filepath.Join(r.dir, "storage") }
+
+// StartReplica starts a registry beside another one, with the same storage and settings.
+func StartReplica(t testing.TB, of *Registry, addr string) *Registry {
+	t.Helper()
+	text, err := os.ReadFile(of.config)
+	if err != nil {
+		t.Fatalf("reading the configuration of a registry: %v", err)
+	}
+	r := *of
+	r.Addr, r.t, r.config = addr, t, filepath.Join(proc.Dir(t), "config.yml")
+	if err := os.WriteFile(r.config, []byte(strings.Replace(string(text), "addr: "+of.Addr, "addr: "+addr, 1)), 0o600); err != nil {
+		t.Fatalf("writing the configuration of a registry: %v", err)
+	}
+	r.start(t)
+	return &r
+}

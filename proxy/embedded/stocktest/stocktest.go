@@ -12,7 +12,8 @@ import (
 	v2 "github.com/distribution/distribution/v3/registry/api/v2"
 	_ "github.com/distribution/distribution/v3/registry/auth/token" // registers the access controller that is named below
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // registers the driver that is named below
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"          // registers the driver that is named below
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/middleware/redirect" // registers the middleware that is named below
 	"github.com/gorilla/mux"
 	"github.com/sirupsen/logrus"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Service        string
 	Issuer         string
 	RootCertBundle string // a file
+	RedirectTo     string // the base of the URLs where clients are sent for blobs; "" for nowhere
 }
 
 // New returns the registry and what ends its background work.
@@ -34,6 +36,9 @@ func New(ctx context.Context, c Config) (h http.Handler, shutdown func() error, 
 		Auth: configuration.Auth{"token": {
 			"realm": c.Realm, "service": c.Service, "issuer": c.Issuer, "rootcertbundle": c.RootCertBundle,
 		}},
+	}
+	if c.RedirectTo != "" {
+		cfg.Middleware = map[string][]configuration.Middleware{"storage": {{Name: "redirect", Options: configuration.Parameters{"baseurl": c.RedirectTo}}}}
 	}
 	cfg.HTTP.Secret, cfg.Catalog.MaxEntries, cfg.Tags.MaxTags = "stock", 1000, 1000
 	logrus.SetOutput(io.Discard)
