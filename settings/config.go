@@ -91,6 +91,9 @@ type Registry struct {
 	URL    string `koanf:"url" doc:"URL of a stock registry (2.8 or 3.x) to stand before. Default: the embedded registry."`
 	CAFile string `koanf:"ca_file" doc:"CA certificates in PEM form to trust for that registry."`
 
+	Storage   Storage `koanf:"storage" doc:"Where the embedded registry keeps images: the block storage: of a stock registry's config.yml, with one of the drivers filesystem, s3, azure and gcs (docs/proxy.md). In the environment: SEALOCK_REGISTRY_STORAGE_S3_SECRETKEY and the like; a secret also from a file, as secretkey_file. Default: the folder registry in data_dir."`
+	Redirects string  `koanf:"redirects" doc:"How clients get blobs that are in an object store: pass (they are sent there, with a URL that is good for minutes) or follow (sealock serves them through). Default: pass, unless storage has redirect: {disable: true}."`
+
 	Notifications Notifications `koanf:"notifications"`
 }
 

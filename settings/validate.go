@@ -206,6 +206,7 @@ func (c *Config) validateTLS(v *validator) {
 	if c.Registry.URL != "" {
 		v.origin("registry.url", c.Registry.URL)
 	}
+	v.check(slices.Contains([]string{"", RedirectsPass, RedirectsFollow}, c.Registry.Redirects), "registry.redirects", fmt.Sprintf("%q is unknown", c.Registry.Redirects), "use pass or follow")
 	if told := c.Registry.Notifications.Secret; !told.Empty() {
 		v.check(c.Registry.URL != "", "registry.notifications", "is set without a registry that could tell", "set registry.url to where sealock reaches it")
 		plain := !strings.ContainsFunc(told.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
