@@ -56,6 +56,7 @@ type harborScript struct {
 	server         *sealock.Server
 	calls          *sentCalls
 	user, password string // nobody without a user
+	moving         bool   // what it lists may change from one query to the next
 }
 
 // run runs a part under its name.

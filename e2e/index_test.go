@@ -23,7 +23,7 @@ import (
 // indexed returns what the index of a server holds, as its API tells: tags, as "repository:tag|digest|pulls".
 func indexed(t *testing.T, server *sealock.Server) []string {
 	t.Helper()
-	s := &harborScript{t: t, server: server, calls: &sentCalls{of: map[string]bool{}}, user: "admin", password: sealock.AdminPassword}
+	s := &harborScript{t: t, server: server, calls: &sentCalls{of: map[string]bool{}}, user: "admin", password: sealock.AdminPassword, moving: true}
 	pulls := map[string]any{}
 	for _, r := range s.all("/repositories?page_size=100") {
 		pulls[fmt.Sprint(r["name"])] = r["pull_count"]

@@ -87,7 +87,7 @@ func TestLongPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := server.Ended(t, issued.Token, 20*time.Second)
+	ended := server.ResignYoung(t, issued.Token, 20*time.Second)
 	send := func(method, target, token, body string, want int) string {
 		t.Helper()
 		resp, err := w.Send(wire.Request{Method: method, URL: target, Bearer: token, Body: []byte(body), Header: http.Header{"Content-Type": {"application/octet-stream"}}})

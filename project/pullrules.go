@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func pullRulesOf(m store.Metadata) *pullRules {
 func age(text string) (time.Duration, bool) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0 //nolint:gosec // 16 bits
+		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0
 	}
 	d, err := time.ParseDuration(text)
 	return d, err == nil && d > 0
@@ -181,7 +182,8 @@ func (q pull) byLabel(ctx context.Context, a store.Artifact, depth int) (*errs.E
 	if len(q.rules.labels) == 0 {
 		return nil, nil //nolint:nilnil // no rule
 	}
-	labels, err := q.store.LabelsOf(ctx, []int64{a.ID}, maxShownLabels)
+	// All of them: the rule counts however many others somebody has put there before.
+	labels, err := q.store.LabelsOf(ctx, []int64{a.ID}, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package project_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func TestLabelRules(t *testing.T) {
 	h := newHeld(t)
 	one, two := h.pushed(h.image("team/app", "", "one")), h.pushed(h.image("team/app", "", "two"))
 	bad, good := h.pushed(h.index("team/app", "bad", one)), h.pushed(h.index("team/app", "good", two))
-	both := h.pushed(h.image("team/app", "", "both"))
+	both, many := h.pushed(h.image("team/app", "", "both")), h.pushed(h.image("team/app", "many", "many"))
 	h.pushed(h.index("team/app", "bad2", both, one))
 	h.pushed(h.index("team/app", "good2", both))
 	h.tell("deny_pull_labels=broken, quarantine")
@@ -141,6 +142,14 @@ func TestLabelRules(t *testing.T) {
 	h.pull("what has the label", bad, true, `has the label "quarantine"`, "deny_pull_labels", "team/app@"+bad.Digest)
 	h.pull("an image that is in nothing but indexes with labels", one, false, "deny_pull_labels")
 	h.pull("what has another label", good, false)
+	for n := range 101 {
+		label(fmt.Sprintf("more-%d", n), "many")
+	}
+	label("quarantine-not", "many")
+	h.pull("what has many labels", many, false)
+	h.tell("deny_pull_labels=quarantine-not")
+	h.pull("what has the label behind many others", many, false, `has the label "quarantine-not"`)
+	h.tell("deny_pull_labels=broken, quarantine")
 	h.pull("an image of that", two, false)
 	h.pull("an image that is in an index without a label, too", both, false)
 }

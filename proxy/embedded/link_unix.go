@@ -14,7 +14,7 @@ func readLink(path string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer syscall.Close(fd) //nolint:errcheck // it was read from alone
+	defer syscall.Close(fd) // it was read from alone
 	var b [linkMax]byte
 	n, err := again(func() (int, error) { return syscall.Read(fd, b[:]) })
 	return string(b[:max(n, 0)]), err == nil

@@ -29,9 +29,9 @@ func (s *Server) Resign(t testing.TB, token string, age time.Duration) string {
 	return aged
 }
 
-// Ended is Resign for a token that is as young as it was: it was issued after its user was
+// ResignYoung is Resign for a token that is as young as it was: it was issued after its user was
 // made, and has ended all the same.
-func (s *Server) Ended(t testing.TB, token string, age time.Duration) string {
+func (s *Server) ResignYoung(t testing.TB, token string, age time.Duration) string {
 	t.Helper()
 	ended, err := s.resign(token, time.Now().Add(-age), true)
 	if err != nil {
