@@ -84,6 +84,12 @@ func (s *stored) clients(t *testing.T) {
 			must(t, c.Push(d.Session, ref, content))
 			got, out := c.Pull(d.Session, ref, "")
 			must(t, out)
+			if _, digest, err := s.w.Manifest(ref.Repository, ref.Tag); err != nil || got.Digest != "" && got.Digest != digest {
+				t.Fatalf("%s pulled %s, and the tag stands for %s, %v", c.Name, got.Digest, digest, err)
+			}
+			if got.Dir == "" {
+				continue
+			}
 			if found, err := fixture.HoldsFile(got.Dir, content); err != nil || !found {
 				t.Fatalf("%s pulled something else than it pushed: %v", c.Name, err)
 			}
@@ -224,19 +230,19 @@ func (s *stored) names(t *testing.T) {
 			t.Errorf("catalog = %q, %v, want %q", names, err, want)
 		}
 	}
-	catalog("team/app", "team/crane", "team/full", "team/oras")
+	catalog("team/a/tags", "team/app", "team/crane", "team/full", "team/oras")
 	s.server.AddProject(t, "team-2") // it begins like the other
 	if err := s.w.Push("team-2/app", "kept", image); err != nil {
 		t.Fatal(err)
 	}
 	s.server.CLI(t, "project", "rename", "team", "crew")
-	catalog("crew/app", "crew/crane", "crew/full", "crew/oras", "team-2/app")
+	catalog("crew/a/tags", "crew/app", "crew/crane", "crew/full", "crew/oras", "team-2/app")
 	if _, got, err := s.w.Manifest("crew/app", "kept"); err != nil || got != image.Digest() {
 		t.Errorf("the manifest in the renamed project = %s, %v, want %s", got, err, image.Digest())
 	}
 	s.blob(t, "crew/app", fixture.Digest(image.Layer), "", http.StatusOK)
 	s.server.CLI(t, "reindex", "--fresh")
-	catalog("crew/app", "crew/crane", "crew/full", "crew/oras", "team-2/app")
+	catalog("crew/a/tags", "crew/app", "crew/crane", "crew/full", "crew/oras", "team-2/app")
 }
 
 // TestStorageRefuses starts with a secret that opens nothing, and with a store that goes away: clients are told to try again,

@@ -31,6 +31,7 @@ go_tools_e2e() {
 		oras           | -                  | oras.land/oras/cmd/oras@v1.3.6
 		helm           | -                  | helm.sh/helm/v3/cmd/helm@v3.22.0
 		cosign         | e2e/clients/cosign | github.com/sigstore/cosign/v3@v3.1.3
+		versitygw      | -                  | github.com/versity/versitygw/cmd/versitygw@v1.8.0
 	ROWS
 }
 

@@ -70,7 +70,7 @@ func S3(t testing.TB) *Store {
 	process := proc.Start(t, proc.Server{
 		Name: "versitygw",
 		Args: []string{need.Tool(t, "versitygw"), "--port", addr, "--quiet", "--keep-alive", "posix", "--sidecar", meta, data},
-		Env: []string{"ROOT_ACCESS_KEY=sealock", "ROOT_SECRET_KEY=" + SecretKey, "HOME=" + dir}, Dir: dir, Ready: proc.Dials(addr),
+		Env:  []string{"ROOT_ACCESS_KEY=sealock", "ROOT_SECRET_KEY=" + SecretKey, "HOME=" + dir}, Dir: dir, Ready: proc.Dials(addr),
 	})
 	return &Store{Addr: addr, Driver: "s3", Secret: "secretkey", process: process, Values: map[string]string{
 		"accesskey": "sealock", "secretkey": SecretKey, "region": "us-east-1", "regionendpoint": "http://" + addr,
@@ -89,7 +89,7 @@ func Azure(t testing.TB) *Store {
 	process := proc.Start(t, proc.Server{
 		Name: "azurite",
 		Args: []string{need.Tool(t, "azurite-blob"), "--blobHost", host, "--blobPort", port, "--location", dir, "--skipApiVersionCheck", "--silent"},
-		Env: []string{"AZURITE_ACCOUNTS=sealock:" + SecretKey, "HOME=" + dir, "PATH=" + need.Path()}, Dir: dir, Ready: proc.Dials(addr),
+		Env:  []string{"AZURITE_ACCOUNTS=sealock:" + SecretKey, "HOME=" + dir, "PATH=" + need.Path()}, Dir: dir, Ready: proc.Dials(addr),
 	})
 	s := &Store{Addr: addr, Driver: "azure", Secret: "accountkey", process: process, Values: map[string]string{
 		"accountname": "sealock", "accountkey": SecretKey, "container": bucket, "serviceurl": "http://" + addr + "/sealock",
