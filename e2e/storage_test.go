@@ -15,6 +15,7 @@ import (
 	"github.com/sealock/sealock/e2e/internal/fixture"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/objectstore"
+	"github.com/sealock/sealock/e2e/internal/postgres"
 	"github.com/sealock/sealock/e2e/internal/proc"
 	"github.com/sealock/sealock/e2e/internal/sealock"
 	"github.com/sealock/sealock/e2e/internal/wire"
@@ -317,4 +318,83 @@ func TestStorageIsCollected(t *testing.T) {
 	if err := w.Push("team/app", "gone", images[1]); err != nil {
 		t.Errorf("pushing what was collected again: %v", err)
 	}
+}
+
+// TestStorageOfReplicas runs two sealocks on one bucket and one database: what one changes counts at the other with the next
+// request, and an upload may go on at either.
+func TestStorageOfReplicas(t *testing.T) {
+	t.Parallel()
+	store := objectstore.S3(t)
+	settings := "store: {url: '" + postgres.Start(t) + "'}\ntoken: {rotate_every: 0s}\nregistry:\n" + store.Block("  ")
+	first := serve(t, settings)
+	first.AddProject(t, "team")
+	data := filepath.Join(proc.Dir(t), "data")
+	for _, folder := range []string{"keys", "policy"} { // what replicas share beside the database and the bucket
+		if err := os.CopyFS(filepath.Join(data, folder), os.DirFS(filepath.Join(first.DataDir, folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := sealock.Prepare(t, sealock.Options{Addr: proc.FreeAddr(t), DataDir: data, Settings: settings})
+	second.Start(t)
+	a, b := wire.New(first.Addr, "admin", adminPassword), wire.New(second.Addr, "admin", adminPassword)
+	push := func(w *wire.Client, tag string) string {
+		t.Helper()
+		image, err := fixture.NewImage(unique(tag))
+		if err == nil {
+			err = w.Push("team/app", tag, image)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image.Digest()
+	}
+	tagged := func(w *wire.Client, tag, want string) {
+		t.Helper()
+		if _, got, err := w.Manifest("team/app", tag); err != nil || got != want {
+			t.Errorf("tag %s at %s = %s, %v, want %s", tag, w.Base, got, err, want)
+		}
+	}
+	gone := func(w *wire.Client, reference string) {
+		t.Helper()
+		resp, err := w.Do(wire.Request{Method: http.MethodGet, URL: "/v2/team/app/manifests/" + reference})
+		if err != nil || resp.Status != http.StatusNotFound {
+			t.Errorf("%s at %s = %s, %v, want 404", reference, w.Base, resp, err)
+		}
+	}
+	for range 3 {
+		digest := push(a, "latest")
+		tagged(b, "latest", digest)
+		tagged(a, "latest", digest)
+		newer := push(b, "latest")
+		tagged(a, "latest", newer)
+		if err := a.Delete("team/app", newer); err != nil {
+			t.Error(err)
+		}
+		gone(b, newer)
+		gone(b, "latest")
+		tagged(b, digest, digest)
+	}
+	push(a, "one")
+	push(b, "two")
+	if tags, err := a.Tags("team/app"); err != nil || !slices.Equal(tags, []string{"one", "two"}) {
+		t.Errorf("tags = %q, %v, want one and two", tags, err)
+	}
+
+	blob := []byte("sent in turns")
+	send := func(w *wire.Client, method, location string, body []byte, status int) string {
+		t.Helper()
+		if _, path, found := strings.Cut(location, "/v2/"); found {
+			location = "/v2/" + path // at whichever
+		}
+		resp, err := w.Do(wire.Request{Method: method, URL: location, Body: body, Header: http.Header{"Content-Type": {"application/octet-stream"}}})
+		if err != nil || resp.Status != status {
+			t.Fatalf("%s at %s = %s, %v, want %d", method, w.Base, resp, err, status)
+		}
+		return resp.Header.Get("Location")
+	}
+	location := send(a, http.MethodPost, "/v2/team/app/blobs/uploads/", nil, http.StatusAccepted)
+	location = send(b, http.MethodPatch, location, blob[:5], http.StatusAccepted)
+	location = send(a, http.MethodPatch, location, blob[5:], http.StatusAccepted)
+	send(b, http.MethodPut, location+"&digest="+fixture.Digest(blob), nil, http.StatusCreated)
+	send(a, http.MethodGet, "/v2/team/app/blobs/"+fixture.Digest(blob), nil, http.StatusTemporaryRedirect)
 }

@@ -55,6 +55,9 @@ func (w *walk) folder(ctx context.Context, folder, name string, after []string) 
 	}
 	slices.Sort(children)
 	for _, child := range children {
+		if err := ctx.Err(); err != nil { // files are listed all the same
+			return err
+		}
 		base, rest := path.Base(child), []string(nil)
 		if len(after) > 0 {
 			switch {
