@@ -38,6 +38,7 @@ func TestStorage(t *testing.T) {
 		{"s3", objectstore.S3, nil, http.StatusTemporaryRedirect, false},
 		{"s3 served through", objectstore.S3, []string{"redirect: {disable: true}"}, http.StatusOK, false},
 		{"azure", objectstore.Azure, []string{"redirect: {disable: true}"}, http.StatusOK, true},
+		{"gcs", objectstore.GCS, []string{"redirect: {disable: true}"}, http.StatusOK, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -45,7 +46,9 @@ func TestStorage(t *testing.T) {
 				t.Skip("its server takes minutes to install: run make e2e-full")
 			}
 			store := row.start(t)
-			server := serve(t, "registry:\n"+store.Block("  ", row.more...))
+			server := sealock.Prepare(t, sealock.Options{Addr: proc.FreeAddr(t), Settings: "registry:\n" + store.Block("  ", row.more...), Env: store.Env})
+			server.Start(t)
+			server.LogIn(t)
 			s := &stored{server: server, w: wire.New(server.Addr, "admin", adminPassword), store: store, status: row.status}
 			server.AddProject(t, "team")
 			s.clients(t)
@@ -55,13 +58,11 @@ func TestStorage(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(server.DataDir, "registry")); err == nil {
 				t.Error("there are images in data_dir, want all in the storage")
 			}
+			if _, err := os.Stat(filepath.Join(folder, "docker", "registry", "v2", "blobs")); err != nil && row.name == "filesystem" {
+				t.Errorf("rootdirectory holds no blobs: %v", err)
+			}
 		})
 	}
-	t.Cleanup(func() {
-		if _, err := os.Stat(filepath.Join(folder, "docker", "registry", "v2", "blobs")); err != nil {
-			t.Errorf("rootdirectory holds no blobs: %v", err)
-		}
-	})
 }
 
 // stored is a server and what it keeps images in.
@@ -242,6 +243,14 @@ func (s *stored) names(t *testing.T) {
 		t.Errorf("the manifest in the renamed project = %s, %v, want %s", got, err, image.Digest())
 	}
 	s.blob(t, "crew/app", fixture.Digest(image.Layer), "", http.StatusOK)
+	history := calls(t, s.server, "GET", "/projects/crew/repositories/app/artifacts/kept/additions/build_history", "")
+	if history.Status != http.StatusOK || !strings.Contains(string(history.Body), "sealock e2e") {
+		t.Errorf("build history, of a blob that sealock reads = %d %s, want it", history.Status, history.Body)
+	}
+	pulls := calls(t, s.server, "GET", "/audit-logs?q=operation=pull", "")
+	if pulls.Status != http.StatusOK || !strings.Contains(string(pulls.Body), "crew/app") {
+		t.Errorf("pulls in the audit trail = %d %.300s, want those of crew/app", pulls.Status, pulls.Body)
+	}
 	s.server.CLI(t, "reindex", "--fresh")
 	catalog("crew/a/tags", "crew/app", "crew/crane", "crew/full", "crew/oras", "team-2/app")
 }

@@ -18,7 +18,8 @@ type Store struct {
 	Addr   string
 	Driver string            // the name of distribution's driver
 	Values map[string]string // what it is given, as YAML; the secret is among them
-	Secret string            // the key in Values that holds the secret, or in the block below it
+	Secret string            // the key in Values that holds the secret
+	Env    []string          // without which the driver does not find it
 
 	process *proc.Process
 }
