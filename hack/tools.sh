@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # hack/tools.sh installs what the tests need and the repository does not hold.
 #
-#   hack/tools.sh [--for unit|e2e|bench|all] [--list]
+#   hack/tools.sh [--for unit|e2e|bench|clouds|all] [--list]
 #
 # Debian packages come from apt-get when the script runs as root; otherwise it says
 # which ones to install and goes on. Go programs are built at exact versions into
@@ -33,6 +33,7 @@ go_tools_e2e() {
 		cosign         | e2e/clients/cosign | github.com/sigstore/cosign/v3@v3.1.3
 		pebble         | -                  | github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
 		pebble-challtestsrv | -             | github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1
+		versitygw      | -                  | github.com/versity/versitygw/cmd/versitygw@v1.8.0
 	ROWS
 }
 
@@ -68,6 +69,19 @@ debian_packages_unit() {
 		slapd          | slapd
 		curl           | curl
 		python3        | python3
+	ROWS
+}
+
+# The emulators of Azure and Google Cloud, for make e2e-full: they take minutes to install (Azurite is 366 MB of npm
+# packages, fake-gcs-server pulls in all that speaks to Google).
+go_tools_clouds() {
+	cat <<-'ROWS'
+		fake-gcs-server | - | github.com/fsouza/fake-gcs-server@v1.56.1
+	ROWS
+}
+debian_packages_clouds() {
+	cat <<-'ROWS'
+		npm | npm
 	ROWS
 }
 
@@ -230,6 +244,22 @@ build_one() {
 	say "built $name in $((SECONDS - began)) s"
 }
 
+# install_azurite VERSION brings Azure's emulator, which is JavaScript.
+install_azurite() {
+	local stamp="azurite $1"
+	if [ -x "$bin/azurite-blob" ] && [ "$(cat "$stamps/azurite-blob" 2>/dev/null)" = "$stamp" ]; then
+		return 0
+	fi
+	say "installing azurite@$1"
+	if ! npm install --no-audit --no-fund --prefix "$tools/azurite" "azurite@$1" >"$tools/azurite.log" 2>&1; then
+		tail -n 20 "$tools/azurite.log" >&2
+		fail "npm could not install azurite@$1"
+	fi
+	printf '#!/bin/sh\nexec node "%s" "$@"\n' "$tools/azurite/node_modules/azurite/dist/src/blob/main.js" >"$bin/azurite-blob"
+	chmod 755 "$bin/azurite-blob"
+	printf '%s\n' "$stamp" >"$stamps/azurite-blob"
+}
+
 # stamp_of says what a program was built from: another version, another compiler or a
 # changed main package of ours builds it again.
 stamp_of() {
@@ -284,9 +314,9 @@ main() {
 
 	local sets
 	case $what in
-	unit | e2e | bench) sets=$what ;;
+	unit | e2e | bench | clouds) sets=$what ;;
 	all) sets="unit e2e bench" ;;
-	*) fail "--for \"$what\": want unit, e2e, bench or all" ;;
+	*) fail "--for \"$what\": want unit, e2e, bench, clouds or all" ;;
 	esac
 
 	local set
@@ -306,6 +336,7 @@ main() {
 	for set in $sets; do
 		install_debian < <("debian_packages_$set")
 		build_go < <("go_tools_$set")
+		if [ "$set" = clouds ]; then install_azurite 3.37.0; fi
 	done
 	say "ready ($sets), Go programs in .tools/bin"
 }

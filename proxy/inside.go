@@ -39,8 +39,14 @@ func NewInside(up Upstream) *Inside {
 	case *Several:
 		return &Inside{up, s.sendOwn}
 	}
+	serve := up.ServeHTTP
+	if s, ok := up.(interface {
+		ServeInside(w http.ResponseWriter, r *http.Request)
+	}); ok { // it redirects clients
+		serve = s.ServeInside
+	}
 	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) {
-		return callOwn(ctx, up, o, limit)
+		return callOwn(ctx, serve, o, limit)
 	}}
 }
 
@@ -275,7 +281,7 @@ func wanted(q Request) string {
 }
 
 // callOwn calls a registry in this process. Its answer is kept as far as it will be read.
-func callOwn(ctx context.Context, up Upstream, o ownRequest, limit int64) (*http.Response, error) {
+func callOwn(ctx context.Context, serve http.HandlerFunc, o ownRequest, limit int64) (*http.Response, error) {
 	req, err := o.to(ctx, &url.URL{Scheme: "http", Host: "registry.invalid"})
 	if err != nil {
 		return nil, err
@@ -283,7 +289,7 @@ func callOwn(ctx context.Context, up Upstream, o ownRequest, limit int64) (*http
 	req.RequestURI = req.URL.RequestURI()
 	req.RemoteAddr = "127.0.0.1:1"
 	rec := &recorder{header: http.Header{}, limit: limit + 1}
-	up.ServeHTTP(rec, req)
+	serve(rec, req)
 	return rec.response(req), nil
 }
 

@@ -128,8 +128,9 @@ type Registry struct {
 	CAFile string `koanf:"ca_file" doc:"CA certificates in PEM form to trust for that registry."`
 
 	URLs         []string `koanf:"urls" doc:"Further URLs of that registry: replicas with the same storage and http.secret. Requests go to those that are well, in turn."`
-	Redirects    string   `koanf:"redirects" doc:"What becomes of a registry's redirects to where it keeps blobs, such as S3: pass (clients go there) or follow (sealock fetches the blob; clients need no way there)."`
+	Redirects    string   `koanf:"redirects" doc:"How clients get blobs that a registry keeps in an object store, such as S3: pass (they are sent there, with a URL that is good for minutes) or follow (sealock fetches the blob; clients need no way there). Default: pass, unless storage has redirect: {disable: true}."`
 	StorageHosts []string `koanf:"storage_hosts" doc:"Hosts, addresses or networks (CIDR) that redirects are followed to even if they are on this machine, link-local or a cloud's metadata service."`
+	Storage      Storage  `koanf:"storage" doc:"Where the embedded registry keeps images: the block storage: of a stock registry's config.yml, with one of the drivers filesystem, s3, azure and gcs (docs/proxy.md). In the environment: SEALOCK_REGISTRY_STORAGE_S3_SECRETKEY and the like; a secret also from a file, as secretkey_file. Default: the folder registry in data_dir."`
 
 	Notifications Notifications `koanf:"notifications"`
 }
@@ -281,16 +282,16 @@ func Default() Config {
 			RefreshAbsolute: 365 * day,
 			UploadGrace:     12 * time.Hour,
 		},
-		TLS:      TLS{ACME: ACME{Directory: LetsEncrypt}},
-		Registry: Registry{Redirects: RedirectsPass}, Upstreams: Upstreams{CheckEvery: 10 * time.Second, CheckTimeout: 3 * time.Second},
-		Portal:  Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
-		Lockout: Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
-		Limits:  Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},
-		Drain:   Drain{Stop: 30 * time.Second, Restart: 12 * time.Hour},
-		Pulls:   Pulls{Window: 6 * time.Hour},
-		Robot:   Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
-		Policy:  Policy{In: PolicyInFile},
-		Audit:   Audit{Keep: 365 * day, Pulls: "all"},
-		Log:     Log{Level: "info", Format: "text"},
+		TLS:       TLS{ACME: ACME{Directory: LetsEncrypt}},
+		Upstreams: Upstreams{CheckEvery: 10 * time.Second, CheckTimeout: 3 * time.Second},
+		Portal:    Portal{SessionIdle: 12 * time.Hour, SessionAbsolute: 7 * day},
+		Lockout:   Lockout{AccountFailures: 5, AddressFailures: 50, First: 10 * time.Second, Max: time.Hour, Forget: day},
+		Limits:    Limits{Header: 20 * time.Second, Idle: 2 * time.Minute, Stall: time.Minute, MinRate: 1024},
+		Drain:     Drain{Stop: 30 * time.Second, Restart: 12 * time.Hour},
+		Pulls:     Pulls{Window: 6 * time.Hour},
+		Robot:     Robot{Prefix: robotdb.DefaultPrefix, Duration: 30},
+		Policy:    Policy{In: PolicyInFile},
+		Audit:     Audit{Keep: 365 * day, Pulls: "all"},
+		Log:       Log{Level: "info", Format: "text"},
 	}
 }

@@ -36,7 +36,7 @@ This page is made from the program (` + "`make generate`" + `).
 }
 
 func inTable(v any) string {
-	if text := inYAML(v); text != `""` && text != "[]" {
+	if text := inYAML(v); text != `""` && text != "[]" && text != "{}" {
 		return "`" + text + "`"
 	}
 	return ""
@@ -78,6 +78,8 @@ func inYAML(v any) string {
 		return fmt.Sprint(rv.Bool())
 	case reflect.Slice:
 		return "[]"
+	case reflect.Map:
+		return "{}"
 	case reflect.String:
 		if rv.String() != "" {
 			return rv.String()

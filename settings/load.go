@@ -66,6 +66,7 @@ func Load(s Sources) (Config, error) {
 	if len(unfit) == 0 { // what could not be read is not judged
 		cfg.complete()
 		faults = append(faults, cfg.readSecrets()...)
+		faults = append(faults, cfg.readStorage()...)
 		faults = append(faults, cfg.readSources(k, s.SourceTypes)...)
 		faults = append(faults, cfg.validate()...)
 	}
@@ -183,10 +184,10 @@ const envPrefix = "SEALOCK_"
 // environment picks the variables that name a setting. Others with the prefix are left alone, as container platforms
 // make some of their own, unless they look like a misspelling.
 func environment(environ []string) (map[string]any, Faults) {
-	keys := map[string]Setting{}
+	keys := storageEnvironment()
 	for _, s := range List() {
 		if name := s.Env(); name != "" {
-			keys[name] = s
+			keys[name] = s.Key
 		}
 	}
 	others := []string{"SEALOCK_CONFIG", "SEALOCK_SERVER", "SEALOCK_ACCESS_TOKEN", "SEALOCK_REQUIRE", "SEALOCK_E2E_BINARY"}
@@ -197,8 +198,8 @@ func environment(environ []string) (map[string]any, Faults) {
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(others, name) {
 			continue
 		}
-		if s, ok := keys[name]; ok {
-			found[s.Key] = value
+		if key, ok := keys[name]; ok {
+			found[key] = value
 			continue
 		}
 		for known := range keys {
@@ -236,6 +237,7 @@ func decode(k *koanf.Koanf, cfg *Config) Faults {
 func decodeHook() mapstructure.DecodeHookFunc {
 	return mapstructure.ComposeDecodeHookFunc(
 		secretHook,
+		storageHook,
 		valuesHook,
 		mapstructure.StringToTimeDurationHookFunc(),
 		mapstructure.StringToSliceHookFunc(","),
@@ -285,9 +287,10 @@ type Setting struct {
 	Default  any
 }
 
-// Env returns the name of the environment variable; "" for a list of several values each, which only a file can hold.
+// Env returns the name of the environment variable; "" for a list of several values each, which only a file can hold, and for
+// a block, which has one for each value.
 func (s Setting) Env() string {
-	if t := reflect.TypeOf(s.Default); t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+	if t := reflect.TypeOf(s.Default); t.Kind() == reflect.Map || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
 		return ""
 	}
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))

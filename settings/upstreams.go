@@ -14,11 +14,27 @@ func (c *Config) hasStock() bool {
 	return c.Registry.URL != "" || slices.ContainsFunc(c.Registries, func(u Upstream) bool { return u.URL != Embedded })
 }
 
+// embeddedOne returns what the settings say of the embedded registry; a URL of "" is that there is none.
+func (c *Config) embeddedOne() Upstream {
+	for _, u := range append([]Upstream{c.Registry.Default()}, c.Registries...) {
+		if u.URL == Embedded {
+			return u
+		}
+	}
+	return Upstream{}
+}
+
+// hasEmbedded reports whether there is a registry in this process.
+func (c *Config) hasEmbedded() bool { return c.embeddedOne().URL != "" }
+
 // Default returns what registry says, as one of several.
 func (r Registry) Default() Upstream {
 	u := Upstream{URL: r.URL, URLs: r.URLs, CAFile: r.CAFile, Redirects: r.Redirects, StorageHosts: r.StorageHosts}
 	if u.URL == "" {
 		u.URL = Embedded
+	}
+	if u.Redirects == "" {
+		u.Redirects = RedirectsPass
 	}
 	return u
 }

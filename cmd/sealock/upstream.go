@@ -50,7 +50,7 @@ func (s *system) openEmbedded(ctx context.Context) (proxy.Upstream, error) {
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the secret of the embedded registry can't be kept").WithHint("check the permissions of %s", s.dir.keys()).Because(err)
 	}
-	r, err := embedded.New(ctx, embedded.Config{Root: s.dir.registry(), HTTPSecret: secret.New(uploads), Log: s.log})
+	r, err := embedded.New(ctx, embedded.Config{Root: s.dir.registry(), Storage: s.cfg.Registry.Storage.Reveal(), HTTPSecret: secret.New(uploads), Log: s.log})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
@@ -18,47 +19,82 @@ const (
 	manifestsFolder  = "_manifests"
 )
 
-// CatalogPage implements proxy.Catalog. It walks the folders itself, because the library's own listing panics when its
-// page fills below a repository that follows in the walk (team/1/a and team/1/b, then team).
+// CatalogPage implements proxy.Catalog. It walks the folders itself: the library's own listing panics when its page fills
+// below a repository that follows in the walk (team/1/a and team/1/b, then team), and asks an object store for everything
+// that is in the repositories.
 func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]string, bool, error) {
-	var names []string
-	more := false
-	visit := func(info driver.FileInfo) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if more {
-			return driver.ErrFilledBuffer
-		}
-		name, isRepository, skip := repository(info.Path())
-		switch {
-		case isRepository && len(names) == n:
-			more = true
-			return driver.ErrFilledBuffer
-		case isRepository && name != last:
-			names = append(names, name)
-		}
-		if skip {
-			return driver.ErrSkipDir
-		}
+	w := &walk{disk: r.disk, most: n}
+	var after []string
+	if last != "" {
+		after = append(strings.Split(last, "/"), manifestsFolder)
+	}
+	if err := w.folder(ctx, repositoriesRoot, "", after); err != nil && !errors.Is(err, errPageFull) {
+		return nil, false, r.unreadable(err)
+	}
+	return w.names, w.more, nil
+}
+
+// walk collects a page of names, in the order of the paths of their manifests folders.
+type walk struct {
+	disk  driver.StorageDriver
+	most  int
+	names []string
+	more  bool
+}
+
+var errPageFull = errors.New("the page is full")
+
+// folder walks the repositories in the folder that is called name, from what follows the path after.
+func (w *walk) folder(ctx context.Context, folder, name string, after []string) error {
+	children, err := w.disk.List(ctx, folder)
+	if _, gone := errors.AsType[driver.PathNotFoundError](err); gone {
 		return nil
 	}
-	var options []func(*driver.WalkOptions)
-	if last != "" {
-		options = append(options, driver.WithStartAfterHint(repositoriesRoot+"/"+last+"/"+manifestsFolder))
+	if err != nil {
+		return err
 	}
-	err := r.disk.Walk(ctx, repositoriesRoot, visit, options...)
-	if _, empty := errors.AsType[driver.PathNotFoundError](err); err != nil && !empty {
-		return nil, false, errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+	slices.Sort(children)
+	for _, child := range children {
+		if err := ctx.Err(); err != nil { // files are listed all the same
+			return err
+		}
+		base, rest := path.Base(child), []string(nil)
+		if len(after) > 0 {
+			switch {
+			case base < after[0]:
+				continue
+			case base == after[0] && len(after) == 1: // the last name itself
+				continue
+			case base == after[0]:
+				rest = after[1:]
+			}
+		}
+		if err := w.child(ctx, child, base, name, rest); err != nil {
+			return err
+		}
 	}
-	return names, more, nil
+	return nil
+}
+
+func (w *walk) child(ctx context.Context, child, base, name string, after []string) error {
+	switch {
+	case base == manifestsFolder && name != "" && len(w.names) == w.most:
+		w.more = true
+		return errPageFull
+	case base == manifestsFolder && name != "":
+		w.names = append(w.names, name)
+		return nil
+	case strings.HasPrefix(base, "_"): // names never start so, the library's own folders do
+		return nil
+	}
+	return w.folder(ctx, child, strings.TrimPrefix(name+"/"+base, "/"), after)
 }
 
 // HasTags implements proxy.Catalog.
 func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error) {
 	tags, err := r.disk.List(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags")
 	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
-		return false, errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+		return false, r.unreadable(err)
 	}
 	return len(tags) > 0, nil
 }
@@ -70,7 +106,7 @@ func (r *Registry) TagDigest(ctx context.Context, repository, tag string) (strin
 		return "", nil
 	}
 	if err != nil {
-		return "", errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
+		return "", r.unreadable(err)
 	}
 	return strings.TrimSpace(string(link)), nil
 }
@@ -82,7 +118,7 @@ func (r *Registry) DropRepositories(ctx context.Context, project string) error {
 	}
 	err := r.disk.Delete(ctx, repositoriesRoot+"/"+project)
 	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
-		return errs.New(errs.Unavailable, "the embedded registry's folder can't be changed").WithHint("check the disk and its permissions").Because(err)
+		return r.unwritable(err)
 	}
 	return nil
 }
@@ -96,13 +132,13 @@ func (r *Registry) Digests(ctx context.Context, repository string) ([]string, er
 	root := repositoriesRoot + "/" + repository + "/" + manifestsFolder + "/revisions"
 	algorithms, err := r.disk.List(ctx, root)
 	if err != nil {
-		return nil, unread(repository, err)
+		return nil, r.unread(repository, err)
 	}
 	var digests []string
 	for _, algorithm := range algorithms {
 		links, err := r.disk.List(ctx, algorithm)
 		if err != nil {
-			return nil, unread(repository, err)
+			return nil, r.unread(repository, err)
 		}
 		for _, link := range links {
 			digests = append(digests, path.Base(algorithm)+":"+path.Base(link))
@@ -111,35 +147,9 @@ func (r *Registry) Digests(ctx context.Context, repository string) ([]string, er
 	return digests, nil
 }
 
-func unread(repository string, err error) error {
+func (r *Registry) unread(repository string, err error) error {
 	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
 		return errs.New(errs.NotFound, "the registry has no repository %s", repository).WithHint("push to it first").Because(err)
 	}
-	return errs.New(errs.Unavailable, "the embedded registry's folder can't be read").WithHint("try again; if it stays, check the disk").Because(err)
-}
-
-// repository returns the name of the repository whose manifests folder this is, and whether to walk past a folder that
-// holds no repositories: names never start with '_', the library's own folders do.
-func repository(folder string) (name string, isRepository, skip bool) {
-	rest := strings.TrimPrefix(folder, repositoriesRoot+"/")
-	name, below, own := strings.Cut(rest, "/_")
-	return name, own && "_"+below == manifestsFolder, own || strings.HasPrefix(rest, "_")
-}
-
-// RenameRepositories implements proxy.Catalog. It is one step on the disk. What is being pushed has to be pushed again.
-func (r *Registry) RenameRepositories(ctx context.Context, from, to string) error {
-	if !auth.ValidRepository(from) || !auth.ValidRepository(to) { // they become paths
-		return errs.New(errs.Invalid, "no project can be named like that").WithHint("use the project's name")
-	}
-	if _, err := r.disk.Stat(ctx, repositoriesRoot+"/"+to); err == nil {
-		return errs.New(errs.Conflict, "the registry has repositories of %q", to).WithHint("choose another name")
-	}
-	err := r.disk.Move(ctx, repositoriesRoot+"/"+from, repositoriesRoot+"/"+to)
-	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
-		return nil // it has no repositories yet, or was renamed already
-	}
-	if err != nil {
-		return errs.New(errs.Unavailable, "the embedded registry's folder can't be changed").WithHint("try again; if it stays, check the disk").Because(err)
-	}
-	return nil
+	return r.unreadable(err)
 }

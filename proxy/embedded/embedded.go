@@ -4,31 +4,35 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/distribution/distribution/v3/registry/storage/driver"
 
 	"github.com/sealock/sealock/internal/errs"
 	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
 )
 
-// Config describes the embedded registry. All fields are required.
+// Config describes the embedded registry. All fields but Storage are required.
 type Config struct {
-	Root       string      // the folder that holds blobs and manifests; made if it does not exist
-	HTTPSecret secret.Text // signs the state of uploads; the same after each start and on each replica
+	Root       string                    // the folder that holds blobs and manifests where Storage names no other place; made if it does not exist
+	Storage    map[string]map[string]any // the block storage: of a stock registry's settings, whose words were checked
+	HTTPSecret secret.Text               // signs the state of uploads; the same after each start and on each replica
 	Log        *slog.Logger
 }
 
 // Registry is the embedded registry. It implements proxy.Upstream.
 type Registry struct {
 	app    *handlers.App
-	disk   *filesystem.Driver
-	stored *stored
+	inside *handlers.App // the same one, if it redirects nobody
+	kind   string        // the driver's name
+	disk   driver.StorageDriver
+	stored *stored     // nil where there are no files
 	secret secret.Text // of uploads
 	errors httpx.Errors
 }
@@ -37,34 +41,41 @@ type Registry struct {
 // one of; the last New decides where that goes.
 //
 // There is no cache of blob descriptors: garbage collection would leave it naming blobs that are gone, and a push would
-// then skip them for good (protocol.md section 6).
+// then skip them for good (protocol.md section 6). So would a delete by another replica on the same storage.
 func New(ctx context.Context, c Config) (*Registry, error) {
 	if c.HTTPSecret.Empty() {
 		return nil, errs.New(errs.Invalid, "the embedded registry has no secret for uploads").WithHint("generate one and keep it, or uploads break at each restart")
 	}
-	if err := writable(c.Root); err != nil {
-		return nil, err
+	cfg := configure(c)
+	r := &Registry{kind: cfg.Storage.Type(), secret: c.HTTPSecret, errors: httpx.Errors{Log: c.Log}}
+	if root := filesAt(cfg.Storage); root != "" {
+		if err := writable(root); err != nil {
+			return nil, err
+		}
+		r.stored = newStored(root)
 	}
 	routeLogs(ctx, c.Log)
-	app, err := newApp(ctx, configure(c))
-	if err != nil {
-		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
-			WithHint("check that the folder is a registry's and readable").Because(err)
+	var err error
+	if r.disk, err = openDriver(ctx, cfg.Storage); err != nil {
+		return nil, err
 	}
-	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root), secret: c.HTTPSecret, errors: httpx.Errors{Log: c.Log}}, nil
+	if r.app, err = newApp(ctx, cfg); err != nil {
+		return nil, startError(cfg.Storage, err)
+	}
+	r.inside = r.app
+	if redirects(cfg.Storage) {
+		if r.inside, err = newApp(ctx, insideConfig(cfg)); err != nil {
+			return nil, startError(cfg.Storage, err)
+		}
+	}
+	if !r.inFiles() {
+		r.look(ctx, c)
+	}
+	return r, nil
 }
 
-// maxThreads bounds file operations at one time, as in a stock registry.
-const maxThreads = 100
-
 func configure(c Config) *configuration.Configuration {
-	cfg := &configuration.Configuration{
-		Version: configuration.CurrentVersion,
-		Storage: configuration.Storage{
-			"filesystem": {"rootdirectory": c.Root, "maxthreads": maxThreads},
-			"delete":     {"enabled": true},
-		},
-	}
+	cfg := &configuration.Configuration{Version: configuration.CurrentVersion, Storage: storageOf(c)}
 	cfg.HTTP.Secret = c.HTTPSecret.Reveal()
 	// Layers that licences keep elsewhere are named by their URLs. The library takes no such image by default.
 	cfg.Validation.Manifests.URLs.Allow = []string{"^https?://"}
@@ -84,7 +95,9 @@ func newApp(ctx context.Context, cfg *configuration.Configuration) (app *handler
 }
 
 // ServeHTTP implements proxy.Upstream.
-func (r *Registry) ServeHTTP(answer http.ResponseWriter, req *http.Request) {
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.serve(r.app, w, req) }
+
+func (r *Registry) serve(app http.Handler, answer http.ResponseWriter, req *http.Request) {
 	w := &failWriter{ResponseWriter: answer}
 	defer func() {
 		if w.failed {
@@ -95,8 +108,8 @@ func (r *Registry) ServeHTTP(answer http.ResponseWriter, req *http.Request) {
 		r.putAlias(w, req, a)
 		return
 	}
-	r.app.ServeHTTP(w, r.resumed(req))
-	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+	app.ServeHTTP(w, r.resumed(req))
+	if r.stored != nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
 		r.stored.learn(w.Header())
 	}
 }
@@ -107,8 +120,14 @@ func (r *Registry) TakesTokens() bool { return false }
 // Shutdown ends the registry's background work, but for one idle goroutine that the library keeps for events. Requests
 // under way are not waited for: the server's own shutdown does.
 func (r *Registry) Shutdown() error {
-	r.stored.manifests.StopAllGoroutines()
-	if err := r.app.Shutdown(); err != nil {
+	if r.stored != nil {
+		r.stored.manifests.StopAllGoroutines()
+	}
+	err := r.app.Shutdown()
+	if r.inside != r.app {
+		err = errors.Join(err, r.inside.Shutdown())
+	}
+	if err != nil {
 		return fmt.Errorf("stopping embedded registry: %w", err)
 	}
 	return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 )
 
-// failWriter keeps back what the library says when it fails: it names files. The log has it.
+// failWriter keeps back what the library says when it fails: it names files, or repeats what an object store said. The log
+// has it.
 type failWriter struct {
 	http.ResponseWriter
 
@@ -44,7 +45,12 @@ func (w *failWriter) Write(p []byte) (int, error) {
 func (w *failWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // failure is what the client is told in place of the library's words.
-func (w *failWriter) failure() (err *errs.Error, full bool) {
+func (r *Registry) failure(w *failWriter) (err *errs.Error, full bool) {
+	if !r.inFiles() {
+		err = errs.New(errs.Unavailable, "the registry's storage can't be used at the moment").WithHint("try again; if it stays, its administrator finds the cause in the log")
+		err.After = storeAfter
+		return err, false
+	}
 	for _, words := range []string{"no space left on device", "disk quota exceeded", "file too large"} {
 		if strings.Contains(w.said.String(), words) {
 			err = errs.New(errs.Unavailable, "the registry's disk is full").WithHint("push again when its administrator has made room; what is there can be pulled")
@@ -56,13 +62,16 @@ func (w *failWriter) failure() (err *errs.Error, full bool) {
 		WithHint("try again in a moment; if it stays, its administrator finds the cause in the log"), false
 }
 
+// storeAfter is when it is worth to ask an object store again.
+const storeAfter = 5 * time.Second
+
 // fullAfter is when it is worth to try again on a disk that is full.
 const fullAfter = time.Minute
 
 // fail answers in place of the library. What has come of an upload that filled the disk is removed: nobody could go on with it, and
 // it would stand in the way of others for days.
 func (r *Registry) fail(w *failWriter, req *http.Request) {
-	err, full := w.failure()
+	err, full := r.failure(w)
 	if name, id, ok := uploadOf(req); full && ok {
 		// On a full disk the library leaves the file open until it is collected: removed alone, it would go on taking its room.
 		_ = os.Truncate(r.stored.repositories+name+"/_uploads/"+id+"/data", 0)

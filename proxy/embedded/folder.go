@@ -10,7 +10,7 @@ import (
 func writable(root string) error {
 	remedy := func(err error) error {
 		return errs.New(errs.Unavailable, "the registry's folder %q can't be written", root).
-			WithHint("check who owns it and whether the disk is full, or choose another with --data-dir").Because(err)
+			WithHint("check who owns it and whether the disk is full, or choose another with --data-dir or registry.storage").Because(err)
 	}
 	if err := os.MkdirAll(root, 0o750); err != nil {
 		return remedy(err)

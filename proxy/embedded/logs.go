@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 )
@@ -63,6 +64,9 @@ func slogLevel(e *logrus.Entry) slog.Level {
 	case logrus.ErrorLevel:
 		if code, told := e.Data["err.code"]; told && fmt.Sprint(code) != "unknown" {
 			return slog.LevelDebug
+		}
+		if detail := e.Data["err.detail"]; detail != nil && strings.Contains(fmt.Sprint(detail), context.Canceled.Error()) {
+			return slog.LevelDebug // the client hung up; clouds' libraries wrap it in errors of their own
 		}
 		return slog.LevelError
 	case logrus.WarnLevel, logrus.InfoLevel, logrus.DebugLevel, logrus.TraceLevel:

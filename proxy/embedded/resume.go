@@ -31,6 +31,8 @@ type uploadState struct {
 // what does not fit together then is refused by the library, and what is wrong by its digest.
 func (r *Registry) resumed(req *http.Request) *http.Request {
 	switch {
+	case r.stored == nil: // an object store keeps what it was sent in whole parts
+		return req
 	case req.Method == http.MethodGet, req.Header.Get("Content-Range") != "", req.Method == http.MethodPut && req.ContentLength == 0:
 	default:
 		return req

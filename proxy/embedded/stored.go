@@ -96,7 +96,7 @@ func (s *stored) tagged(repository, tag string) string {
 // ServeBlob implements proxy.Straight.
 func (r *Registry) ServeBlob(w http.ResponseWriter, req *http.Request, repository, digest string) bool {
 	sum, ok := sum(digest)
-	if !ok || !r.stored.linked(repository, layersFolder, sum) {
+	if !ok || r.stored == nil || !r.stored.linked(repository, layersFolder, sum) {
 		return false
 	}
 	f, err := os.Open(r.stored.blob(sum))
@@ -121,6 +121,9 @@ func (r *Registry) ServeBlob(w http.ResponseWriter, req *http.Request, repositor
 
 // ServeManifest implements proxy.Straight.
 func (r *Registry) ServeManifest(w http.ResponseWriter, req *http.Request, repository, reference string) (status int, digest string, err error) {
+	if r.stored == nil {
+		return 0, "", nil
+	}
 	digest, byTag := reference, false
 	if !strings.Contains(reference, ":") {
 		digest, byTag = r.stored.tagged(repository, reference), true

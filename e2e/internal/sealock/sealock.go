@@ -61,6 +61,8 @@ type Options struct {
 	Flags    []string
 	TLS      bool // speak TLS with a certificate of sealock's own
 	Secure   bool // the settings let it speak TLS
+	Env      []string // beside what every server gets
+	TLS      bool     // speak TLS with a certificate of sealock's own
 }
 
 // Server is a sealock that runs.
@@ -112,7 +114,7 @@ func (s *Server) Start(t testing.TB) {
 	process, err := proc.Launch(s.t, proc.Server{
 		Name:  "sealock",
 		Args:  append(args, s.options.Flags...),
-		Env:   append(s.env(), "SEALOCK_ADMIN_PASSWORD="+AdminPassword),
+		Env:   append(append(s.env(), "SEALOCK_ADMIN_PASSWORD="+AdminPassword), s.options.Env...),
 		Dir:   s.dir,
 		Ready: s.ready(),
 	})
