@@ -68,14 +68,18 @@ func TestActivation(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var sockets []*os.File
 			for _, l := range []net.Listener{listener(t, "tcp", here), listener(t, "tcp", strings.Replace(everywhere, ":", "[::]:", 1)), listener(t, "unix", path)} {
-				f, err := l.(interface{ File() (*os.File, error) }).File()
+				open, ok := l.(interface{ File() (*os.File, error) })
+				if !ok {
+					t.Fatalf("%T has no file", l)
+				}
+				f, err := open.File()
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer f.Close()
 				sockets = append(sockets, f)
 			}
-			cmd := exec.CommandContext(t.Context(), shell, "-c", "LISTEN_PID="+tt.pid+` LISTEN_FDS=3 exec "$0" -test.run '^TestActivatedProcess$'`, os.Args[0]) //nolint:gosec // itself
+			cmd := exec.CommandContext(t.Context(), shell, "-c", "LISTEN_PID="+tt.pid+` LISTEN_FDS=3 exec "$0" -test.run '^TestActivatedProcess$'`, os.Args[0])
 			cmd.ExtraFiles, cmd.Env = sockets, append(os.Environ(), activatedEnv+"="+strings.Join(tt.listen, " "))
 			out, err := cmd.CombinedOutput()
 			if err != nil {
