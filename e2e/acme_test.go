@@ -164,6 +164,7 @@ func TestACME(t *testing.T) {
 				t.Errorf("after a restart the certificate is %s, want %s as before", after, before)
 			}
 			must(t, desk.push("library/after"))
+			d.redirects(t) // also that socket was handed over
 			d.stops(t)
 		})
 	}

@@ -11,7 +11,10 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/sealock/sealock/e2e/internal/need"
+	"github.com/sealock/sealock/e2e/internal/proc"
 	"github.com/sealock/sealock/e2e/internal/sealock"
 	"github.com/sealock/sealock/e2e/internal/wire"
 )
@@ -68,6 +71,51 @@ func TestRestartCutsNoPush(t *testing.T) {
 	if code := server.Ended(); code != 0 {
 		t.Errorf("the process that was started ended with %d after its heirs, want 0", code)
 	}
+}
+
+// TestSocketActivation has systemd's own program open the socket: the server that it starts takes it, and hands it on in a restart.
+// A socket that it was not told of stops it, with a word about it.
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	program := need.Tool(t, "systemd-socket-activate")
+	addr := proc.FreeAddr(t)
+	under := func(sockets ...string) []string {
+		command := []string{program}
+		for _, name := range []string{"SEALOCK_ADMIN_PASSWORD", "HOME", "TMPDIR"} {
+			command = append(command, "-E", name)
+		}
+		for _, s := range sockets {
+			command = append(command, "-l", s)
+		}
+		return command
+	}
+	server := sealock.Prepare(t, sealock.Options{Addr: addr, Settings: "drain: {restart: 1m}\n", Under: under(addr)})
+	server.Start(t)
+	server.LogIn(t)
+	server.AddProject(t, "team")
+	server.Signal(t, syscall.SIGHUP)
+	server.Said(t, restarted, 1)
+	server.AddProject(t, "after")
+	server.Signal(t, syscall.SIGTERM)
+	if code := server.Ended(); code != 0 {
+		t.Errorf("sealock ended with %d, want 0", code)
+	}
+
+	other, over := proc.FreeAddr(t), make(chan struct{})
+	go func() { // the first client has it started
+		for proc.Dials(other)() != nil {
+			select {
+			case <-over:
+				return
+			case <-time.After(25 * time.Millisecond):
+			}
+		}
+	}()
+	stranger := proc.Run(proc.Command{
+		Args: append(under(other), sealock.Binary(t), "serve", "--listen", addr, "--data-dir", proc.Dir(t)), Env: []string{"HOME=" + proc.Dir(t)},
+	})
+	close(over)
+	mustFail(t, stranger, "systemd hands over a socket on "+other)
 }
 
 // TestStopLetsAPushFinish stops a server while a blob is on its way in.

@@ -19,20 +19,32 @@ func TestACMETakesWhatIsKnown(t *testing.T) {
 		hosts, urls, challenges []string
 	}{
 		{
-			"names of the URLs", "external_urls: ['https://R.example.com:8443', 'http://plain.example.com', 'https://r.example.com', 'https://s.example.com']\ntls: {acme: {agree_to_terms: true}}\n",
-			[]string{"r.example.com", "s.example.com"}, nil, []string{settings.TLSALPN01},
+			"names of the URLs",
+			"external_urls: ['https://R.example.com:8443', 'http://plain.example.com', 'https://r.example.com', 'https://s.example.com']\ntls: {acme: {agree_to_terms: true}}\n",
+			[]string{"r.example.com", "s.example.com"},
+			nil,
+			[]string{settings.TLSALPN01},
 		},
 		{
-			"URLs of the names", "listen: ':443'\ntls: {redirect_listen: ':80', acme: {agree_to_terms: true, hosts: [R.example.com]}}\n",
-			[]string{"r.example.com"}, []string{"https://r.example.com"}, []string{settings.TLSALPN01, settings.HTTP01},
+			"URLs of the names",
+			"listen: ':443'\ntls: {redirect_listen: ':80', acme: {agree_to_terms: true, hosts: [R.example.com]}}\n",
+			[]string{"r.example.com"},
+			[]string{"https://r.example.com"},
+			[]string{settings.TLSALPN01, settings.HTTP01},
 		},
 		{
-			"names beside an address", "external_urls: ['https://10.0.0.1', 'https://r.example.com']\ntls: {redirect_listen: ':80', acme: {agree_to_terms: true, hosts: [r.example.com], challenges: [http-01]}}\n",
-			[]string{"r.example.com"}, []string{"https://10.0.0.1", "https://r.example.com"}, []string{settings.HTTP01},
+			"names beside an address",
+			"external_urls: ['https://10.0.0.1', 'https://r.example.com']\ntls: {redirect_listen: ':80', acme: {agree_to_terms: true, hosts: [r.example.com], challenges: [http-01]}}\n",
+			[]string{"r.example.com"},
+			[]string{"https://10.0.0.1", "https://r.example.com"},
+			[]string{settings.HTTP01},
 		},
 		{
-			"a name of one's own CA", "listen: ':8443'\ntls: {acme: {agree_to_terms: true, hosts: [registry], directory: 'https://ca.internal/acme'}}\n",
-			[]string{"registry"}, []string{"https://registry:8443"}, []string{settings.TLSALPN01},
+			"a name of one's own CA",
+			"listen: ':8443'\ntls: {acme: {agree_to_terms: true, hosts: [registry], directory: 'https://ca.internal/acme'}}\n",
+			[]string{"registry"},
+			[]string{"https://registry:8443"},
+			[]string{settings.TLSALPN01},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -80,6 +80,9 @@ func serve(ctx context.Context, env *environment, cfg settings.Config) error {
 		}
 		defer plain.Close()
 	}
+	if err := legacy.Unclaimed(); err != nil {
+		return err
+	}
 	s, err := newSystem(ctx, cfg, log, legacy)
 	if err != nil {
 		return err

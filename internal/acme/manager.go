@@ -60,9 +60,8 @@ type Manager struct {
 	mu     sync.Mutex
 	faults map[string]*errs.Error // by host: why it could get no certificate the last time
 
-	stop     context.CancelFunc // ends Run
-	stopping context.Context    //nolint:containedctx // Run's, together with the caller's
-	once     sync.Once
+	closed chan struct{} // ends Run
+	once   sync.Once
 }
 
 // loadPatience bounds what certmagic asks of others about a certificate from the disk (OCSP).
@@ -70,8 +69,7 @@ const loadPatience = 10 * time.Second
 
 // Open takes what the folder has. Close must be called, also if Run never is.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Manager, error) {
-	m := &Manager{hosts: cfg.Hosts, log: log, storage: newStorage(cfg.Dir), taken: make(chan struct{}, 1), faults: map[string]*errs.Error{}}
-	m.stopping, m.stop = context.WithCancel(context.Background()) //nolint:gosec // Close calls it
+	m := &Manager{hosts: cfg.Hosts, log: log, storage: newStorage(cfg.Dir), taken: make(chan struct{}, 1), closed: make(chan struct{}), faults: map[string]*errs.Error{}}
 	logger := zap.New(bridge{log})
 	m.cache = certmagic.NewCache(m.options(certmagic.DefaultRenewCheckInterval, logger))
 	base := certmagic.Config{Storage: m.storage, Logger: logger, OnEvent: m.note, DefaultServerName: cfg.Hosts[0], FallbackServerName: cfg.Hosts[0]}
@@ -157,8 +155,14 @@ func (m *Manager) load(ctx context.Context, host string) error {
 func (m *Manager) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.stopping, cancel)()
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-m.closed:
+			cancel()
+		}
+	})
 	for _, host := range m.hosts {
 		if len(m.kept(host)) == 0 {
 			wg.Go(func() { m.obtain(ctx, host) })
@@ -230,7 +234,7 @@ func (m *Manager) kept(host string) []certmagic.Certificate {
 // Close ends Run and does not wait for it. Certificates are shown further.
 func (m *Manager) Close() {
 	m.once.Do(func() {
-		m.stop()
+		close(m.closed)
 		m.cache.Stop()
 	})
 }

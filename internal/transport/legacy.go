@@ -14,8 +14,11 @@ const legacyEnv = "SEALOCK_LEGACY"
 const firstLeft = 3 // after stdin, stdout and stderr
 
 // Legacy is what the process before this one left: sockets on which connections wait, and a lock that nobody else must get
-// in between. It is empty in a process that somebody started.
-type Legacy struct{ files map[string]*os.File }
+// in between. In a process that somebody started, there may be sockets of systemd instead.
+type Legacy struct {
+	files     map[string]*os.File
+	activated []net.Listener // nil once taken
+}
 
 // Names of what every heir gets. What it is for, the processes at both ends know.
 const (
@@ -30,7 +33,7 @@ func Inherit(getenv func(string) string) (*Legacy, error) {
 	l := &Legacy{files: map[string]*os.File{}}
 	text := getenv(legacyEnv)
 	if text == "" {
-		return l, nil
+		return l, l.activate(getenv)
 	}
 	var names []string
 	if err := json.Unmarshal([]byte(text), &names); err != nil {
@@ -85,10 +88,28 @@ func (l *Legacy) Ready() error {
 	return f.Close()
 }
 
+// socket takes what was left for an address: nil if there is nothing. Whether somebody else opened it is part of it.
+func (l *Legacy) socket(address string) (socket net.Listener, foreign bool, err error) {
+	for _, foreign := range []bool{false, true} {
+		socket, err := l.listener(socketName(address, foreign))
+		if socket != nil || err != nil {
+			return socket, foreign, err
+		}
+	}
+	socket = l.takeActivated(address)
+	return socket, socket != nil, nil
+}
+
 // Close closes what nobody took, such as the socket of an address that is not listened on any more.
 func (l *Legacy) Close() {
 	for name, f := range l.files {
 		_ = f.Close() // it was not used
 		delete(l.files, name)
+	}
+	for i, socket := range l.activated {
+		if socket != nil {
+			_ = socket.Close() // the same
+			l.activated[i] = nil
+		}
 	}
 }

@@ -22,12 +22,13 @@ func UnixPath(address string) (path string, ok bool) { return strings.CutPrefix(
 type Socket struct {
 	net.Listener
 	address string
+	foreign bool // systemd opened it, and will need it
 }
 
-// Listen opens host:port or unix:path, or takes over the socket on which the process before listened there. A unix socket
-// gets the mode.
+// Listen opens host:port or unix:path, or takes over the socket on which the process before listened there, or that systemd
+// opened there. A unix socket that is opened gets the mode.
 func Listen(ctx context.Context, address string, mode fs.FileMode, legacy *Legacy) (*Socket, error) {
-	l, err := legacy.listener(socketName(address))
+	l, foreign, err := legacy.socket(address)
 	if l == nil && err == nil {
 		l, err = open(ctx, address, mode)
 	}
@@ -38,7 +39,7 @@ func Listen(ctx context.Context, address string, mode fs.FileMode, legacy *Legac
 		u.SetUnlinkOnClose(false) // another process may have it then; Remove is for the last one
 		l = asLoopback{u}
 	}
-	return &Socket{Listener: l, address: address}, nil
+	return &Socket{Listener: l, address: address, foreign: foreign}, nil
 }
 
 func open(ctx context.Context, address string, mode fs.FileMode) (net.Listener, error) {
@@ -77,7 +78,12 @@ func removeStale(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
-func socketName(address string) string { return "socket " + address }
+func socketName(address string, foreign bool) string {
+	if foreign {
+		return "foreign socket " + address
+	}
+	return "socket " + address
+}
 
 // Bequest returns a copy of the socket for another process.
 func (s *Socket) Bequest() (Bequest, error) {
@@ -106,13 +112,13 @@ func (s *Socket) Bequest() (Bequest, error) {
 	if err = errors.Join(err, dupErr); err != nil {
 		return Bequest{}, fmt.Errorf("copying the socket of %s: %w", s.address, err)
 	}
-	return Bequest{socketName(s.address), os.NewFile(uintptr(dup), s.address)}, nil
+	return Bequest{socketName(s.address, s.foreign), os.NewFile(uintptr(dup), s.address)}, nil
 }
 
 // Remove removes the file of a unix socket, when the last process that listened on it ends.
 func (s *Socket) Remove() error {
 	path, ok := UnixPath(s.address)
-	if !ok {
+	if !ok || s.foreign {
 		return nil
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -59,10 +59,10 @@ type Options struct {
 	DataDir  string // a new one if empty
 	Settings string
 	Flags    []string
-	TLS      bool // speak TLS with a certificate of sealock's own
-	Secure   bool // the settings let it speak TLS
 	Env      []string // beside what every server gets
 	TLS      bool     // speak TLS with a certificate of sealock's own
+	Secure   bool     // the settings let it speak TLS
+	Under    []string // the command that starts it, if it is another one
 }
 
 // Server is a sealock that runs.
@@ -107,7 +107,7 @@ func (s *Server) settings() string { return filepath.Join(s.dir, "sealock.yaml")
 // Start starts the server and waits until it answers.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	args := []string{Binary(t), "serve", "--data-dir", s.DataDir, "--listen", s.Addr}
+	args := append(s.options.Under[:len(s.options.Under):len(s.options.Under)], Binary(t), "serve", "--data-dir", s.DataDir, "--listen", s.Addr)
 	if s.options.Settings != "" {
 		args = append(args, "--config", s.settings())
 	}
