@@ -59,7 +59,9 @@ func eachWard(t *testing.T, settings string, test func(t *testing.T, w *ward)) {
 			name = "embedded"
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			if !soaking() { // else the disk has to hold one blob at a time
+				t.Parallel()
+			}
 			test(t, admit(t, kind, settings))
 		})
 	}

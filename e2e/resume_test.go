@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sealock/sealock/e2e/internal/registry"
 	"github.com/sealock/sealock/e2e/internal/wire"
 )
 
@@ -89,7 +90,7 @@ func (c *cutReader) Read(p []byte) (int, error) {
 }
 
 // TestPushIsResumed pushes a large blob in chunks, is cut off five times, in the middle of a chunk where the registry can go on
-// from there, and restarts sealock in between. Each time the client asks how much has come, and goes on from there.
+// from there (not 2.8), and restarts sealock in between. Each time the client asks how much has come, and goes on from there.
 func TestPushIsResumed(t *testing.T) {
 	t.Parallel()
 	blob, chunk := stream{64 << 20}, int64(4<<20)
@@ -131,10 +132,10 @@ func TestPushIsResumed(t *testing.T) {
 	})
 }
 
-// cut loses a chunk. Stock registries don't go on in the middle of one: there nothing of it comes.
+// cut loses a chunk. A registry 2.8 gives an upload up that is cut in the middle of one: there nothing of it comes.
 func (w *ward) cut(t *testing.T, location string, blob stream, at, n int64, cuts int) {
 	t.Helper()
-	if w.stock == nil {
+	if w.stock == nil || w.stock.Kind() != registry.Debian28 {
 		if resp, err := w.patch(t, location, &cutReader{blob.from(at), n / 2}, at, n); err == nil {
 			t.Errorf("a chunk that was cut = %s, want no answer", resp)
 		}

@@ -29,7 +29,6 @@ type Registry struct {
 	app    *handlers.App
 	disk   *filesystem.Driver
 	stored *stored
-	secret secret.Text // of uploads
 	errors httpx.Errors
 }
 
@@ -51,7 +50,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
 			WithHint("check that the folder is a registry's and readable").Because(err)
 	}
-	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root), secret: c.HTTPSecret, errors: httpx.Errors{Log: c.Log}}, nil
+	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root), errors: httpx.Errors{Log: c.Log}}, nil
 }
 
 // maxThreads bounds file operations at one time, as in a stock registry.
@@ -95,7 +94,7 @@ func (r *Registry) ServeHTTP(answer http.ResponseWriter, req *http.Request) {
 		r.putAlias(w, req, a)
 		return
 	}
-	r.app.ServeHTTP(w, r.resumed(req))
+	r.app.ServeHTTP(w, req)
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		r.stored.learn(w.Header())
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -72,4 +73,15 @@ func (r *Registry) fail(w *failWriter, req *http.Request) {
 		w.Header().Del(name)
 	}
 	r.errors.WriteRegistry(w.ResponseWriter, req, err)
+}
+
+// uploadOf returns the upload that a request is about. They can be parts of a path.
+func uploadOf(req *http.Request) (repository, id string, ok bool) {
+	rest, under := strings.CutPrefix(req.URL.Path, "/v2/")
+	i := strings.LastIndex(rest, "/blobs/uploads/")
+	if !under || i < 0 {
+		return "", "", false
+	}
+	repository, id = rest[:i], rest[i+len("/blobs/uploads/"):]
+	return repository, id, auth.ValidRepository(repository) && id != "" && !strings.ContainsAny(id, "/.")
 }
