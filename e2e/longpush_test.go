@@ -143,7 +143,7 @@ func TestPushOutlivesItsToken(t *testing.T) {
 				settings := ""
 				if name == "skopeo" {
 					road = newSlowRoad(t, 70*time.Second, 0)
-					settings = "token: {life: 60s}\n"
+					settings = "token: {life: 60s}\nlimits: {stall: 5m}\n"
 				}
 				addr := proc.FreeAddr(t)
 				settings += fmt.Sprintf("external_urls: [%q, %q]\n", "http://"+addr, road.front.URL)

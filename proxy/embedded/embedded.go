@@ -83,8 +83,13 @@ func newApp(ctx context.Context, cfg *configuration.Configuration) (app *handler
 }
 
 // ServeHTTP implements proxy.Upstream.
-func (r *Registry) ServeHTTP(answer http.ResponseWriter, req *http.Request) {
-	w := &failWriter{ResponseWriter: answer}
+func (r *Registry) ServeHTTP(answer http.ResponseWriter, asked *http.Request) {
+	in := *asked
+	req, body := &in, &watchedBody{ReadCloser: asked.Body}
+	if in.Body != nil {
+		in.Body = body
+	}
+	w := &failWriter{ResponseWriter: answer, body: body}
 	defer func() {
 		if w.failed {
 			r.fail(w, req)

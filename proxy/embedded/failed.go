@@ -3,6 +3,8 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -16,8 +18,23 @@ import (
 type failWriter struct {
 	http.ResponseWriter
 
+	body   *watchedBody
 	failed bool
 	said   bytes.Buffer
+}
+
+// watchedBody remembers that reading from the client failed, so that the disk is not blamed for it.
+type watchedBody struct {
+	io.ReadCloser
+
+	broken bool
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.broken = b.broken || err != nil && !errors.Is(err, io.EOF)
+	return n, err
 }
 
 // maxSaid is as much of the library's words as is looked at, in bytes.
@@ -46,6 +63,9 @@ func (w *failWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // failure is what the client is told in place of the library's words.
 func (w *failWriter) failure() (err *errs.Error, full bool) {
+	if w.body.broken {
+		return errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("BLOB_UPLOAD_INVALID"), false
+	}
 	for _, words := range []string{"no space left on device", "disk quota exceeded", "file too large"} {
 		if strings.Contains(w.said.String(), words) {
 			err = errs.New(errs.Unavailable, "the registry's disk is full").WithHint("push again when its administrator has made room; what is there can be pulled")

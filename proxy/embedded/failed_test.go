@@ -56,7 +56,9 @@ func TestCutChunkIsResumed(t *testing.T) {
 		return u.RequestURI()
 	}
 	first := at(ask(r, "POST", "/v2/team/app/blobs/uploads/", nil))
-	ask(r, "PATCH", first, broken{strings.NewReader("hello ")}, "Content-Range", "0-9")
+	if w := ask(r, "PATCH", first, broken{strings.NewReader("hello ")}, "Content-Range", "0-9"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "ended early") {
+		t.Errorf("a body that ends early = %d %s, want 400 that says so", w.Code, w.Body)
+	}
 	if w := ask(r, "PATCH", first, strings.NewReader("again")); w.Code < 400 {
 		t.Errorf("going on blindly = %d, want it refused", w.Code)
 	}
