@@ -74,6 +74,11 @@ e2e-full: build tools ## Run every cell of e2e/MATRIX.md, of which e2e runs the 
 	@hack/tools.sh --for clouds
 	cd e2e && go test -parallel=4 -count=1 -timeout=40m -run '^(TestClients|TestDrivers|TestStorage)$$' .
 
+# What make test has the short form of. A 10 GB push needs twice that in TMPDIR.
+.PHONY: soak
+soak: build tools ## Pull 10,000 times under chaos, push 10 GB with cuts, and let tokens end on the way; takes half an hour
+	cd e2e && SEALOCK_E2E_SOAK=1 $(ALIKE) go test -v -parallel=2 -count=1 -timeout=2h -run '^(TestFaults|TestDiskFull|TestPullsUnderChaos|TestPushIsResumed|TestPushOutlivesItsToken)$$' .
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (10m) each
 	@$(call fuzz_all,$(FUZZTIME),-fuzz .)

@@ -59,7 +59,9 @@ func eachWard(t *testing.T, settings string, test func(t *testing.T, w *ward)) {
 			name = "embedded"
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			if !soaking() { // else the disk has to hold one blob at a time
+				t.Parallel()
+			}
 			test(t, admit(t, kind, settings))
 		})
 	}
@@ -85,7 +87,11 @@ func (w *ward) send(t *testing.T, method, target string, body io.Reader, header 
 	if strings.HasPrefix(target, "/") {
 		target = w.server.URL + target
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	patience := 30 * time.Second
+	if soaking() {
+		patience = 10 * time.Minute // a blob of 10 GB is hashed
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {

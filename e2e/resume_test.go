@@ -15,7 +15,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/sealock/sealock/e2e/internal/registry"
 	"github.com/sealock/sealock/e2e/internal/wire"
 )
 
@@ -89,7 +91,7 @@ func (c *cutReader) Read(p []byte) (int, error) {
 }
 
 // TestPushIsResumed pushes a large blob in chunks, is cut off five times, in the middle of a chunk where the registry can go on
-// from there, and restarts sealock in between. Each time the client asks how much has come, and goes on from there.
+// from there (not 2.8), and restarts sealock in between. Each time the client asks how much has come, and goes on from there.
 func TestPushIsResumed(t *testing.T) {
 	t.Parallel()
 	blob, chunk := stream{64 << 20}, int64(4<<20)
@@ -99,7 +101,7 @@ func TestPushIsResumed(t *testing.T) {
 	digest := blob.digest(t)
 	eachWard(t, "token: {life: 60s}\n", func(t *testing.T, w *ward) {
 		location, at := w.begin(t), int64(0)
-		cuts, step := 0, blob.size/6
+		cuts, tries, step := 0, 0, blob.size/6
 		for at < blob.size {
 			n := min(chunk, blob.size-at)
 			if cuts < 5 && at >= int64(cuts+1)*step-chunk {
@@ -109,7 +111,10 @@ func TestPushIsResumed(t *testing.T) {
 				continue
 			}
 			resp, err := w.patch(t, location, io.LimitReader(blob.from(at), n), at, n)
-			if err == nil && resp.Status == http.StatusRequestedRangeNotSatisfiable { // more of what was cut has come meanwhile
+			// More of what was cut may have come meanwhile: a large chunk is refused while it is on its way, and then there is no answer.
+			if again := err != nil || resp.Status == http.StatusRequestedRangeNotSatisfiable; again && tries < 20 {
+				tries++
+				time.Sleep(100 * time.Millisecond)
 				location, at = w.resume(t, location, at, n)
 				continue
 			}
@@ -131,10 +136,10 @@ func TestPushIsResumed(t *testing.T) {
 	})
 }
 
-// cut loses a chunk. Stock registries don't go on in the middle of one: there nothing of it comes.
+// cut loses a chunk. A registry 2.8 gives an upload up that is cut in the middle of one: there nothing of it comes.
 func (w *ward) cut(t *testing.T, location string, blob stream, at, n int64, cuts int) {
 	t.Helper()
-	if w.stock == nil {
+	if w.stock == nil || w.stock.Kind() != registry.Debian28 {
 		if resp, err := w.patch(t, location, &cutReader{blob.from(at), n / 2}, at, n); err == nil {
 			t.Errorf("a chunk that was cut = %s, want no answer", resp)
 		}

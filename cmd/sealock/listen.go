@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -165,9 +166,14 @@ func (e *entrance) accept() error {
 	}
 	sniffing := httpx.Sniffing{Timeout: e.limits.Header}
 	if e.server.TLSConfig != nil {
-		return e.server.ServeTLS(sniffing.ExpectTLS(l), "", "")
+		return e.server.Serve(transport.TLS(sniffing.ExpectTLS(l), e.server.TLSConfig, e.limits.Header, e.unshaken))
 	}
-	return e.server.Serve(sniffing.ExpectPlain(l))
+	return e.server.Serve(transport.Framed(sniffing.ExpectPlain(l)))
+}
+
+// unshaken is told of clients that don't get as far as a request.
+func (e *entrance) unshaken(from net.Addr, err error) {
+	e.server.ErrorLog.Printf("TLS handshake with %s: %v", from, err)
 }
 
 // shutdown waits for requests under way: as long as patience, and when ctx ends no longer than a stop may take.
@@ -191,7 +197,7 @@ const certificateLook = 2 * time.Second
 // openTLS decides what the listener shows: nothing for plain HTTP, and in a self-signed set-up a certificate of the CA that
 // clients have to trust.
 func (s *system) openTLS(ctx context.Context) error {
-	base := &tls.Config{MinVersion: tls.VersionTLS12}
+	base := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch {
 	case s.cfg.TLS.SelfSigned:
 		root, _, err := s.dir.tlsRoot(time.Now())

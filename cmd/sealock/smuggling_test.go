@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/internal/transport"
 	"github.com/sealock/sealock/proxy"
 )
 
@@ -99,7 +100,7 @@ func openDoorway(t *testing.T, separate bool) *doorway {
 	d.token, _ = s.granted(t, "admin", testPassword, "repository:team/app:pull,push,delete registry:catalog:*")
 	server := newHTTPServer(s.handler, nil, s.cfg.Limits, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(l) }() // until it is closed
+	go func() { defer close(done); _ = server.Serve(transport.Framed(l)) }() // until it is closed
 	t.Cleanup(func() { _ = server.Close(); <-done })
 	return d
 }
@@ -151,6 +152,12 @@ func tricks() map[string]func(d *doorway, method, path string) string {
 		all[name] = func(d *doorway, method, path string) string { return d.head(method, path, l...) + "0\r\n\r\n" }
 	}
 	lines("two lengths", "Content-Length: 5", "Content-Length: 0")
+	lines("the same length twice", "Content-Length: 5", "Content-Length: 5")
+	lines("a length beside chunks", "Content-Length: 5", "Transfer-Encoding: chunked")
+	lines("chunks beside a length", "Transfer-Encoding: chunked", "X-A: b", "Content-Length: 5")
+	lines("chunks beside a length in capitals", "TRANSFER-ENCODING: CHUNKED", "CONTENT-LENGTH: 5")
+	lines("a length in two lines", "Content-Length:", " 5")
+	lines("chunks in two lines", "Transfer-Encoding:", "\tchunked")
 	lines("a list of lengths", "Content-Length: 5, 0")
 	lines("a signed length", "Content-Length: +5")
 	lines("a negative length", "Content-Length: -1")

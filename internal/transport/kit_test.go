@@ -3,6 +3,7 @@ package transport_test
 import (
 	"io"
 	"net"
+	"testing"
 )
 
 // echo answers each connection with what it says, until the listener closes.
@@ -16,5 +17,12 @@ func echo(l net.Listener) {
 			defer c.Close()
 			_, _ = io.Copy(c, c)
 		}()
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
 	}
 }

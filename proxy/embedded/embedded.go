@@ -32,8 +32,7 @@ type Registry struct {
 	inside *handlers.App // the same one, if it redirects nobody
 	kind   string        // the driver's name
 	disk   driver.StorageDriver
-	stored *stored     // nil where there are no files
-	secret secret.Text // of uploads
+	stored *stored // nil where there are no files
 	errors httpx.Errors
 }
 
@@ -47,7 +46,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Invalid, "the embedded registry has no secret for uploads").WithHint("generate one and keep it, or uploads break at each restart")
 	}
 	cfg := configure(c)
-	r := &Registry{kind: cfg.Storage.Type(), secret: c.HTTPSecret, errors: httpx.Errors{Log: c.Log}}
+	r := &Registry{kind: cfg.Storage.Type(), errors: httpx.Errors{Log: c.Log}}
 	if root := filesAt(cfg.Storage); root != "" {
 		if err := writable(root); err != nil {
 			return nil, err
@@ -97,8 +96,13 @@ func newApp(ctx context.Context, cfg *configuration.Configuration) (app *handler
 // ServeHTTP implements proxy.Upstream.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.serve(r.app, w, req) }
 
-func (r *Registry) serve(app http.Handler, answer http.ResponseWriter, req *http.Request) {
-	w := &failWriter{ResponseWriter: answer}
+func (r *Registry) serve(app http.Handler, answer http.ResponseWriter, asked *http.Request) {
+	in := *asked
+	req, body := &in, &watchedBody{ReadCloser: asked.Body}
+	if in.Body != nil {
+		in.Body = body
+	}
+	w := &failWriter{ResponseWriter: answer, body: body}
 	defer func() {
 		if w.failed {
 			r.fail(w, req)
@@ -108,7 +112,7 @@ func (r *Registry) serve(app http.Handler, answer http.ResponseWriter, req *http
 		r.putAlias(w, req, a)
 		return
 	}
-	app.ServeHTTP(w, r.resumed(req))
+	app.ServeHTTP(w, req)
 	if r.stored != nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
 		r.stored.learn(w.Header())
 	}

@@ -3,11 +3,14 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -16,8 +19,23 @@ import (
 type failWriter struct {
 	http.ResponseWriter
 
+	body   *watchedBody
 	failed bool
 	said   bytes.Buffer
+}
+
+// watchedBody remembers that reading from the client failed, so that the disk is not blamed for it.
+type watchedBody struct {
+	io.ReadCloser
+
+	broken bool
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.broken = b.broken || err != nil && !errors.Is(err, io.EOF)
+	return n, err
 }
 
 // maxSaid is as much of the library's words as is looked at, in bytes.
@@ -46,7 +64,10 @@ func (w *failWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // failure is what the client is told in place of the library's words.
 func (r *Registry) failure(w *failWriter) (err *errs.Error, full bool) {
-	if !r.inFiles() {
+	switch {
+	case w.body.broken:
+		return errs.New(errs.Invalid, "the request's body ended early").WithHint("send it again").WithCode("BLOB_UPLOAD_INVALID"), false
+	case !r.inFiles():
 		err = errs.New(errs.Unavailable, "the registry's storage can't be used at the moment").WithHint("try again; if it stays, its administrator finds the cause in the log")
 		err.After = storeAfter
 		return err, false
@@ -81,4 +102,15 @@ func (r *Registry) fail(w *failWriter, req *http.Request) {
 		w.Header().Del(name)
 	}
 	r.errors.WriteRegistry(w.ResponseWriter, req, err)
+}
+
+// uploadOf returns the upload that a request is about. They can be parts of a path.
+func uploadOf(req *http.Request) (repository, id string, ok bool) {
+	rest, under := strings.CutPrefix(req.URL.Path, "/v2/")
+	i := strings.LastIndex(rest, "/blobs/uploads/")
+	if !under || i < 0 {
+		return "", "", false
+	}
+	repository, id = rest[:i], rest[i+len("/blobs/uploads/"):]
+	return repository, id, auth.ValidRepository(repository) && id != "" && !strings.ContainsAny(id, "/.")
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealock/sealock/e2e/internal/fixture"
 	"github.com/sealock/sealock/e2e/internal/need"
@@ -49,6 +50,9 @@ type Session struct {
 
 	// Keys is a folder for keys that several sessions of one client share.
 	Keys string
+
+	// Patience is how long a command may take; a minute if zero.
+	Patience time.Duration
 
 	engines Engines
 	bearer  string // an access token that the client sends as it is
@@ -163,7 +167,7 @@ func (s *Session) RunWith(stdin string, args ...string) Output {
 	s.T.Helper()
 	path := need.Tool(s.T, args[0])
 	return proc.Run(proc.Command{
-		Args: append([]string{path}, args[1:]...), Env: s.Env(), Dir: s.path("tmp"), Stdin: stdin,
+		Args: append([]string{path}, args[1:]...), Env: s.Env(), Dir: s.path("tmp"), Stdin: stdin, Limit: s.Patience,
 	})
 }
 

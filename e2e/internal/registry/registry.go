@@ -125,6 +125,9 @@ func (r *Registry) Signal(t testing.TB, signal syscall.Signal) {
 // Storage is the folder that the registry keeps what it has in.
 func (r *Registry) Storage() string { return filepath.Join(r.dir, "storage") }
 
+// Kind is which registry it is.
+func (r *Registry) Kind() Kind { return r.kind }
+
 // StartReplica starts a registry beside another one, with the same storage and settings.
 func StartReplica(t testing.TB, of *Registry, addr string) *Registry {
 	t.Helper()
