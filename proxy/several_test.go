@@ -135,6 +135,8 @@ func TestMountFromAnotherRegistryIsAnUpload(t *testing.T) {
 	mount := func(to string) call {
 		return at(hub, call{method: "POST", path: "/v2/" + to + "/blobs/uploads/?mount=" + layer + "&from=team/app", token: token})
 	}
+	// Something else of that name in the same registry is not what is meant.
+	open(t, p.mint, p.second).pushBlob(t, token, "team/app", []byte("layer of team/app"), 0)
 	a := p.do(t, mount("mine/app")).want(t, "a mount from another registry", http.StatusAccepted)
 	if !strings.HasPrefix(a.header.Get("Location"), "http://"+hub+"/v2/mine/app/blobs/uploads/") {
 		t.Errorf("Location = %q, want an upload of mine/app", a.header.Get("Location"))
