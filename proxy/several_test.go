@@ -157,8 +157,10 @@ func TestHostReadsFromItsRegistry(t *testing.T) {
 	home := p.push(t, token, "team/app")
 	direct := open(t, p.mint, p.second)
 	direct.pushBlob(t, token, "team/app", []byte(someLayer), 0)
-	mirrored := direct.putManifest(t, token, "team/app", "v1", map[string]any{"schemaVersion": 2, "mediaType": manifestType,
-		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{}}).
+	mirrored := direct.putManifest(t, token, "team/app", "v1", map[string]any{
+		"schemaVersion": 2, "mediaType": manifestType,
+		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{},
+	}).
 		want(t, "pushing into the second registry", 201).header.Get("Docker-Content-Digest")
 	told.take()
 	for host, want := range map[string]string{mirror: mirrored, hub: home, "unknown.example.com": home} {
