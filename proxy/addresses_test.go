@@ -261,7 +261,7 @@ func TestRegistryComesBack(t *testing.T) {
 	d.do(t, c).want(t, "GET while it is down", 503)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", at)
 	must(t, err)
-	again := &httptest.Server{Listener: l, Config: &http.Server{Handler: stock.Config.Handler}} //nolint:gosec // a test's
+	again := &httptest.Server{Listener: l, Config: &http.Server{Handler: stock.Config.Handler}}
 	again.Start()
 	t.Cleanup(again.Close)
 	d.do(t, c).want(t, "GET when it is back", 200)

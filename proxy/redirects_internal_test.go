@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"testing"
 )
@@ -81,6 +83,34 @@ func TestListedStorageHost(t *testing.T) {
 		}
 		if err == nil {
 			_ = c.Close()
+		}
+	}
+}
+
+// TestEncryptionIsNotLeft follows from https to http where the settings list the host alone.
+func TestEncryptionIsNotLeft(t *testing.T) {
+	store := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(store.Close)
+	to, err := url.Parse(store.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hosts, want := range map[string]bool{"": false, "127.0.0.1": true} {
+		var listed []string
+		if hosts != "" {
+			listed = append(listed, hosts)
+		}
+		s, err := NewSeparate(SeparateConfig{URL: "https://127.0.0.1:1", FollowRedirects: true, StorageHosts: listed, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		resp, err := s.fetch(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), to, s.base)
+		if (err == nil) != want {
+			t.Errorf("from https to %s with %q listed = %v, want %v", to, hosts, err, want)
+		}
+		if err == nil {
+			_ = resp.Body.Close()
 		}
 	}
 }

@@ -30,7 +30,7 @@ func newBucket(t *testing.T) *bucket {
 	files := http.FileServer(http.Dir(b.root))
 	b.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
-		b.seen = append(b.seen, r.Clone(context.Background()))
+		b.seen = append(b.seen, r.Clone(context.WithoutCancel(r.Context())))
 		b.mu.Unlock()
 		w.Header().Set("Set-Cookie", "bucket=1")
 		w.Header().Set("Content-Type", "text/html")

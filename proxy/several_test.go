@@ -135,6 +135,8 @@ func TestMountFromAnotherRegistryIsAnUpload(t *testing.T) {
 	mount := func(to string) call {
 		return at(hub, call{method: "POST", path: "/v2/" + to + "/blobs/uploads/?mount=" + layer + "&from=team/app", token: token})
 	}
+	// Something else of that name in the same registry is not what is meant.
+	open(t, p.mint, p.second).pushBlob(t, token, "team/app", []byte("layer of team/app"), 0)
 	a := p.do(t, mount("mine/app")).want(t, "a mount from another registry", http.StatusAccepted)
 	if !strings.HasPrefix(a.header.Get("Location"), "http://"+hub+"/v2/mine/app/blobs/uploads/") {
 		t.Errorf("Location = %q, want an upload of mine/app", a.header.Get("Location"))
@@ -155,8 +157,10 @@ func TestHostReadsFromItsRegistry(t *testing.T) {
 	home := p.push(t, token, "team/app")
 	direct := open(t, p.mint, p.second)
 	direct.pushBlob(t, token, "team/app", []byte(someLayer), 0)
-	mirrored := direct.putManifest(t, token, "team/app", "v1", map[string]any{"schemaVersion": 2, "mediaType": manifestType,
-		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{}}).
+	mirrored := direct.putManifest(t, token, "team/app", "v1", map[string]any{
+		"schemaVersion": 2, "mediaType": manifestType,
+		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{},
+	}).
 		want(t, "pushing into the second registry", 201).header.Get("Docker-Content-Digest")
 	told.take()
 	for host, want := range map[string]string{mirror: mirrored, hub: home, "unknown.example.com": home} {

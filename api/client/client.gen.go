@@ -185,6 +185,7 @@ type CliSecretReq struct {
 
 // ComponentHealthStatus defines model for ComponentHealthStatus.
 type ComponentHealthStatus struct {
+	// Error What is wrong with it; of a healthy one, with a part that others make up for.
 	Error *string `json:"error,omitempty"`
 	Name  string  `json:"name"`
 

@@ -137,8 +137,7 @@ func (s *system) entrances(l, plain *transport.Socket) entrances {
 
 // registryName says in the log what is behind the door.
 func (s *system) registryName() string {
-	switch {
-	case s.gate == nil:
+	if s.gate == nil {
 		return "none"
 	}
 	names := []string{s.cfg.Registry.Default().URL}
