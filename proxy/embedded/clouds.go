@@ -1,0 +1,11 @@
+//go:build !race
+
+package embedded
+
+// The drivers of clouds register themselves. Those that nobody asked for are not linked in. What they bring is not ours to
+// watch, and takes minutes to compile: programs with the race detector have files alone.
+import (
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws"
+)
