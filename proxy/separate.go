@@ -30,6 +30,7 @@ type Separate struct {
 	transport *http.Transport
 	storage   *http.Transport // to where the registry keeps blobs: the system's certificates count there
 	proxy     *httputil.ReverseProxy
+	shared    *flights
 	minter    auth.Minter
 	errors    httpx.Errors
 	log       *slog.Logger
@@ -56,6 +57,7 @@ func NewSeparate(c SeparateConfig) (*Separate, error) {
 		ErrorLog:       slogWriter(c.Log),
 		ModifyResponse: s.answer,
 	}
+	s.shared = newFlights(s.putQuestion)
 	return s, nil
 }
 
@@ -79,6 +81,9 @@ func (s *Separate) TakesTokens() bool { return true }
 
 // ServeHTTP implements [Upstream].
 func (s *Separate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.serveShared(w, r) {
+		return
+	}
 	in, body := *r, &bodyWatch{ReadCloser: r.Body}
 	if r.Body != nil {
 		in.Body = body
