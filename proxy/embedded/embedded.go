@@ -43,6 +43,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, err
 	}
 	routeLogs(ctx, c.Log)
+	registerDisk()
 	app, err := newApp(ctx, configure(c))
 	if err != nil {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
@@ -58,8 +59,8 @@ func configure(c Config) *configuration.Configuration {
 	cfg := &configuration.Configuration{
 		Version: configuration.CurrentVersion,
 		Storage: configuration.Storage{
-			"filesystem": {"rootdirectory": c.Root, "maxthreads": maxThreads},
-			"delete":     {"enabled": true},
+			diskDriver: {"rootdirectory": c.Root, "maxthreads": maxThreads},
+			"delete":   {"enabled": true},
 		},
 	}
 	cfg.HTTP.Secret = c.HTTPSecret.Reveal()
