@@ -280,7 +280,9 @@ func callOwn(ctx context.Context, up Upstream, o ownRequest, limit int64) (*http
 	req.RequestURI = req.URL.RequestURI()
 	req.RemoteAddr = "127.0.0.1:1"
 	rec := &recorder{header: http.Header{}, limit: limit + 1}
-	up.ServeHTTP(rec, req)
+	if s, ok := up.(Straight); !ok || !readStraight(s, rec, req, o.Request) {
+		up.ServeHTTP(rec, req)
+	}
 	return rec.response(req), nil
 }
 

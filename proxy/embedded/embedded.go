@@ -25,9 +25,10 @@ type Config struct {
 
 // Registry is the embedded registry. It implements proxy.Upstream.
 type Registry struct {
-	app    *handlers.App
-	disk   *filesystem.Driver
-	stored *stored
+	app     *handlers.App
+	disk    *filesystem.Driver
+	stored  *stored
+	uploads *uploads
 }
 
 // New opens the registry. The context ends its background work. The library logs through a logger that the process has
@@ -49,7 +50,11 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Unavailable, "the embedded registry does not start on %q", c.Root).
 			WithHint("check that the folder is a registry's and readable").Because(err)
 	}
-	return &Registry{app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}), stored: newStored(c.Root)}, nil
+	files := newStored(c.Root)
+	return &Registry{
+		app: app, disk: filesystem.New(filesystem.DriverParameters{RootDirectory: c.Root, MaxThreads: maxThreads}),
+		stored: files, uploads: newUploads(files, c.Root, c.HTTPSecret, c.Log),
+	}, nil
 }
 
 // maxThreads bounds file operations at one time, as in a stock registry.
@@ -87,6 +92,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.putAlias(w, req, a)
 		return
 	}
+	if r.uploads.serve(w, req) {
+		return
+	}
 	r.app.ServeHTTP(w, req)
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		r.stored.learn(w.Header())
@@ -100,6 +108,7 @@ func (r *Registry) TakesTokens() bool { return false }
 // under way are not waited for: the server's own shutdown does.
 func (r *Registry) Shutdown() error {
 	r.stored.manifests.StopAllGoroutines()
+	r.uploads.touched.StopAllGoroutines()
 	if err := r.app.Shutdown(); err != nil {
 		return fmt.Errorf("stopping embedded registry: %w", err)
 	}
