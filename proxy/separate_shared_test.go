@@ -49,8 +49,14 @@ func TestSharedReadsAnswerAsTheRegistry(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		for _, reference := range []string{"v1", digest, "large", digestOf(text), "none", digestOf([]byte("none"))} {
 			for _, header := range []map[string]string{
-				{}, {"Accept": manifestType}, {"Accept": "text/html"}, {"Accept": manifestType, "If-None-Match": `"` + digest + `"`}, {"Accept": manifestType, "If-None-Match": `"x"`},
-				{"Accept": manifestType, "Range": "bytes=0-3"}, {"Accept": manifestType, "Accept-Encoding": "gzip"}, {"Accept": manifestType, "User-Agent": "docker/29"},
+				{},
+				{"Accept": manifestType},
+				{"Accept": "text/html"},
+				{"Accept": manifestType, "If-None-Match": `"` + digest + `"`},
+				{"Accept": manifestType, "If-None-Match": `"x"`},
+				{"Accept": manifestType, "Range": "bytes=0-3"},
+				{"Accept": manifestType, "Accept-Encoding": "gzip"},
+				{"Accept": manifestType, "User-Agent": "docker/29"},
 			} {
 				c := call{method: method, path: "/v2/team/app/manifests/" + reference, token: token, header: header}
 				got, want := d.do(t, c), d.direct(t, stock.URL, c)

@@ -23,7 +23,7 @@ func TestDiskIsAsTheLibrarys(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs := filesystem.New(filesystem.DriverParameters{RootDirectory: roots[1], MaxThreads: 25})
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	r := rand.New(rand.NewPCG(1, 2)) // the same each time
 	paths := []string{"/a/b", "/a/c", "/a/b/c", "/d", "/r/_uploads/1/data", "/r/_uploads/1/startedat", "/r/_uploads/1/hashstates/sha256/0", "not absolute", "/x y"}
 	for n := range 2000 {
 		path, size, kind := paths[r.IntN(len(paths))], []int{0, 1, 5000}[r.IntN(3)], r.IntN(6)
