@@ -48,6 +48,7 @@ func TestSharedReadsAnswerAsTheRegistry(t *testing.T) {
 	d.do(t, call{method: "PUT", path: "/v2/team/app/manifests/large", token: token, body: text, header: map[string]string{"Content-Type": manifestType}}).want(t, "PUT", 201)
 	for _, method := range []string{"GET", "HEAD"} {
 		for _, reference := range []string{"v1", digest, "large", digestOf(text), "none", digestOf([]byte("none"))} {
+			fresh := d.token(t, "alice", pushToken, 0)
 			for _, header := range []map[string]string{
 				{},
 				{"Accept": manifestType},
@@ -58,7 +59,7 @@ func TestSharedReadsAnswerAsTheRegistry(t *testing.T) {
 				{"Accept": manifestType, "Accept-Encoding": "gzip"},
 				{"Accept": manifestType, "User-Agent": "docker/29"},
 			} {
-				c := call{method: method, path: "/v2/team/app/manifests/" + reference, token: token, header: header}
+				c := call{method: method, path: "/v2/team/app/manifests/" + reference, token: fresh, header: header}
 				got, want := d.do(t, c), d.direct(t, stock.URL, c)
 				for _, h := range []http.Header{got.header, want.header} {
 					h.Del("Date")
