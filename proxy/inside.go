@@ -46,7 +46,7 @@ func NewInside(up Upstream) *Inside {
 		serve = s.ServeInside
 	}
 	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) {
-		return callOwn(ctx, serve, o, limit)
+		return callOwn(ctx, up, serve, o, limit)
 	}}
 }
 
@@ -281,7 +281,7 @@ func wanted(q Request) string {
 }
 
 // callOwn calls a registry in this process. Its answer is kept as far as it will be read.
-func callOwn(ctx context.Context, serve http.HandlerFunc, o ownRequest, limit int64) (*http.Response, error) {
+func callOwn(ctx context.Context, up Upstream, serve http.HandlerFunc, o ownRequest, limit int64) (*http.Response, error) {
 	req, err := o.to(ctx, &url.URL{Scheme: "http", Host: "registry.invalid"})
 	if err != nil {
 		return nil, err
@@ -289,7 +289,9 @@ func callOwn(ctx context.Context, serve http.HandlerFunc, o ownRequest, limit in
 	req.RequestURI = req.URL.RequestURI()
 	req.RemoteAddr = "127.0.0.1:1"
 	rec := &recorder{header: http.Header{}, limit: limit + 1}
-	serve(rec, req)
+	if s, ok := up.(Straight); !ok || !readStraight(s, rec, req, o.Request) {
+		serve(rec, req)
+	}
 	return rec.response(req), nil
 }
 

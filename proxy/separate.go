@@ -42,6 +42,7 @@ type Separate struct {
 	follows   bool
 	ownAud    bool
 	proxy     *httputil.ReverseProxy
+	shared    *flights
 	minter    auth.Minter
 	errors    httpx.Errors
 	log       *slog.Logger
@@ -77,6 +78,7 @@ func NewSeparate(c SeparateConfig) (*Separate, error) {
 		ErrorLog:       slogWriter(c.Log),
 		ModifyResponse: s.answer,
 	}
+	s.shared = newFlights(s.putQuestion)
 	return s, nil
 }
 
@@ -112,6 +114,9 @@ func (s *Separate) TakesTokens() bool { return true }
 
 // ServeHTTP implements [Upstream].
 func (s *Separate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.serveShared(w, r) {
+		return
+	}
 	in, body := *r, &bodyWatch{ReadCloser: r.Body}
 	if r.Body != nil {
 		in.Body = body

@@ -21,6 +21,8 @@ const (
 	// than the work that they record. gatherTime is how long; it is little beside what so many requests take.
 	busyBatch  = 8
 	gatherTime = time.Millisecond
+	// noteTime is how long notes alone are gathered: nobody waits for them.
+	noteTime = 50 * time.Millisecond
 	// commitTimeout is how long a transaction may take before everybody in it gives up.
 	commitTimeout = 10 * time.Second
 )
@@ -42,7 +44,7 @@ var _ Recorder = (*Batcher)(nil)
 type waiter struct {
 	ctx    context.Context //nolint:containedctx // asked only whether somebody still waits
 	record Record
-	result chan error // holds one, so that nobody blocks the commit by going away
+	result chan error // holds one, so that nobody blocks the commit by going away; nil for a note
 }
 
 // NewBatcher returns a Batcher that lets at most size records wait; more are refused, and what they record does not
@@ -71,7 +73,7 @@ func (b *Batcher) Record(ctx context.Context, r Record) error {
 // Note keeps a record some time soon, and keeps nobody waiting: for what may be missed. It reports whether the record waits.
 // Half of the queue is not for it: what may be missed never keeps out what must be kept.
 func (b *Batcher) Note(r Record) bool {
-	return len(b.queue) <= cap(b.queue)/2 && b.enqueue(&waiter{ctx: context.Background(), record: r, result: make(chan error, 1)}) == nil
+	return len(b.queue) <= cap(b.queue)/2 && b.enqueue(&waiter{ctx: context.Background(), record: r}) == nil
 }
 
 func (b *Batcher) enqueue(w *waiter) error {
@@ -105,10 +107,14 @@ func (b *Batcher) run() {
 	var batch []*waiter
 	var records []Record
 	for first := range b.queue {
-		if len(batch) >= busyBatch {
-			time.Sleep(gatherTime)
+		if first.result == nil {
+			batch = b.gather(append(batch[:0], first))
+		} else {
+			if len(batch) >= busyBatch {
+				time.Sleep(gatherTime)
+			}
+			batch = b.drain(append(batch[:0], first))
 		}
-		batch = b.drain(append(batch[:0], first))
 		records = records[:0]
 		waiting := batch[:0]
 		for _, w := range batch {
@@ -120,9 +126,31 @@ func (b *Batcher) run() {
 		}
 		err := b.commit(records)
 		for _, w := range waiting {
-			w.result <- err
+			if w.result != nil {
+				w.result <- err
+			}
 		}
 	}
+}
+
+// gather adds notes until there are many, or for a while, and ends at once with a record that somebody waits for.
+func (b *Batcher) gather(batch []*waiter) []*waiter {
+	enough := time.NewTimer(noteTime)
+	defer enough.Stop()
+	for len(batch) < maxBatch {
+		select {
+		case w, ok := <-b.queue:
+			if !ok {
+				return batch
+			}
+			if batch = append(batch, w); w.result != nil {
+				return b.drain(batch)
+			}
+		case <-enough.C:
+			return batch
+		}
+	}
+	return batch
 }
 
 // drain adds what waits by now.

@@ -255,3 +255,33 @@ func TestNotesKeepNoRecordOut(t *testing.T) {
 	}
 	b.Close()
 }
+
+// TestNotesShare sends notes one by one: they are gathered, nobody who waits for a record waits for that, and the end keeps
+// them all.
+func TestNotesShare(t *testing.T) {
+	s := &shelf{}
+	b := audit.NewBatcher(s, 100)
+	defer b.Close()
+	for i := range 20 {
+		if !b.Note(audit.Record{Operation: fmt.Sprint("note", i)}) {
+			t.Fatalf("note %d was not taken", i)
+		}
+		waitQueued(t, b, 0)
+	}
+	if err := b.Record(t.Context(), audit.Record{Operation: "push"}); err != nil {
+		t.Fatalf("Record = %v, want no error", err)
+	}
+	records, commits := s.count()
+	if records != 21 || commits > 10 {
+		t.Errorf("%d records in %d commits, want all 21 in fewer than half as many", records, commits)
+	}
+	for i := range 300 { // more than a commit holds
+		for !b.Note(audit.Record{Operation: fmt.Sprint("last", i)}) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	b.Close()
+	if records, _ := s.count(); records != 321 {
+		t.Errorf("%d records are kept at the end, want 321", records)
+	}
+}

@@ -28,12 +28,13 @@ type Config struct {
 
 // Registry is the embedded registry. It implements proxy.Upstream.
 type Registry struct {
-	app    *handlers.App
-	inside *handlers.App // the same one, if it redirects nobody
-	kind   string        // the driver's name
-	disk   driver.StorageDriver
-	stored *stored // nil where there are no files
-	errors httpx.Errors
+	app     *handlers.App
+	inside  *handlers.App // the same one, if it redirects nobody
+	kind    string        // the driver's name
+	disk    driver.StorageDriver
+	stored  *stored  // nil where there are no files
+	uploads *uploads // nil where there are no files
+	errors  httpx.Errors
 }
 
 // New opens the registry. The context ends its background work. The library logs through a logger that the process has
@@ -52,12 +53,14 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 			return nil, err
 		}
 		r.stored = newStored(root)
+		r.uploads = newUploads(r.stored, root, c.HTTPSecret, c.Log)
 	}
 	routeLogs(ctx, c.Log)
 	var err error
 	if r.disk, err = openDriver(ctx, cfg.Storage); err != nil {
 		return nil, err
 	}
+	useDisk(cfg.Storage)
 	if r.app, err = newApp(ctx, cfg); err != nil {
 		return nil, startError(cfg.Storage, err)
 	}
@@ -112,6 +115,9 @@ func (r *Registry) serve(app http.Handler, answer http.ResponseWriter, asked *ht
 		r.putAlias(w, req, a)
 		return
 	}
+	if r.uploads != nil && app == http.Handler(r.app) && r.uploads.serve(w, req) {
+		return
+	}
 	app.ServeHTTP(w, req)
 	if r.stored != nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
 		r.stored.learn(w.Header())
@@ -126,6 +132,7 @@ func (r *Registry) TakesTokens() bool { return false }
 func (r *Registry) Shutdown() error {
 	if r.stored != nil {
 		r.stored.manifests.StopAllGoroutines()
+		r.uploads.touched.StopAllGoroutines()
 	}
 	err := r.app.Shutdown()
 	if r.inside != r.app {

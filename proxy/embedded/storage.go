@@ -46,8 +46,23 @@ func storageOf(c Config) configuration.Storage {
 
 // filesAt returns the folder that the driver keeps files in; "" for one that keeps none.
 func filesAt(s configuration.Storage) string {
-	root, _ := s[filesystemDriver]["rootdirectory"].(string)
-	return root
+	for _, name := range []string{filesystemDriver, diskDriver} {
+		if root, ok := s[name]["rootdirectory"].(string); ok {
+			return root
+		}
+	}
+	return ""
+}
+
+// useDisk lets the library keep files as [disk] does.
+func useDisk(s configuration.Storage) {
+	files, ok := s[filesystemDriver]
+	if !ok {
+		return
+	}
+	registerDisk()
+	delete(s, filesystemDriver)
+	s[diskDriver] = files
 }
 
 // openDriver opens the way to what the library keeps, beside the one that it opens itself.
@@ -109,7 +124,7 @@ func insideConfig(cfg *configuration.Configuration) *configuration.Configuration
 // redirects reports whether clients are sent to the store.
 func redirects(s configuration.Storage) bool {
 	off, _ := s["redirect"]["disable"].(bool)
-	return s.Type() != filesystemDriver && !off
+	return filesAt(s) == "" && !off
 }
 
 // startError says that the library does not start.

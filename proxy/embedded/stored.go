@@ -79,7 +79,11 @@ func (s *stored) blob(sum string) string { return s.blobs + sum[:2] + "/" + sum 
 // linked reports whether the repository has the content: whether there is a link to it, in the folder of its kind. A link is
 // named like what it leads to; one of another size is something else.
 func (s *stored) linked(repository, kind, sum string) bool {
-	return sized(s.repositories+repository+"/"+kind+"/sha256/"+sum+"/link", linkSize)
+	return sized(s.link(repository, kind, sum), linkSize)
+}
+
+func (s *stored) link(repository, kind, sum string) string {
+	return s.repositories + repository + "/" + kind + "/sha256/" + sum + "/link"
 }
 
 const (
