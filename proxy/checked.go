@@ -211,7 +211,10 @@ func (c *checkedWriter) FlushError() error {
 	if c.status == 0 {
 		c.WriteHeader(http.StatusOK)
 	}
-	if c.holding() || c.wrong != nil {
+	switch {
+	case c.wrong != nil:
+		return c.wrong
+	case c.holding():
 		return nil
 	}
 	c.start()

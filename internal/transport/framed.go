@@ -237,10 +237,10 @@ func (f *frames) header(b *byte) {
 		plain := f.is == atHeader
 		f.is, f.name, f.isLength, f.isEncod, f.folds = inName, 0, plain, plain, false
 	}
-	switch c := *b; {
-	case c == '\n':
+	switch c := *b; c {
+	case '\n':
 		f.is = atHeader // no header; net/http says so
-	case c == ':':
+	case ':':
 		f.named(b)
 	default:
 		if 'A' <= c && c <= 'Z' {

@@ -43,6 +43,7 @@ func (s *spoken) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	return s.out.Write(p)
 }
+
 func (s *spoken) Close() error                     { s.once.Do(func() { close(s.closed) }); return nil }
 func (s *spoken) LocalAddr() net.Addr              { return &net.TCPAddr{} }
 func (s *spoken) RemoteAddr() net.Addr             { return &net.TCPAddr{} }

@@ -59,7 +59,7 @@ func (h *handshakes) run() {
 			under.Go(func() { h.shake(c) })
 			continue
 		}
-		if temporary, ok := err.(interface{ Temporary() bool }); !ok || !temporary.Temporary() { //nolint:errorlint // as net/http looks at it
+		if temporary, ok := err.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
 			h.err = err
 			return
 		}
