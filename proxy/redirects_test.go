@@ -131,7 +131,7 @@ func TestFollowingStreams(t *testing.T) {
 	}))
 	t.Cleanup(store.Close)
 	d := sending(t, true, func(*http.Request) (int, string) { return 307, store.URL + "/x" })
-	req, err := http.NewRequestWithContext(t.Context(), "GET", d.srv.URL+"/v2/team/app/blobs/"+hexDigest, nil)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", d.srv.URL+"/v2/team/app/blobs/"+digestOf([]byte("onetwo")), nil)
 	must(t, err)
 	req.Header.Set("Authorization", "Bearer "+d.token(t, "alice", pushToken, 0))
 	resp, err := http.DefaultClient.Do(req)

@@ -75,18 +75,14 @@ func questionOf(r *http.Request) string {
 	return b.String()
 }
 
-// putQuestion sends a question to the registry and reads the answer. What is long, or no plain answer, is nothing to share.
+// putQuestion sends a question to the registry and reads the answer. What is long is nothing to share. A refusal is: a registry
+// that has too much to do must not be asked by each once more.
 func (s *Separate) putQuestion(r *http.Request) answer {
 	resp, err := s.roundTrip(s.question(r))
 	if err != nil {
 		return answer{err: err}
 	}
 	defer resp.Body.Close()
-	switch resp.StatusCode {
-	case http.StatusOK, http.StatusNotModified, http.StatusNotFound:
-	default:
-		return answer{}
-	}
 	var body []byte
 	if r.Method != http.MethodHead {
 		if resp.ContentLength > maxShared || len(resp.Trailer) > 0 {
@@ -103,7 +99,7 @@ func (s *Separate) putQuestion(r *http.Request) answer {
 		return answer{err: err}
 	}
 	dropHops(resp.Header)
-	if r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified {
+	if r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified && resp.StatusCode != http.StatusNoContent {
 		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	return answer{status: resp.StatusCode, header: resp.Header, body: body}
