@@ -94,7 +94,9 @@ func openDoorway(t *testing.T, separate bool) *doorway {
 	s := startSystem(t, flags)
 	if !separate {
 		d.next = s.gate.Upstream
-		s.gate.Upstream = watched{s.gate.Upstream, d.recording}
+		config := s.gate.Config
+		config.Upstream = watched{s.gate.Upstream, d.recording}
+		s.gate = proxy.New(config)
 	}
 	s.api(t, "POST", "/projects", `{"project_name":"team"}`, 201)
 	d.token, _ = s.granted(t, "admin", testPassword, "repository:team/app:pull,push,delete registry:catalog:*")

@@ -23,6 +23,7 @@ import (
 type Plan struct {
 	Addr        string        // host:port
 	Request     []byte        // a whole HTTP/1.1 request; the answer to a HEAD has no body
+	Others      [][]byte      // if any, what the second connection sends over and over, the third, …, and around
 	Connections int           // each sends one request at a time
 	Requests    int           // all together, at most
 	Limit       time.Duration // no request starts later than this
@@ -69,7 +70,11 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 		if i < p.Requests%len(conns) {
 			share++
 		}
-		wg.Go(func() { faults[i] = c.repeat(p.Request, share, end) })
+		request := p.Request
+		if n := i % (1 + len(p.Others)); n > 0 {
+			request = p.Others[n-1]
+		}
+		wg.Go(func() { faults[i] = c.repeat(request, share, end) })
 	}
 	wg.Wait()
 	elapsed := time.Since(began)

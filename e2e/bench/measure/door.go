@@ -97,6 +97,9 @@ func (d *doors) measure(ctx context.Context) (string, error) {
 		if err := p.image(ctx, doorTag, d.layer, d.config); err != nil {
 			return "", fmt.Errorf("pushing to %s: %w", s.name, err)
 		}
+		if err := d.pushOthers(ctx, p); err != nil {
+			return "", fmt.Errorf("pushing to %s: %w", s.name, err)
+		}
 	}
 	text, err := manifestText(d.config, d.layer)
 	if err != nil {
@@ -113,6 +116,7 @@ func (d *doors) measure(ctx context.Context) (string, error) {
 		{"GET of a manifest by tag", d.repeat(http.MethodGet, "/manifests/"+doorTag), "%.0f/s", doorTargets{"≥ 12", "≥ 1"}},
 		{"GET of a manifest by digest", d.repeat(http.MethodGet, "/manifests/"+d.manifest), "%.0f/s", doorTargets{"≥ 12", "≥ 1"}},
 		{"HEAD of a manifest by tag", d.repeat(http.MethodHead, "/manifests/"+doorTag), "%.0f/s", doorTargets{"≥ 12", "≥ 1"}},
+		{"GET of manifests by tag, each client another", d.each(http.MethodGet), "%.0f/s", doorTargets{"≥ 12", "≥ 1"}},
 		{"HEAD of a manifest by digest", d.repeat(http.MethodHead, "/manifests/"+d.manifest), "%.0f/s", doorTargets{"≥ 12", "≥ 1"}},
 		{fmt.Sprintf("GET of a blob of %d MiB", d.o.Blob>>20), d.blobs, "%.2f GB/s", doorTargets{"≥ 3", "≥ 1"}},
 		{fmt.Sprintf("%d small pushes", d.o.Pushes), d.pushes(), "%.0f/s", doorTargets{"≥ 1.2", ""}},
@@ -179,6 +183,47 @@ func (d *doors) repeat(method, path string) func(context.Context, *site) (float6
 			return 0, err
 		}
 		result, err := load.Run(ctx, p)
+		return result.Rate(), err
+	}
+}
+
+// otherTag names the image of one client among several.
+func otherTag(client int) string { return fmt.Sprintf("of-client-%d", client) }
+
+// pushOthers pushes an image for each client.
+func (d *doors) pushOthers(ctx context.Context, p pusher) error {
+	small := []byte("a layer of many")
+	if err := p.upload(ctx, small); err != nil {
+		return err
+	}
+	for i := range d.o.Connections {
+		config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","author":"client %d"}`, i)
+		if err := p.upload(ctx, config); err != nil {
+			return err
+		}
+		if err := p.putManifest(ctx, otherTag(i), config, small); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each returns what measures answers a second where no two clients ask for the same.
+func (d *doors) each(method string) func(context.Context, *site) (float64, error) {
+	return func(ctx context.Context, s *site) (float64, error) {
+		var all load.Plan
+		for i := range d.o.Connections {
+			p, err := d.plan(ctx, s, method, "/manifests/"+otherTag(i), d.o.Connections)
+			if err != nil {
+				return 0, err
+			}
+			if i == 0 {
+				all = p
+			} else {
+				all.Others = append(all.Others, p.Request)
+			}
+		}
+		result, err := load.Run(ctx, all)
 		return result.Rate(), err
 	}
 }
