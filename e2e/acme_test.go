@@ -70,7 +70,7 @@ func portOf(t *testing.T, addr string) int {
 func (d *door) desk(t *testing.T) *desk {
 	t.Helper()
 	desk := newDesk(t, d.Server)
-	desk.Session.Host = certified
+	desk.Host = certified
 	desk.More = []string{"HTTPS_PROXY=" + tunnel(t, d.Addr), "SSL_CERT_FILE=" + d.ca.RootFile}
 	return desk
 }
@@ -125,7 +125,15 @@ func (d *door) dial(t *testing.T) (*tls.Conn, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
-	return tls.Dial("tcp", d.Addr, &tls.Config{ServerName: certified, RootCAs: roots, MinVersion: tls.VersionTLS12})
+	conn, err := (&tls.Dialer{Config: &tls.Config{ServerName: certified, RootCAs: roots, MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", d.Addr)
+	if err != nil {
+		return nil, err
+	}
+	secure, ok := conn.(*tls.Conn)
+	if !ok {
+		t.Fatalf("dialling gave a %T", conn)
+	}
+	return secure, nil
 }
 
 // serial is the number of the certificate that is shown to those who come now.
@@ -287,7 +295,7 @@ func TestACMERenewal(t *testing.T) {
 // gets it without a stop.
 func TestACMEWithoutCA(t *testing.T) {
 	t.Parallel()
-	const account, key = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W" //nolint:gosec // of a CA that lives as long as the test
+	const account, key = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W" // of a CA that lives as long as the test
 	d := certifiedServer(t, pebble.Options{Accounts: map[string]string{account: key}})
 	nowhere := "https://" + proc.FreeAddr(t) + "/dir"
 	bound := []string{"eab_key_id: " + account, "eab_key: " + key}
@@ -329,7 +337,7 @@ func TestACMEWithoutCA(t *testing.T) {
 // parts asks for what the parts of the server have to say, whatever certificate it shows.
 func (d *door) parts(t *testing.T) map[string]string {
 	t.Helper()
-	trip := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: certified}} //nolint:gosec // it may be any
+	trip := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: certified}} // it may be any
 	defer trip.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: trip}).Get("https://" + d.Addr + "/api/v2.0/health") //nolint:noctx // it is short
 	if err != nil {

@@ -55,7 +55,7 @@ func TestPullsUnderChaos(t *testing.T) {
 			c.renew(t)
 			var wg sync.WaitGroup
 			for n := range 6 {
-				wg.Go(func() { c.pull(t, rand.New(rand.NewPCG(uint64(n), 1))) }) //nolint:gosec // no secret
+				wg.Go(func() { c.pull(t, rand.New(rand.NewPCG(uint64(n), 1))) }) // no secret
 			}
 			done := make(chan struct{})
 			go func() { wg.Wait(); close(done) }()
@@ -190,7 +190,7 @@ func (c *chaos) judge(t *testing.T, path, digest string, resp *http.Response, bo
 // disturb does one thing after the other to what is pulled, until all is done. What it asks for may fail, as all else.
 func (c *chaos) disturb(t *testing.T, done <-chan struct{}) {
 	t.Helper()
-	r := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // no secret
+	r := rand.New(rand.NewPCG(3, 3)) // no secret
 	try := func(method, path string, body []byte, header ...string) {
 		_, _ = c.send(t, method, path, bytes.NewReader(body), header...)
 	}

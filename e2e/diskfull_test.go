@@ -38,7 +38,7 @@ func disk(t *testing.T, dir string) {
 func occupy(t *testing.T, dir string) (free func()) {
 	t.Helper()
 	path := filepath.Join(dir, "filler")
-	f, err := os.Create(path) //nolint:gosec // a folder of the test
+	f, err := os.Create(path) // a folder of the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,11 +58,11 @@ func (r *streamReader) Read(p []byte) (int, error) {
 	}
 	if n := r.at/block + 1; n != r.have {
 		r.have = n
-		seed := rand.NewPCG(uint64(n), 7) //nolint:gosec // no secret
+		seed := rand.NewPCG(uint64(n), 7) // no secret
 		for i := 0; i < block; i += 8 {
 			v := seed.Uint64()
 			for k := range 8 {
-				r.made[i+k] = byte(v >> (8 * k)) //nolint:gosec // bytes
+				r.made[i+k] = byte(v >> (8 * k)) // bytes
 			}
 		}
 	}

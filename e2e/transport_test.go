@@ -174,7 +174,7 @@ func beginUpload(t *testing.T, server *sealock.Server, repository string) *uploa
 	req.Header.Set("Content-Type", "application/octet-stream")
 	go func() {
 		defer close(u.answer)
-		resp, err := http.DefaultTransport.RoundTrip(req)
+		resp, err := http.DefaultTransport.RoundTrip(req) //nolint:bodyclose // who waits for the answer closes it
 		if err != nil {
 			t.Errorf("an upload over restarts: %v", err)
 			_ = body.CloseWithError(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
-
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // registers itself, as those in clouds.go
 
 	"github.com/sealock/sealock/internal/errs"

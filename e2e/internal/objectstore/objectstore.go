@@ -28,7 +28,7 @@ type Store struct {
 const SecretKey = "c2VhbG9jay1lMmUtc2VjcmV0" //nolint:gosec // of a server that lives as long as the test
 
 // WrongKey is what no store lets in, and nobody may read anywhere.
-const WrongKey = "d3Jvbmctd3JvbmctY2FuYXJ5" //nolint:gosec // it opens nothing
+const WrongKey = "d3Jvbmctd3JvbmctY2FuYXJ5" // it opens nothing
 
 // bucket is the bucket or container in each store.
 const bucket = "images"
@@ -92,7 +92,7 @@ func Azure(t testing.TB) *Store {
 		Args: []string{need.Tool(t, "azurite-blob"), "--blobHost", host, "--blobPort", port, "--location", dir, "--skipApiVersionCheck", "--silent"},
 		Env:  []string{"AZURITE_ACCOUNTS=sealock:" + SecretKey, "HOME=" + dir, "PATH=" + need.Path()}, Dir: dir, Ready: proc.Dials(addr),
 	})
-	s := &Store{Addr: addr, Driver: "azure", Secret: "accountkey", process: process, Values: map[string]string{
+	s := &Store{Addr: addr, Driver: "azure", Secret: "accountkey", process: process, Values: map[string]string{ //nolint:gosec // as long as the test
 		"accountname": "sealock", "accountkey": SecretKey, "container": bucket, "serviceurl": "http://" + addr + "/sealock",
 		"credentials": "{type: shared_key}",
 	}}

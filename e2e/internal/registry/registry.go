@@ -137,7 +137,7 @@ func StartReplica(t testing.TB, of *Registry, addr string) *Registry {
 	}
 	r := *of
 	r.Addr, r.t, r.config = addr, t, filepath.Join(proc.Dir(t), "config.yml")
-	if err := os.WriteFile(r.config, []byte(strings.Replace(string(text), "addr: "+of.Addr, "addr: "+addr, 1)), 0o600); err != nil {
+	if err := os.WriteFile(r.config, []byte(strings.Replace(string(text), "addr: "+of.Addr, "addr: "+addr, 1)), 0o600); err != nil { //nolint:gosec // the test's own
 		t.Fatalf("writing the configuration of a registry: %v", err)
 	}
 	r.start(t)
