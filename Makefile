@@ -47,14 +47,14 @@ ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
 
 # What does one thing after the other, for minutes if the race detector watches: the rooms that only ask others, and tests
 # that hash many passwords. What runs on database servers is the code that it watches on SQLite. make race watches all.
-INTURN   := ./api ./cmd/sealock ./web
+INTURN   := ./api ./cmd/sealock ./store/htpasswd ./store/robotdb ./store/userdb ./web
 SLOWLY   := ^(TestPostgres|TestMariaDB|TestReadChart|TestCodes|TestLifeOfPersonalTokens|TestNothingExceedsWhatMadeIt|Test.*AsTheLibrarys?)$$
-TOGETHER := Concurrent|AtOnce|UnderWay|Reload|Pulls
+TOGETHER := Concurrent|AtOnce|AtMost|UnderWay|Reload|Pulls
 
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector where things happen at once
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(SLOWLY)' $$(go list ./... | grep -vxE "$$(go list $(INTURN) | paste -sd '|')")
-	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock
+	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock ./store/htpasswd ./store/robotdb ./store/userdb
 	$(ALIKE) go test $(INTURN)
 	$(ALIKE) go test -run '$(SLOWLY)' ./project ./proxy/embedded ./store/sqlstore
 

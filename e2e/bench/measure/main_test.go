@@ -34,7 +34,7 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("run: %v", err)
 	}
-	for _, want := range []string{"start to first token, new", "start to first token, used", "idle after the start", "idle after a push", "password seen", "anonymous", "refresh", "100 policy lines", "loading", "100 memberships", "audit records: first page", "GET of a manifest by tag", "GET of a blob of 1 MiB", "2 small pushes", "3 idle and 2 busy connections"} {
+	for _, want := range []string{"start to first token, new", "start to first token, used", "idle after the start", "idle after a push", "password seen", "anonymous", "refresh", "100 policy lines", "loading", "100 memberships", "audit records: first page", "GET of a manifest by tag", "each client another", "GET of a blob of 1 MiB", "2 small pushes", "3 idle and 2 busy connections"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("run printed\n%swant a row with %q", out.String(), want)
 		}
