@@ -70,9 +70,9 @@ e2e: build tools ## Run the tests of whole programs: registries, clients, contai
 	cd e2e && $(ALIKE) go test -short -parallel=4 -count=1 -timeout=20m ./...
 
 .PHONY: e2e-full
-e2e-full: build tools ## Run every cell of e2e/MATRIX.md, of which e2e runs the short form, and the storage of all clouds
+e2e-full: build tools ## Run every cell of e2e/MATRIX.md, of which e2e runs the short form, each row's conformance, and the storage of all clouds
 	@hack/tools.sh --for clouds
-	cd e2e && go test -parallel=4 -count=1 -timeout=40m -run '^(TestClients|TestDrivers|TestStorage)$$' .
+	cd e2e && go test -parallel=4 -count=1 -timeout=40m -run '^(TestClients|TestConformance|TestDrivers|TestStorage)$$' .
 
 # What make test has the short form of. A 10 GB push needs twice that in TMPDIR.
 .PHONY: soak

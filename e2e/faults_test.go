@@ -261,19 +261,19 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// settled waits until the server has no more open than before. The database may have opened another connection meanwhile, and
-// one to the registry is kept.
-func (w *ward) settled(t *testing.T, after string, before int) {
+// settled waits until the server has no more open than before. Some connections to the registry, and of clients that are
+// idle, are kept.
+func (w *ward) settled(t *testing.T, after string, before []string) {
 	t.Helper()
 	const spare = 4
-	n := 0
+	var now []string
 	for range 200 {
-		if n = w.server.Files(t); n <= before+spare {
+		if now = w.server.Files(t); len(now) <= len(before)+spare {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Errorf("%s: %d files are open, %d were before", after, n, before)
+	t.Errorf("%s: open are %q, before it were %q", after, now, before)
 }
 
 // idle ends the server, which has nothing to do.

@@ -160,14 +160,21 @@ func (p *Process) pids() ([]int, error) {
 	return pids, nil
 }
 
-// Files counts the files and sockets that the server has open. They are those of the first of its processes.
-func (p *Process) Files() (int, error) {
+// Files names the files and sockets that the server has open. They are those of the first of its processes.
+func (p *Process) Files() ([]string, error) {
 	pids, err := p.pids()
 	if err != nil || len(pids) == 0 {
-		return 0, errors.Join(err, errors.New("looking for the server: it is gone"))
+		return nil, errors.Join(err, errors.New("looking for the server: it is gone"))
 	}
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pids[0]))
-	return len(open), err
+	folder := fmt.Sprintf("/proc/%d/fd", pids[0])
+	open, err := os.ReadDir(folder)
+	var names []string
+	for _, e := range open {
+		if name, err := os.Readlink(filepath.Join(folder, e.Name())); err == nil { // it may be closed by now
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 // ExitCode is the exit code of a server that was stopped.
