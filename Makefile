@@ -54,7 +54,7 @@ TOGETHER := Concurrent|AtOnce|AtMost|UnderWay|Reload|Pulls
 .PHONY: unit
 unit: packages ## Run the unit tests and testscripts, with the race detector where things happen at once
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(SLOWLY)' $$(go list ./... | grep -vxE "$$(go list $(INTURN) | paste -sd '|')")
-	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock ./store/htpasswd ./store/robotdb ./store/userdb
+	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock ./store/userdb
 	$(ALIKE) go test $(INTURN)
 	$(ALIKE) go test -run '$(SLOWLY)' ./project ./proxy/embedded ./store/sqlstore
 
