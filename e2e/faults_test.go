@@ -367,8 +367,11 @@ func down(t *testing.T, w *ward, digest string) {
 	t.Helper()
 	w.stock.Kill(t)
 	for _, r := range [][2]string{
-		{http.MethodGet, "/v2/team/app/blobs/" + digest}, {http.MethodGet, "/v2/team/app/manifests/v1"}, {http.MethodPost, "/v2/team/app/blobs/uploads/"},
-		{http.MethodDelete, "/v2/team/app/manifests/" + digest}, {http.MethodPut, "/v2/team/app/manifests/v2"},
+		{http.MethodGet, "/v2/team/app/blobs/" + digest},
+		{http.MethodGet, "/v2/team/app/manifests/v1"},
+		{http.MethodPost, "/v2/team/app/blobs/uploads/"},
+		{http.MethodDelete, "/v2/team/app/manifests/" + digest},
+		{http.MethodPut, "/v2/team/app/manifests/v2"},
 	} {
 		resp, err := w.send(t, r[0], r[1], strings.NewReader(strings.Repeat("x", 1<<20)))
 		retriable(t, r[0]+" while the registry is down", resp, err)

@@ -56,8 +56,10 @@ func measureDoors(ctx context.Context, o options, dir string) (string, error) {
 	var text string
 	err := withStock(ctx, dir, func(stock string) error {
 		return withNginx(ctx, dir, stock, func(p *process) error {
-			d.sites = append(d.sites, &site{name: "nginx + docker-registry", addr: p.Addr, memory: p.family,
-				bearer: func(context.Context) (string, error) { return "", nil }})
+			d.sites = append(d.sites, &site{
+				name: "nginx + docker-registry", addr: p.Addr, memory: p.family,
+				bearer: func(context.Context) (string, error) { return "", nil },
+			})
 			return withSealock(ctx, o, filepath.Join(dir, "door-embedded"), func(s *server, _ time.Duration) error {
 				if err := s.furnish(ctx); err != nil {
 					return err
