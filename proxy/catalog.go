@@ -81,12 +81,18 @@ func (g *Gate) Repositories(ctx context.Context, sub auth.Subject, contains stri
 
 // HasContent reports whether a repository of the project has a tag, whoever may see it.
 func (g *Gate) HasContent(ctx context.Context, project string) (bool, error) {
-	return g.anyRepository(ctx, project, g.registries.HasTags)
+	return anyOf(ctx, g.registries.home(project).Upstream, project, g.registries.HasTags)
 }
 
-// HasRepositories reports whether the registry knows a repository of the project, be it empty.
+// HasRepositories reports whether a registry from which the project can be read knows a repository of it, be it empty.
 func (g *Gate) HasRepositories(ctx context.Context, project string) (bool, error) {
-	return g.anyRepository(ctx, project, func(context.Context, string) (bool, error) { return true, nil })
+	for _, in := range g.registries.readable(project) {
+		found, err := anyOf(ctx, in, project, func(context.Context, string) (bool, error) { return true, nil })
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // DropRepositories forgets the repositories of a project, where the registry can.
@@ -99,11 +105,7 @@ func (g *Gate) RenameRepositories(ctx context.Context, from, to string) error {
 	return g.registries.RenameRepositories(ctx, from, to)
 }
 
-// anyRepository reports whether the predicate holds for a repository of the project.
-func (g *Gate) anyRepository(ctx context.Context, project string, is func(context.Context, string) (bool, error)) (bool, error) {
-	return anyOf(ctx, g.registries.home(project).Upstream, project, is)
-}
-
+// anyOf reports whether the predicate holds for a repository of the project.
 func anyOf(ctx context.Context, in Catalog, project string, is func(context.Context, string) (bool, error)) (bool, error) {
 	last := project
 	for {

@@ -34,7 +34,8 @@ func errWrong(cause error) error {
 }
 
 // checkedWriter compares a body with its digest on its way to the client. A manifest is held back until it is known to be right, and
-// of a blob the last bytes are: the client of one that is wrong sees the connection cut, and never a whole answer.
+// of a blob the last bytes are: the client of one that is wrong sees the connection cut, and never a whole answer. A manifest
+// that is long is as a blob: clients that read slowly would otherwise have one each held in memory.
 // It has no way around Write, so none for the kernel to send what nobody has looked at.
 type checkedWriter struct {
 	w         http.ResponseWriter
@@ -126,6 +127,8 @@ func (c *checkedWriter) begin() {
 		c.fail(fmt.Errorf("asked for %s, it answers with %s", want, said))
 	case c.manifest && c.length > maxManifest:
 		c.fail(fmt.Errorf("a manifest of %d bytes", c.length))
+	case c.length > maxShared:
+		c.manifest = false
 	case c.length == 0:
 		c.check()
 	}

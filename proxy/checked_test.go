@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -166,6 +167,47 @@ func TestManifestsWithoutEnd(t *testing.T) {
 	})
 	if got := d.pull(t, "/v2/team/app/manifests/v1", d.token(t, "alice", pushToken, 0)); got.err != nil || got.status != http.StatusServiceUnavailable {
 		t.Errorf("a manifest without end = %d, %v, want 503", got.status, got.err)
+	}
+}
+
+// A long manifest is passed on as it comes: many clients that read slowly would fill the memory with what is held for them. It is
+// still held to its digest.
+func TestLongManifestIsNotHeld(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789abcdef"), 32<<10)
+	for name, row := range map[string]struct {
+		last byte
+		cut  bool
+	}{"right": {'f', false}, "a wrong last byte": {'X', true}} {
+		came := make(chan struct{})
+		d := before(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", manifestType)
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			_, _ = w.Write(body[:len(body)/2])
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-came:
+			case <-r.Context().Done():
+			}
+			_, _ = w.Write(body[len(body)/2 : len(body)-1])
+			_, _ = w.Write([]byte{row.last})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it would be waited for in vain
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.srv.URL+"/v2/team/app/manifests/"+digestOf(body), nil)
+		must(t, err)
+		req.Header.Set("Authorization", "Bearer "+d.token(t, "alice", pushToken, 0))
+		resp, err := d.srv.Client().Transport.RoundTrip(req)
+		must(t, err)
+		defer resp.Body.Close()
+		half := make([]byte, len(body)/4)
+		if _, err := io.ReadFull(resp.Body, half); err != nil {
+			t.Fatalf("%s: the first part of a long manifest = %v, want it before the last one", name, err)
+		}
+		close(came)
+		rest, err := io.ReadAll(resp.Body)
+		if whole := err == nil; whole == row.cut || whole && !bytes.Equal(append(half, rest...), body) {
+			t.Errorf("%s: a long manifest = %d bytes, %v, want it cut: %v", name, len(half)+len(rest), err, row.cut)
+		}
 	}
 }
 

@@ -109,6 +109,19 @@ func (s *Several) home(repository string) *member {
 	return s.members[0]
 }
 
+// readable returns the registries that members of the project can read: its home, and each that a host name leads to, whatever
+// it has under the name.
+func (s *Several) readable(project string) []Upstream {
+	home := s.home(project)
+	all := []Upstream{home.Upstream}
+	for _, m := range s.members {
+		if m != home && len(m.Hosts) > 0 {
+			all = append(all, m.Upstream)
+		}
+	}
+	return all
+}
+
 // ofHost returns the registry that a host name leads to; nil for none. A name without a port is that host on any port.
 func (s *Several) ofHost(host string) *member {
 	if len(s.hosts) == 0 {

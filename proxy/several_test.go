@@ -57,6 +57,14 @@ const (
 	someLayer = "shared by two registries"
 )
 
+// someManifest has someLayer for a config.
+func someManifest() map[string]any {
+	return map[string]any{
+		"schemaVersion": 2, "mediaType": manifestType,
+		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{},
+	}
+}
+
 // wantHome fails unless exactly one of the registries has a tag.
 func (p *pair) wantHome(t *testing.T, repository string, home *proxy.Separate) {
 	t.Helper()
@@ -157,10 +165,7 @@ func TestHostReadsFromItsRegistry(t *testing.T) {
 	home := p.push(t, token, "team/app")
 	direct := open(t, p.mint, p.second)
 	direct.pushBlob(t, token, "team/app", []byte(someLayer), 0)
-	mirrored := direct.putManifest(t, token, "team/app", "v1", map[string]any{
-		"schemaVersion": 2, "mediaType": manifestType,
-		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestOf([]byte(someLayer)), "size": len(someLayer)}, "layers": []any{},
-	}).
+	mirrored := direct.putManifest(t, token, "team/app", "v1", someManifest()).
 		want(t, "pushing into the second registry", 201).header.Get("Docker-Content-Digest")
 	told.take()
 	for host, want := range map[string]string{mirror: mirrored, hub: home, "unknown.example.com": home} {
@@ -233,6 +238,27 @@ func TestServiceOfItsOwn(t *testing.T) {
 	if !strings.Contains(a.text(), `the registry "other" behind sealock refuses sealock's tokens`) {
 		t.Errorf("refused tokens of sealock = %q, want that it is their registry's settings", a.text())
 	}
+}
+
+// What a registry has that a host name leads to belongs to somebody: who makes a project of the name could read it there.
+func TestNameIsTakenWhereAHostReads(t *testing.T) {
+	p := openPair(t)
+	direct := open(t, p.mint, p.second)
+	token := p.token(t, "alice", allOf, 0)
+	direct.pushBlob(t, token, "team/app", []byte(someLayer), 0)
+	direct.putManifest(t, token, "team/app", "v1", someManifest()).want(t, "pushing into the second registry", 201)
+	gate := proxy.New(p.config)
+	for project, want := range map[string]bool{"team": true, "tea": false, "team-b": false, "mine": false} {
+		if got, err := gate.HasRepositories(t.Context(), project); err != nil || got != want {
+			t.Errorf("HasRepositories(%s) = %v, %v, want %v", project, got, err, want)
+		}
+	}
+	if got, err := gate.HasContent(t.Context(), "team"); err != nil || got {
+		t.Errorf("HasContent(team) = %v, %v, want false: its home has nothing", got, err)
+	}
+	p.servers[1].Close()
+	_, err := gate.HasRepositories(t.Context(), "team")
+	wantKind(t, "HasRepositories while nobody can tell", err, errs.Unavailable)
 }
 
 // A project that was renamed is pulled under its former name from where it lives now. Its registry never saw that name in a

@@ -129,7 +129,7 @@ func (s *system) entrances(l, plain *transport.Socket) entrances {
 	}
 	all := entrances{newEntrance(l, front, s.cfg, s.before)}
 	if plain != nil {
-		redirect := newHTTPServer(s.plain(), nil, s.cfg.Limits, s.log)
+		redirect := newHTTPServer(patient(pace(s.cfg.Limits), s.plain()), nil, s.cfg.Limits, s.log)
 		all = append(all, newEntrance(plain, redirect, s.cfg, s.before))
 	}
 	return all

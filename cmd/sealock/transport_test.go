@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -53,6 +55,42 @@ func TestUnixSocketServes(t *testing.T) {
 	}
 	if err := await(&client, base+"/api/v2.0/health", 30*time.Second); err != nil {
 		t.Errorf("the server on a unix socket: %v", err)
+	}
+}
+
+// Where clients are sent to TLS, one whose body does not come has its connection ended as elsewhere: each holds a file, and they
+// are the whole server's.
+func TestRedirectWaitsForNoBody(t *testing.T) {
+	plain, secure := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
+	startServe(t, map[string]string{
+		"listen": secure, "tls.self_signed": "true", "tls.redirect_listen": plain, "external_urls": "https://" + secure, "limits.stall": "1s",
+	})
+	still := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+plain+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := still.Do(req)
+		if err == nil {
+			_ = resp.Body.Close() // that it answers is enough
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.WriteString(c, "PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: "+plain+"\r\nContent-Length: 10\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection of a body that does not come is open after 30 s, want it closed after limits.stall")
 	}
 }
 

@@ -33,7 +33,7 @@ type Registry struct {
 	kind    string        // the driver's name
 	disk    driver.StorageDriver
 	stored  *stored  // nil where there are no files
-	uploads *uploads // nil where there are no files
+	uploads *uploads // nil where there are no files, or none may be written
 	errors  httpx.Errors
 }
 
@@ -53,7 +53,9 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 			return nil, err
 		}
 		r.stored = newStored(root)
-		r.uploads = newUploads(r.stored, root, c.HTTPSecret, c.Log)
+		if !readOnly(cfg.Storage) {
+			r.uploads = newUploads(r.stored, root, c.HTTPSecret, c.Log)
+		}
 	}
 	routeLogs(ctx, c.Log)
 	var err error
@@ -132,6 +134,8 @@ func (r *Registry) TakesTokens() bool { return false }
 func (r *Registry) Shutdown() error {
 	if r.stored != nil {
 		r.stored.manifests.StopAllGoroutines()
+	}
+	if r.uploads != nil {
 		r.uploads.touched.StopAllGoroutines()
 	}
 	err := r.app.Shutdown()

@@ -53,6 +53,14 @@ func filesAt(s configuration.Storage) string {
 	return ""
 }
 
+// readOnly reports whether the library takes nothing, such as while garbage is collected: a blob that came then would be
+// removed, or linked to content that is about to be.
+func readOnly(s configuration.Storage) bool {
+	mode, _ := s["maintenance"]["readonly"].(map[any]any)
+	on, _ := mode["enabled"].(bool)
+	return on
+}
+
 // useDisk lets the library keep files as [disk] does.
 func useDisk(s configuration.Storage) {
 	files, ok := s[filesystemDriver]

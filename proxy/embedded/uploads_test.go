@@ -30,20 +30,26 @@ func newReplicas(t *testing.T) *replicas {
 	t.Helper()
 	w := &replicas{root: t.TempDir()}
 	for range 2 {
-		reg, err := embedded.New(context.Background(), config(w.root))
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv := httptest.NewServer(reg)
-		t.Cleanup(func() {
-			srv.Close()
-			if err := reg.Shutdown(); err != nil {
-				t.Error(err)
-			}
-		})
-		w.srv = append(w.srv, srv)
+		w.srv = append(w.srv, serve(t, config(w.root)))
 	}
 	return w
+}
+
+// serve lets a registry answer until the test ends.
+func serve(t *testing.T, c embedded.Config) *httptest.Server {
+	t.Helper()
+	reg, err := embedded.New(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(reg)
+	t.Cleanup(func() {
+		srv.Close()
+		if err := reg.Shutdown(); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv
 }
 
 // reply is an answer without what differs from one upload to the next.
@@ -226,6 +232,24 @@ func TestShortUploadsEnd(t *testing.T) {
 	}
 	forged := stateOf.ReplaceAllString(begin(), "_state="+strings.Repeat("A", 200))
 	put(forged, http.StatusNotFound)
+}
+
+// While the settings let the library take nothing, nothing is taken past it either: garbage may be collected.
+func TestShortUploadsWhileReadOnly(t *testing.T) {
+	root := t.TempDir()
+	writes := &replicas{root: root, srv: []*httptest.Server{serve(t, config(root))}}
+	_, begun := writes.send(t, 0, true, "POST", "/v2/team/app/blobs/uploads/", http.Header{}, nil)
+	only := config(root)
+	only.Storage = map[string]map[string]any{"maintenance": {"readonly": map[any]any{"enabled": true}}}
+	w := &replicas{root: root, srv: []*httptest.Server{serve(t, only)}}
+	blob := []byte("a small blob")
+	if r, _ := w.send(t, 0, true, "POST", "/v2/team/app/blobs/uploads/", http.Header{}, nil); r.status != http.StatusMethodNotAllowed {
+		t.Errorf("POST = %d %s, want 405", r.status, r.text)
+	}
+	r, _ := w.send(t, 0, true, "PUT", begun+"&digest="+digestOf(blob), http.Header{}, blob)
+	if left := tree(t, root); r.status < http.StatusBadRequest || len(left) > 0 {
+		t.Errorf("PUT to what was begun before = %d, and the folder holds %q, want it refused and nothing", r.status, left)
+	}
 }
 
 // A client that is cut off leaves nothing, and can begin anew where it was.
