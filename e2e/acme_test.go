@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bufio"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/e2e/internal/cert"
 	"github.com/sealock/sealock/e2e/internal/client"
 	"github.com/sealock/sealock/e2e/internal/pebble"
 	"github.com/sealock/sealock/e2e/internal/proc"
@@ -119,13 +119,7 @@ func pass(c net.Conn, addr string) {
 // dial opens a connection to the server under its name, with a certificate that has to be the CA's.
 func (d *door) dial(t *testing.T) (*tls.Conn, error) {
 	t.Helper()
-	text, err := os.ReadFile(d.ca.RootFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(text)
-	conn, err := (&tls.Dialer{Config: &tls.Config{ServerName: certified, RootCAs: roots, MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", d.Addr)
+	conn, err := (&tls.Dialer{Config: &tls.Config{ServerName: certified, RootCAs: cert.Trusted(t, d.ca.RootFile), MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", d.Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func disk(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("sealock-e2e", dir, "tmpfs", 0, "size=48m,mode=0750"); err != nil {
-		t.Skipf("no file system can be mounted here: %v", err)
+		need.Missing(t, "mount", fmt.Sprintf("no file system can be mounted here (%v): run the tests where root may", err))
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

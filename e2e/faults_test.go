@@ -36,15 +36,7 @@ type ward struct {
 func admit(t *testing.T, kind registry.Kind, settings string) *ward {
 	t.Helper()
 	w := &ward{http: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
-	if kind == "" {
-		w.server = serve(t, settings)
-	} else {
-		upstream := proc.FreeAddr(t)
-		w.server = sealock.Prepare(t, sealock.Options{Addr: proc.FreeAddr(t), Settings: fmt.Sprintf("%sregistry:\n  url: http://%s\n", settings, upstream)})
-		w.stock = registry.Start(t, kind, upstream, w.server.RegistryConfig(t))
-		w.server.Start(t)
-		w.server.LogIn(t)
-	}
+	w.server, w.stock = serveBefore(t, kind, proc.FreeAddr(t), settings)
 	w.server.AddProject(t, "team")
 	w.client = wire.New(w.server.Addr, "admin", adminPassword)
 	return w

@@ -6,6 +6,7 @@ import (
 	"github.com/sealock/sealock/e2e/internal/client"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
+	"github.com/sealock/sealock/e2e/internal/registry"
 	"github.com/sealock/sealock/e2e/internal/sealock"
 )
 
@@ -69,4 +70,18 @@ func serveAt(t *testing.T, addr, settings string) *sealock.Server {
 	server.Start(t)
 	server.LogIn(t)
 	return server
+}
+
+// serveBefore is serveAt before a stock registry, or for a kind of "" with the embedded one.
+func serveBefore(t *testing.T, kind registry.Kind, addr, settings string) (*sealock.Server, *registry.Registry) {
+	t.Helper()
+	if kind == "" {
+		return serveAt(t, addr, settings), nil
+	}
+	upstream := proc.FreeAddr(t)
+	server := sealock.Prepare(t, sealock.Options{Addr: addr, Settings: settings + "registry:\n  url: http://" + upstream + "\n"})
+	stock := registry.Start(t, kind, upstream, server.RegistryConfig(t))
+	server.Start(t)
+	server.LogIn(t)
+	return server, stock
 }

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"github.com/sealock/sealock/e2e/internal/proc"
 	"github.com/sealock/sealock/e2e/internal/registry"
 	"github.com/sealock/sealock/e2e/internal/sealock"
+	"github.com/sealock/sealock/e2e/internal/wire"
 )
 
 // slowRoad is between a client and sealock: the first body of an upload takes its time, and tokens may end early.
@@ -71,7 +71,10 @@ func (s *slowRoad) answer(resp *http.Response) error {
 		return s.shorten(resp)
 	case req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/blobs/uploads/") && resp.StatusCode == http.StatusCreated:
 		s.finished.Add(1)
-		if end := expiry(s.t, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")); time.Since(end) > leeway {
+		ends, err := wire.Token{Token: strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")}.Ends()
+		if err != nil {
+			s.t.Error(err)
+		} else if time.Since(ends) > leeway {
 			s.late.Add(1)
 		}
 	}
@@ -101,26 +104,6 @@ func (s *slowRoad) shorten(resp *http.Response) error {
 	return err
 }
 
-// expiry returns when a token ends.
-func expiry(t *testing.T, token string) time.Time {
-	t.Helper()
-	var claims struct {
-		Exp int64 `json:"exp"`
-	}
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err == nil {
-		err = json.Unmarshal(raw, &claims)
-	}
-	if err != nil {
-		t.Errorf("reading a token: %v", err)
-	}
-	return time.Unix(claims.Exp, 0)
-}
-
 // TestPushOutlivesItsToken pushes over a slow road with real clients, whose token ends while a layer is on its way: the layer
 // is finished with the token that has ended, and what comes after it with another. Clients that remember for a minute at least that
 // they have a token (docker, podman and skopeo) need an upload of more than a minute: make soak.
@@ -147,15 +130,7 @@ func TestPushOutlivesItsToken(t *testing.T) {
 				}
 				addr := proc.FreeAddr(t)
 				settings += fmt.Sprintf("external_urls: [%q, %q]\n", "http://"+addr, road.front.URL)
-				if kind == "" {
-					road.server = serveAt(t, addr, settings)
-				} else {
-					upstream := proc.FreeAddr(t)
-					road.server = sealock.Prepare(t, sealock.Options{Addr: addr, Settings: settings + "registry:\n  url: http://" + upstream + "\n"})
-					registry.Start(t, kind, upstream, road.server.RegistryConfig(t))
-					road.server.Start(t)
-					road.server.LogIn(t)
-				}
+				road.server, _ = serveBefore(t, kind, addr, settings)
 				road.server.AddProject(t, "team")
 				s, d := client.NewSession(t, strings.TrimPrefix(road.front.URL, "http://"), client.Engines{}), driver(t, name)
 				s.Patience = 2 * time.Minute

@@ -3,6 +3,8 @@
 #
 #   hack/tools.sh [--for unit|e2e|bench|clouds|all] [--list]
 #
+# "all" is unit, e2e and bench; clouds is for make e2e-full alone, and takes minutes.
+#
 # Debian packages come from apt-get when the script runs as root; otherwise it says
 # which ones to install and goes on. Go programs are built at exact versions into
 # .tools/bin of the repository. A second run does nothing and takes no time.

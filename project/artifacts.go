@@ -385,7 +385,8 @@ func (s *Service) DeleteTag(ctx context.Context, c Caller, ref ArtifactRef, name
 				return s.noneImmutable(ctx, at, store.IndexFilter{Repository: at.repository.ID, Exact: name})
 			},
 			do: func(ctx context.Context) error {
-				if err := s.removeTag(ctx, a, name); err != nil {
+				// One that is gone already is deleted.
+				if err := absent(s.registry.DeleteTag(ctx, a.RepositoryName, name)); err != nil {
 					return err
 				}
 				return s.follow(ctx, a.RepositoryName, name)

@@ -3,14 +3,12 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
-	"github.com/sealock/sealock/internal/httpx"
 )
 
 // Bounds of one look through the catalog. A page is as large as a stock registry gives by default; a question to the
@@ -45,17 +43,11 @@ func (g *Gate) serveCatalog(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	h := v.w.Header()
-	h.Set(httpx.APIVersionHeader, httpx.APIVersion)
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	if more {
 		next := url.Values{"n": {strconv.Itoa(n)}, "last": {names[len(names)-1]}}
-		h.Set("Link", "</v2/_catalog?"+next.Encode()+`>; rel="next"`)
+		v.w.Header().Set("Link", "</v2/_catalog?"+next.Encode()+`>; rel="next"`)
 	}
-	if v.Method != http.MethodHead {
-		_, _ = v.w.Write(append(body, '\n')) // a client that hung up needs no answer
-	}
+	v.answer("application/json", append(body, '\n'))
 	return nil
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // flights let requests that ask the same at the same time have one answer of the upstream. A request never gets an answer
-// to a question that was sent before it came: while one is under way, those who come wait for the next (decisions/
-// 2026-11-26-speed.md). Each flight has a goroutine, which ends with the answer, or when nobody waits for it any more.
+// to a question that was sent before it came: while one is under way, those who come wait for the next
+// (docs/decisions/2026-11-26-speed.md). Each flight has a goroutine, which ends with the answer, or when nobody waits for it any more.
 type flights struct {
 	ask func(*http.Request) answer // returns when the request's context has ended, at the latest
 

@@ -30,8 +30,8 @@ type Config struct {
 	Projects   Projects
 	Recorder   audit.Recorder
 	Pulls      func(audit.Record) // takes note of pulls, and keeps nobody waiting; nil where none are recorded
-	Upstream   Upstream
-	Observer   Observer // of what comes, goes and is pulled; nil for none
+	Upstream   Upstream           // one registry, or [Several]
+	Observer   Observer           // of what comes, goes and is pulled; nil for none
 	Errors     httpx.Errors
 	Now        func() time.Time
 	ReadOnly   func() bool // whether nothing may be changed at the moment; nil: never

@@ -39,6 +39,7 @@ func NewInside(up Upstream) *Inside {
 	case *Several:
 		return &Inside{up, s.sendOwn}
 	}
+	stored, _ := up.(Straight)
 	serve := up.ServeHTTP
 	if s, ok := up.(interface {
 		ServeInside(w http.ResponseWriter, r *http.Request)
@@ -46,7 +47,7 @@ func NewInside(up Upstream) *Inside {
 		serve = s.ServeInside
 	}
 	return &Inside{up, func(ctx context.Context, o ownRequest, limit int64) (*http.Response, error) {
-		return callOwn(ctx, up, serve, o, limit)
+		return callOwn(ctx, stored, serve, o, limit)
 	}}
 }
 
@@ -231,7 +232,7 @@ func (i *Inside) do(ctx context.Context, o ownRequest, limit int64, want ...int)
 	}
 	resp, err := i.send(ctx, o, limit)
 	if err != nil {
-		return ownAnswer{}, notSent(err)
+		return ownAnswer{}, unanswered("", err)
 	}
 	defer resp.Body.Close()
 	if !slices.Contains(want, resp.StatusCode) {
@@ -280,8 +281,8 @@ func wanted(q Request) string {
 	return q.Reference
 }
 
-// callOwn calls a registry in this process. Its answer is kept as far as it will be read.
-func callOwn(ctx context.Context, up Upstream, serve http.HandlerFunc, o ownRequest, limit int64) (*http.Response, error) {
+// callOwn calls a registry in this process, straight where it can be. Its answer is kept as far as it will be read.
+func callOwn(ctx context.Context, stored Straight, serve http.HandlerFunc, o ownRequest, limit int64) (*http.Response, error) {
 	req, err := o.to(ctx, &url.URL{Scheme: "http", Host: "registry.invalid"})
 	if err != nil {
 		return nil, err
@@ -289,7 +290,7 @@ func callOwn(ctx context.Context, up Upstream, serve http.HandlerFunc, o ownRequ
 	req.RequestURI = req.URL.RequestURI()
 	req.RemoteAddr = "127.0.0.1:1"
 	rec := &recorder{header: http.Header{}, limit: limit + 1}
-	if s, ok := up.(Straight); !ok || !readStraight(s, rec, req, o.Request) {
+	if stored == nil || !readStraight(stored, rec, req, o.Request) {
 		serve(rec, req)
 	}
 	return rec.response(req), nil

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -221,11 +220,13 @@ func (s *Separate) fail(w http.ResponseWriter, r *http.Request, err error, body 
 }
 
 // unanswered says that this registry gave no answer, unless the error says what it did.
-func (s *Separate) unanswered(err error) error {
-	if e, said := errors.AsType[*errs.Error](err); said && (e.Kind == errs.Unavailable || e.Kind == errs.NotFound) {
-		return e
+func (s *Separate) unanswered(err error) error { return unanswered(s.name, err) }
+
+func unanswered(name string, err error) error {
+	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Unavailable) {
+		return err
 	}
-	return errUnanswered(s.name).Because(err)
+	return errUnanswered(name).Because(err)
 }
 
 func errUpstream(err error) error { return errUnanswered("").Because(err) }

@@ -61,12 +61,12 @@ func (s *Separate) getCatalog(ctx context.Context, last string, n int) (*http.Re
 	if last != "" {
 		query.Set("last", last)
 	}
-	return s.ask(ctx, Request{Kind: KindCatalog, Method: http.MethodGet}, query, nil)
+	return s.sendOwn(ctx, ownRequest{Request: Request{Kind: KindCatalog, Method: http.MethodGet}, query: query}, 0)
 }
 
 // HasTags implements [Catalog].
 func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error) {
-	resp, err := s.ask(ctx, Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}, nil, nil)
+	resp, err := s.sendOwn(ctx, ownRequest{Request: Request{Kind: KindTags, Method: http.MethodGet, Repository: repository}}, 0)
 	if err != nil {
 		return false, s.unanswered(err)
 	}
@@ -90,19 +90,14 @@ func (s *Separate) HasTags(ctx context.Context, repository string) (bool, error)
 // TagDigest implements [Catalog].
 func (s *Separate) TagDigest(ctx context.Context, repository, tag string) (string, error) {
 	what := Request{Kind: KindManifest, Method: http.MethodHead, Repository: repository, Reference: tag}
-	// Without these, a registry would turn what it has into something older, with another digest.
-	accept := []string{
-		"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
-		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
-	}
-	resp, err := s.ask(ctx, what, nil, accept)
+	resp, err := s.sendOwn(ctx, ownRequest{Request: what, accept: acceptManifests()}, 0)
 	if err != nil {
 		return "", s.unanswered(err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
-		if found := resp.Header.Get("Docker-Content-Digest"); found != "" {
+		if found := resp.Header.Get(digestHeader); found != "" {
 			return found, nil
 		}
 		return "", s.unanswered(fmt.Errorf("looking for tag %s of %s: no digest", tag, repository))
@@ -119,24 +114,4 @@ func (s *Separate) DropRepositories(context.Context, string) error { return nil 
 func (s *Separate) RenameRepositories(context.Context, string, string) error {
 	return errs.New(errs.Unsupported, "the registry behind sealock can't rename repositories").
 		WithHint("copy them into a new project, or use the embedded registry")
-}
-
-// ask sends a request of sealock's own, with a token for what it needs.
-func (s *Separate) ask(ctx context.Context, what Request, query url.Values, accept []string) (*http.Response, error) {
-	token, err := s.minter.Mint(ctx, what.Access())
-	if err != nil {
-		return nil, fmt.Errorf("minting a token: %w", err)
-	}
-	u := *s.base
-	u.Path, u.RawQuery = what.Path(), query.Encode()
-	req, err := http.NewRequestWithContext(ctx, what.Method, u.String(), http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	if len(accept) > 0 {
-		req.Header["Accept"] = accept
-	}
-	req.Host = "" // that of the address which it goes to
-	return s.addresses.RoundTrip(req)
 }

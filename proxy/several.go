@@ -29,6 +29,11 @@ type member struct {
 	stored Straight // nil where the upstream is none
 }
 
+func newMember(m Member) *member {
+	stored, _ := m.Upstream.(Straight)
+	return &member{Member: m, inside: NewInside(m.Upstream), stored: stored}
+}
+
 // Several is some registries that clients see as one. What is in a project lives in one of them, its home: the one that names the
 // project, then the first with a pattern for it, then the default. It implements [Upstream]
 // (docs/decisions/2026-11-26-upstreams.md).
@@ -51,8 +56,7 @@ func NewSeveral(list ...Member) (*Several, error) {
 		return nil, errs.New(errs.Invalid, "there is no registry").WithHint("name one")
 	}
 	for _, m := range list {
-		one := &member{Member: m, inside: NewInside(m.Upstream)}
-		one.stored, _ = m.Upstream.(Straight)
+		one := newMember(m)
 		s.members = append(s.members, one)
 		for _, p := range m.Projects {
 			if err := s.addProject(p, one); err != nil {
@@ -87,9 +91,7 @@ func (s *Several) addProject(p string, home *member) error {
 
 // oneOf returns one registry for all.
 func oneOf(up Upstream) *Several {
-	one := &member{Member: Member{Upstream: up}, inside: NewInside(up)}
-	one.stored, _ = up.(Straight)
-	return &Several{members: []*member{one}}
+	return &Several{members: []*member{newMember(Member{Upstream: up})}}
 }
 
 // home returns where what is in the project of the repository lives.
@@ -313,12 +315,4 @@ func (g *Gate) mint(ctx context.Context, v *visit, out *http.Request) error {
 	}
 	out.Header.Set("Authorization", "Bearer "+token)
 	return nil
-}
-
-// notSent keeps what an error says of a registry, and else says that it does not answer.
-func notSent(err error) error {
-	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Unavailable) {
-		return err
-	}
-	return errUpstream(err)
 }

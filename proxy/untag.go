@@ -50,11 +50,10 @@ func (i *Inside) decoy(ctx context.Context, repository, tag string) error {
 		return err
 	}
 	reference := digest.FromBytes(body).String()
-	if tag != "" {
-		if err := i.PutManifest(ctx, repository, tag, indexType, body); err != nil {
-			return err
-		}
-	} else if err := i.PutManifest(ctx, repository, reference, indexType, body); err != nil {
+	if tag == "" {
+		tag = reference
+	}
+	if err := i.PutManifest(ctx, repository, tag, indexType, body); err != nil {
 		return err
 	}
 	return i.DeleteManifest(ctx, repository, reference)

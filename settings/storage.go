@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,14 @@ func (s Storage) Driver() string {
 		}
 	}
 	return ""
+}
+
+// StorageDriver returns by the name of its driver where the embedded registry keeps images; "" without that registry.
+func (c *Config) StorageDriver() string {
+	if !c.hasEmbedded() {
+		return ""
+	}
+	return cmp.Or(c.Registry.Storage.Driver(), "filesystem")
 }
 
 // Reveal returns the block as the registry library reads it, with the secrets in clear.

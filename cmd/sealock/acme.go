@@ -5,11 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/sealock/sealock/internal/acme"
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/settings"
 )
 
@@ -58,17 +58,12 @@ func acmeConfig(cfg settings.Config) (acme.Config, error) {
 	if a.Answers(settings.HTTP01) {
 		out.HTTP = cfg.TLS.RedirectListen
 	}
-	if a.CAFile == "" {
-		return out, nil
-	}
-	text, err := os.ReadFile(a.CAFile)
+	roots, err := pki.Trusted(a.CAFile)
 	if err != nil {
-		return out, errs.New(errs.Invalid, "the CA certificates of tls.acme.ca_file can't be read").WithHint("check the path and its permissions").Because(err)
+		return out, errs.New(errs.Invalid, "the CA certificates of tls.acme.ca_file can't be used").
+			WithHint("name the file of the directory's CA, in PEM form, that this user can read").Because(err)
 	}
-	out.Roots = x509.NewCertPool()
-	if !out.Roots.AppendCertsFromPEM(text) {
-		return out, errs.New(errs.Invalid, "tls.acme.ca_file holds no certificate in PEM form").WithHint("name the file of the directory's CA")
-	}
+	out.Roots = roots
 	return out, nil
 }
 

@@ -65,8 +65,8 @@ func (s *system) info() api.Info {
 	if s.tlsRoot != nil {
 		info.CA = s.tlsRoot.PEM()
 	}
-	if s.registry != nil && s.cfg.Registry.URL == "" {
-		info.Storage = "filesystem"
+	if s.registry != nil {
+		info.Storage = s.cfg.StorageDriver()
 	}
 	return info
 }

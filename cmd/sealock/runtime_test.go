@@ -56,6 +56,15 @@ func TestSettingsAtRunTime(t *testing.T) {
 	if w := s.api(t, "GET", "/systeminfo", "", 200); !strings.Contains(w.Body.String(), `"registry_storage_provider_name":"filesystem"`) {
 		t.Errorf("systeminfo = %s, want the storage of the embedded registry", w.Body)
 	}
+	for want, cfg := range map[string]settings.Config{
+		"s3":         {Registry: settings.Registry{Storage: settings.Storage{"s3": {}, "delete": {}}}},
+		"":           {Registry: settings.Registry{URL: "http://one"}},
+		"filesystem": {Registry: settings.Registry{URL: "http://one"}, Registries: []settings.Upstream{{URL: settings.Embedded}}},
+	} {
+		if s.cfg = cfg; s.info().Storage != want {
+			t.Errorf("info() with %+v tells of the storage %q, want %q", cfg.Registry, s.info().Storage, want)
+		}
+	}
 }
 
 // A server with a certificate authority of its own gives that away.

@@ -70,7 +70,7 @@ type system struct {
 	runtime   *settings.Runtime
 	issuer    *auth.Issuer
 	devices   *auth.Devices
-	registry  proxy.Upstream
+	registry  *proxy.Several     // nil with only: auth
 	watched   []*proxy.Separate  // whose addresses are asked how they are
 	gate      *proxy.Gate        // nil with only: auth
 	inside    *proxy.Inside      // nil without a registry
@@ -91,7 +91,8 @@ type system struct {
 	closers []func() error
 }
 
-// newSystem builds the system from its settings, with the lock that the process before it left, if there was one. What it opened is closed by close, also after an error.
+// newSystem builds the system from its settings, with the lock that the process before it left, if there was one. What it opened
+// is closed by close, also after an error.
 func newSystem(ctx context.Context, cfg settings.Config, log *slog.Logger, legacy *transport.Legacy) (_ *system, err error) {
 	s := &system{cfg: cfg, dir: dataDir(cfg.DataDir), log: log, errors: httpx.Errors{Log: log}}
 	openStore := func(ctx context.Context) error { return s.openStore(ctx, legacy) }

@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/sealock/sealock/api"
 	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
+	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/proxy"
 	"github.com/sealock/sealock/proxy/embedded"
@@ -18,7 +17,7 @@ import (
 )
 
 // openUpstream opens the registries: the embedded one, ways to separate ones, or both.
-func (s *system) openUpstream(ctx context.Context) (proxy.Upstream, error) {
+func (s *system) openUpstream(ctx context.Context) (*proxy.Several, error) {
 	var members []proxy.Member
 	for _, u := range append([]settings.Upstream{s.cfg.Registry.Default()}, s.cfg.Registries...) {
 		m, err := s.openMember(ctx, u)
@@ -59,17 +58,12 @@ func (s *system) openEmbedded(ctx context.Context) (proxy.Upstream, error) {
 }
 
 func (s *system) openSeparate(u settings.Upstream, m proxy.Member) (proxy.Upstream, error) {
-	var tlsConfig *tls.Config
-	if u.CAFile != "" {
-		text, err := os.ReadFile(u.CAFile)
-		pool := x509.NewCertPool()
-		if err != nil || !pool.AppendCertsFromPEM(text) {
-			return nil, errs.New(errs.Invalid, "ca_file %q of a registry holds no certificates", u.CAFile).WithHint("name a PEM file").Because(err)
-		}
-		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	roots, err := pki.Trusted(u.CAFile)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "ca_file %q of a registry holds no certificates", u.CAFile).WithHint("name a PEM file").Because(err)
 	}
 	r, err := proxy.NewSeparate(proxy.SeparateConfig{
-		Name: u.Name, URL: u.URL, More: u.URLs, TLS: tlsConfig, Minter: m.Minter, OwnAud: m.OwnAud, Log: s.log,
+		Name: u.Name, URL: u.URL, More: u.URLs, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, Minter: m.Minter, OwnAud: m.OwnAud, Log: s.log,
 		Health:          proxy.Health{Every: s.cfg.Upstreams.CheckEvery, Timeout: s.cfg.Upstreams.CheckTimeout},
 		FollowRedirects: u.Redirects == settings.RedirectsFollow, StorageHosts: u.StorageHosts,
 	})
@@ -84,11 +78,7 @@ func (s *system) openSeparate(u settings.Upstream, m proxy.Member) (proxy.Upstre
 // registries asks each registry for a name that it has, with a token of sealock's own. They are asked at the same time: one that
 // does not answer must not make the others look so.
 func (h healthCheck) registries(ctx context.Context) []api.Component {
-	several, ok := h.s.registry.(*proxy.Several)
-	if !ok {
-		return nil
-	}
-	members := several.Named()
+	members := h.s.registry.Named()
 	components := make([]api.Component, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {

@@ -1,6 +1,8 @@
 package image_test
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sealock/sealock/e2e/internal/cert"
 	"github.com/sealock/sealock/e2e/internal/fixture"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
@@ -23,8 +26,12 @@ func TestNginx(t *testing.T) {
 	dir := proc.Dir(t)
 	port, plain := strconv.Itoa(proc.FreePort(t)), strconv.Itoa(proc.FreePort(t))
 	at := "localhost:" + port
-	certs := filepath.Join(dir, "certs")
-	cert, key := certificate(t, certs)
+	certs := filepath.Join(dir, "certs") // as clients want it (--cert-dir): a key in it they would take for their own
+	if err := os.Mkdir(certs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(certs, "ca.crt"), filepath.Join(dir, "nginx.key")
+	cert.Make(t, certFile, keyFile, "localhost")
 	socket := filepath.Join(dir, "sealock.sock")
 	environ := environment(dir, "SEALOCK_LISTEN=unix:"+socket, "SEALOCK_DATA_DIR="+filepath.Join(dir, "data"),
 		"SEALOCK_EXTERNAL_URLS=https://"+at, "SEALOCK_ADMIN_PASSWORD="+password)
@@ -43,8 +50,8 @@ func TestNginx(t *testing.T) {
 		{"listen [::]:80;", "listen [::1]:" + plain + ";"},
 		{"server_name registry.example.com;", "server_name localhost;"},
 		{"https://registry.example.com$", "https://" + at + "$"},
-		{"/etc/ssl/registry.example.com.crt", cert},
-		{"/etc/ssl/registry.example.com.key", key},
+		{"/etc/ssl/registry.example.com.crt", certFile},
+		{"/etc/ssl/registry.example.com.key", keyFile},
 	})
 	config := fixture.File(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(nginxRest, userOf(), dir, fixture.File(t, filepath.Join(dir, "site.conf"), site)))
 	proc.Start(t, proc.Server{
@@ -117,4 +124,11 @@ func adapt(t *testing.T, path string, pairs [][2]string) string {
 		text = strings.ReplaceAll(text, p[0], p[1])
 	}
 	return text
+}
+
+// noise is text that no compression makes small.
+func noise(size int) string {
+	raw := make([]byte, size/2)
+	_, _ = rand.Read(raw) // it never fails
+	return hex.EncodeToString(raw)
 }

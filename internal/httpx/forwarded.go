@@ -37,7 +37,7 @@ func (t TrustedProxies) ClientIP(r *http.Request) string {
 	if !ok {
 		return r.RemoteAddr
 	}
-	if !t.contains(addr) {
+	if !t.Contains(addr) {
 		return addr.String()
 	}
 	for s := range elementsFromRight(r.Header["X-Forwarded-For"]) {
@@ -46,7 +46,7 @@ func (t TrustedProxies) ClientIP(r *http.Request) string {
 			break
 		}
 		addr = next
-		if !t.contains(addr) {
+		if !t.Contains(addr) {
 			break
 		}
 	}
@@ -56,13 +56,11 @@ func (t TrustedProxies) ClientIP(r *http.Request) string {
 // sent reports whether the request's peer is a trusted proxy.
 func (t TrustedProxies) sent(r *http.Request) bool {
 	addr, ok := peer(r)
-	return ok && t.contains(addr)
+	return ok && t.Contains(addr)
 }
 
 // Contains reports whether the address is one of theirs.
-func (t TrustedProxies) Contains(addr netip.Addr) bool { return t.contains(addr) }
-
-func (t TrustedProxies) contains(addr netip.Addr) bool {
+func (t TrustedProxies) Contains(addr netip.Addr) bool {
 	for _, p := range t {
 		if p.Contains(addr) {
 			return true

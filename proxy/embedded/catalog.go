@@ -13,9 +13,10 @@ import (
 	"github.com/sealock/sealock/internal/errs"
 )
 
-// Where the library keeps repositories, and the folder that makes a folder one.
+// Where the library keeps everything, and repositories; and the folder that makes a folder one.
 const (
-	repositoriesRoot = "/docker/registry/v2/repositories"
+	libraryRoot      = "/docker/registry/v2"
+	repositoriesRoot = libraryRoot + "/repositories"
 	manifestsFolder  = "_manifests"
 )
 
@@ -23,7 +24,7 @@ const (
 // below a repository that follows in the walk (team/1/a and team/1/b, then team), and asks an object store for everything
 // that is in the repositories.
 func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]string, bool, error) {
-	w := &walk{disk: r.disk, most: n}
+	w := &walk{driver: r.driver, most: n}
 	var after []string
 	if last != "" {
 		after = append(strings.Split(last, "/"), manifestsFolder)
@@ -36,17 +37,17 @@ func (r *Registry) CatalogPage(ctx context.Context, last string, n int) ([]strin
 
 // walk collects a page of names, in the order of the paths of their manifests folders.
 type walk struct {
-	disk  driver.StorageDriver
-	most  int
-	names []string
-	more  bool
+	driver driver.StorageDriver
+	most   int
+	names  []string
+	more   bool
 }
 
 var errPageFull = errors.New("the page is full")
 
 // folder walks the repositories in the folder that is called name, from what follows the path after.
 func (w *walk) folder(ctx context.Context, folder, name string, after []string) error {
-	children, err := w.disk.List(ctx, folder)
+	children, err := w.driver.List(ctx, folder)
 	if _, gone := errors.AsType[driver.PathNotFoundError](err); gone {
 		return nil
 	}
@@ -92,7 +93,7 @@ func (w *walk) child(ctx context.Context, child, base, name string, after []stri
 
 // HasTags implements proxy.Catalog.
 func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error) {
-	tags, err := r.disk.List(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags")
+	tags, err := r.driver.List(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags")
 	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
 		return false, r.unreadable(err)
 	}
@@ -101,7 +102,7 @@ func (r *Registry) HasTags(ctx context.Context, repository string) (bool, error)
 
 // TagDigest implements proxy.Catalog.
 func (r *Registry) TagDigest(ctx context.Context, repository, tag string) (string, error) {
-	link, err := r.disk.GetContent(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags/"+tag+"/current/link")
+	link, err := r.driver.GetContent(ctx, repositoriesRoot+"/"+repository+"/"+manifestsFolder+"/tags/"+tag+"/current/link")
 	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
 		return "", nil
 	}
@@ -116,7 +117,7 @@ func (r *Registry) DropRepositories(ctx context.Context, project string) error {
 	if !auth.ValidRepository(project) { // it becomes a path
 		return errs.New(errs.Invalid, "no project can be named like that").WithHint("use the project's name")
 	}
-	err := r.disk.Delete(ctx, repositoriesRoot+"/"+project)
+	err := r.driver.Delete(ctx, repositoriesRoot+"/"+project)
 	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
 		return r.unwritable(err)
 	}
@@ -130,13 +131,13 @@ func (r *Registry) Digests(ctx context.Context, repository string) ([]string, er
 		return nil, errs.New(errs.NotFound, "no repository can be named like that").WithHint("check the name")
 	}
 	root := repositoriesRoot + "/" + repository + "/" + manifestsFolder + "/revisions"
-	algorithms, err := r.disk.List(ctx, root)
+	algorithms, err := r.driver.List(ctx, root)
 	if err != nil {
 		return nil, r.unread(repository, err)
 	}
 	var digests []string
 	for _, algorithm := range algorithms {
-		links, err := r.disk.List(ctx, algorithm)
+		links, err := r.driver.List(ctx, algorithm)
 		if err != nil {
 			return nil, r.unread(repository, err)
 		}

@@ -26,13 +26,9 @@ func aliasOf(req *http.Request) (alias, bool) {
 	if req.Method != http.MethodPut {
 		return alias{}, false
 	}
-	rest, under := strings.CutPrefix(req.URL.Path, "/v2/")
-	i := strings.LastIndex(rest, "/manifests/")
-	if !under || i < 0 {
-		return alias{}, false
-	}
-	a := alias{rest[:i], digest.Digest(rest[i+len("/manifests/"):])}
-	return a, a.digest.Validate() == nil && a.digest.Algorithm() != digest.Canonical
+	repository, reference, ok := parted(req, manifestsInfix)
+	a := alias{repository, digest.Digest(reference)}
+	return a, ok && a.digest.Validate() == nil && a.digest.Algorithm() != digest.Canonical
 }
 
 // link is the path of the file that leads from the digest to the content.
@@ -52,10 +48,10 @@ func (r *Registry) putAlias(w http.ResponseWriter, req *http.Request, a alias) {
 		return
 	}
 	own := digest.FromBytes(body)
-	in.URL.Path = "/v2/" + a.repository + "/manifests/" + own.String()
+	in.URL.Path = "/v2/" + a.repository + manifestsInfix + own.String()
 	in.RequestURI = in.URL.RequestURI()
 	r.app.ServeHTTP(&aliasWriter{ResponseWriter: w, own: own, alias: a.digest, link: func() error {
-		return r.disk.PutContent(ctx, a.link(), []byte(own))
+		return r.driver.PutContent(ctx, a.link(), []byte(own))
 	}}, in)
 }
 

@@ -1,5 +1,6 @@
 // Package embedded owns the stock registry inside sealock: distribution used as a library, behind one type so that its
-// unstable interfaces end here. It checks no tokens: only the gate may reach it.
+// unstable interfaces end here, and the shorter ways that lead to the library's own files. It checks no tokens: only the gate
+// may reach it.
 package embedded
 
 import (
@@ -29,11 +30,10 @@ type Config struct {
 // Registry is the embedded registry. It implements proxy.Upstream.
 type Registry struct {
 	app     *handlers.App
-	inside  *handlers.App // the same one, if it redirects nobody
-	kind    string        // the driver's name
-	disk    driver.StorageDriver
-	stored  *stored  // nil where there are no files
-	uploads *uploads // nil where there are no files, or none may be written
+	inside  *handlers.App        // the same one, if it redirects nobody
+	driver  driver.StorageDriver // to what the library keeps, past the library
+	stored  *stored              // nil where there are no files
+	uploads *uploads             // nil where there are no files, or none may be written
 	errors  httpx.Errors
 }
 
@@ -47,7 +47,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		return nil, errs.New(errs.Invalid, "the embedded registry has no secret for uploads").WithHint("generate one and keep it, or uploads break at each restart")
 	}
 	cfg := configure(c)
-	r := &Registry{kind: cfg.Storage.Type(), errors: httpx.Errors{Log: c.Log}}
+	r := &Registry{errors: httpx.Errors{Log: c.Log}}
 	if root := filesAt(cfg.Storage); root != "" {
 		if err := writable(root); err != nil {
 			return nil, err
@@ -59,7 +59,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 	}
 	routeLogs(ctx, c.Log)
 	var err error
-	if r.disk, err = openDriver(ctx, cfg.Storage); err != nil {
+	if r.driver, err = openDriver(ctx, cfg.Storage); err != nil {
 		return nil, err
 	}
 	useDisk(cfg.Storage)
@@ -73,7 +73,7 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 		}
 	}
 	if !r.inFiles() {
-		r.look(ctx, c)
+		r.look(ctx, cfg.Storage, c.Log)
 	}
 	return r, nil
 }

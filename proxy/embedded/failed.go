@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sealock/sealock/auth"
 	"github.com/sealock/sealock/internal/errs"
 )
 
@@ -96,7 +95,7 @@ func (r *Registry) fail(w *failWriter, req *http.Request) {
 	if name, id, ok := uploadOf(req); full && ok {
 		// On a full disk the library leaves the file open until it is collected: removed alone, it would go on taking its room.
 		_ = os.Truncate(r.stored.repositories+name+"/_uploads/"+id+"/data", 0)
-		_ = r.disk.Delete(context.WithoutCancel(req.Context()), repositoriesRoot+"/"+name+"/_uploads/"+id) // if not, the library sweeps it
+		_ = r.driver.Delete(context.WithoutCancel(req.Context()), repositoriesRoot+"/"+name+"/_uploads/"+id) // if not, the library sweeps it
 	}
 	for _, name := range []string{"Location", "Range", "Docker-Upload-UUID", "Docker-Content-Digest"} {
 		w.Header().Del(name)
@@ -104,13 +103,8 @@ func (r *Registry) fail(w *failWriter, req *http.Request) {
 	r.errors.WriteRegistry(w.ResponseWriter, req, err)
 }
 
-// uploadOf returns the upload that a request is about. They can be parts of a path.
+// uploadOf returns the upload that a request is about. Both parts can be parts of a path on the disk.
 func uploadOf(req *http.Request) (repository, id string, ok bool) {
-	rest, under := strings.CutPrefix(req.URL.Path, "/v2/")
-	i := strings.LastIndex(rest, "/blobs/uploads/")
-	if !under || i < 0 {
-		return "", "", false
-	}
-	repository, id = rest[:i], rest[i+len("/blobs/uploads/"):]
-	return repository, id, auth.ValidRepository(repository) && id != "" && !strings.ContainsAny(id, "/.")
+	repository, id, ok = parted(req, uploadsInfix)
+	return repository, id, ok && id != "" && !strings.ContainsAny(id, "/.")
 }

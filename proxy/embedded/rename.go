@@ -29,10 +29,10 @@ func taken(to string) error {
 }
 
 func (r *Registry) renameFolder(ctx context.Context, from, to string) error {
-	if _, err := r.disk.Stat(ctx, repositoriesRoot+"/"+to); err == nil {
+	if _, err := r.driver.Stat(ctx, repositoriesRoot+"/"+to); err == nil {
 		return taken(to)
 	}
-	err := r.disk.Move(ctx, repositoriesRoot+"/"+from, repositoriesRoot+"/"+to)
+	err := r.driver.Move(ctx, repositoriesRoot+"/"+from, repositoriesRoot+"/"+to)
 	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
 		return nil // it has no repositories yet, or was renamed already
 	}
@@ -52,7 +52,7 @@ const (
 
 func (r *Registry) renameObjects(ctx context.Context, from, to string) error {
 	note := renamesFolder + "/" + strings.ReplaceAll(min(from, to)+"."+max(from, to), "/", "_")
-	_, err := r.disk.Stat(ctx, note)
+	_, err := r.driver.Stat(ctx, note)
 	underWay := err == nil
 	if _, none := errors.AsType[driver.PathNotFoundError](err); err != nil && !none {
 		return r.unreadable(err)
@@ -68,14 +68,14 @@ func (r *Registry) renameObjects(ctx context.Context, from, to string) error {
 		if some, err := r.exists(ctx, from); !some || err != nil {
 			return err // it has no repositories yet, or was renamed already
 		}
-		if err := r.disk.PutContent(ctx, note, []byte(from+" "+to)); err != nil {
+		if err := r.driver.PutContent(ctx, note, []byte(from+" "+to)); err != nil {
 			return r.unwritable(err)
 		}
 	}
 	if err := r.moveAll(ctx, repositoriesRoot+"/"+from, repositoriesRoot+"/"+to); err != nil {
 		return r.unwritable(err)
 	}
-	if err := r.disk.Delete(ctx, note); err != nil {
+	if err := r.driver.Delete(ctx, note); err != nil {
 		return r.unwritable(err)
 	}
 	return nil
@@ -83,7 +83,7 @@ func (r *Registry) renameObjects(ctx context.Context, from, to string) error {
 
 // exists reports whether the project has anything.
 func (r *Registry) exists(ctx context.Context, project string) (bool, error) {
-	_, err := r.disk.Stat(ctx, repositoriesRoot+"/"+project)
+	_, err := r.driver.Stat(ctx, repositoriesRoot+"/"+project)
 	if _, none := errors.AsType[driver.PathNotFoundError](err); none {
 		return false, nil
 	}
@@ -97,9 +97,9 @@ func (r *Registry) exists(ctx context.Context, project string) (bool, error) {
 func (r *Registry) moveAll(ctx context.Context, from, to string) error {
 	moves, ctx := errgroup.WithContext(ctx)
 	moves.SetLimit(renameThreads)
-	err := r.disk.Walk(ctx, from, func(info driver.FileInfo) error {
+	err := r.driver.Walk(ctx, from, func(info driver.FileInfo) error {
 		if name := info.Path(); !info.IsDir() {
-			moves.Go(func() error { return r.disk.Move(ctx, name, to+strings.TrimPrefix(name, from)) })
+			moves.Go(func() error { return r.driver.Move(ctx, name, to+strings.TrimPrefix(name, from)) })
 		}
 		return ctx.Err()
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"time"
@@ -86,17 +87,17 @@ const firstLook = 10 * time.Second
 
 // look asks the storage for the first time. A store that does not answer may come back, so that it ends no start; what is
 // wrong stands in the log before anybody asks for an image.
-func (r *Registry) look(ctx context.Context, c Config) {
+func (r *Registry) look(ctx context.Context, s configuration.Storage, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, firstLook)
 	defer cancel()
-	_, err := r.disk.Stat(ctx, repositoriesRoot)
+	_, err := r.driver.Stat(ctx, repositoriesRoot)
 	if _, empty := errors.AsType[driver.PathNotFoundError](err); err != nil && !empty {
-		c.Log.Error("the storage of the embedded registry can't be read: check registry.storage and the server that it names", "storage", r.kind, "error", err)
+		log.Error("the storage of the embedded registry can't be read: check registry.storage and the server that it names", "storage", s.Type(), "error", err)
 	}
 }
 
 // inFiles reports whether the registry is in files of this machine.
-func (r *Registry) inFiles() bool { return r.kind == filesystemDriver }
+func (r *Registry) inFiles() bool { return r.stored != nil }
 
 // unreadable and unwritable say what is wrong with the storage.
 func (r *Registry) unreadable(err error) error { return r.broken("read", err) }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/sealock/sealock/internal/httpx"
 )
 
 // What follows answers reads straight from the files of the library, in its words: without the library's detour of routes,
@@ -51,7 +53,7 @@ const (
 func newStored(root string) *stored {
 	return &stored{
 		repositories: root + repositoriesRoot + "/",
-		blobs:        root + "/docker/registry/v2/blobs/sha256/",
+		blobs:        root + libraryRoot + "/blobs/sha256/",
 		manifests: otter.Must(&otter.Options[string, *manifest]{
 			MaximumWeight: hotMemory,
 			Weigher:       func(_ string, m *manifest) uint32 { return uint32(len(m.body)) + 1024 }, //nolint:gosec // no longer than maxHot
@@ -113,7 +115,7 @@ func (r *Registry) ServeBlob(w http.ResponseWriter, req *http.Request, repositor
 		return false
 	}
 	h := w.Header()
-	h["Docker-Distribution-Api-Version"] = []string{"registry/2.0"}
+	h[httpx.APIVersionHeader] = []string{httpx.APIVersion}
 	h["Etag"] = []string{`"` + digest + `"`}
 	h["Cache-Control"] = []string{"max-age=31536000"}
 	h["Docker-Content-Digest"] = []string{digest}
@@ -150,7 +152,7 @@ func (r *Registry) ServeManifest(w http.ResponseWriter, req *http.Request, repos
 // send answers with the manifest.
 func (m *manifest) send(w http.ResponseWriter, req *http.Request) (status int, err error) {
 	h := w.Header()
-	h["Docker-Distribution-Api-Version"] = []string{"registry/2.0"}
+	h[httpx.APIVersionHeader] = []string{httpx.APIVersion}
 	for _, known := range req.Header["If-None-Match"] { // one value for each header, quoted or not, as the library has it
 		if known == m.digest || known == m.etag[0] {
 			w.WriteHeader(http.StatusNotModified)

@@ -17,7 +17,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/distribution/distribution/v3"
@@ -25,7 +24,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/sealock/sealock/auth"
+	"github.com/sealock/sealock/internal/httpx"
 	"github.com/sealock/sealock/internal/secret"
 )
 
@@ -42,7 +41,6 @@ type uploads struct {
 }
 
 const (
-	uploadsInfix = "/blobs/uploads/"
 	// freshLife is how long an upload can be begun and not gone on with. The library sweeps its own after a week.
 	freshLife = 7 * 24 * time.Hour
 	// mostTouched is how many uploads are remembered. What has fallen out could be begun again, by who has its Location.
@@ -61,7 +59,7 @@ type uploadState struct {
 
 func newUploads(s *stored, root string, key secret.Text, log *slog.Logger) *uploads {
 	u := &uploads{
-		stored: s, disk: &disk{root: root}, incoming: root + "/docker/registry/v2/incoming/", secret: key, log: log,
+		stored: s, disk: &disk{root: root}, incoming: root + libraryRoot + "/incoming/", secret: key, log: log,
 		touched: otter.Must(&otter.Options[string, struct{}]{MaximumSize: mostTouched}),
 	}
 	u.sweep(time.Now())
@@ -80,13 +78,8 @@ func (u *uploads) sweep(now time.Time) {
 
 // serve reports whether it answered a request.
 func (u *uploads) serve(w http.ResponseWriter, req *http.Request) bool {
-	rest, ok := strings.CutPrefix(req.URL.Path, "/v2/")
-	i := strings.LastIndex(rest, uploadsInfix)
-	if !ok || i < 0 {
-		return false
-	}
-	name, id := rest[:i], rest[i+len(uploadsInfix):]
-	if !auth.ValidRepository(name) { // it becomes a path
+	name, id, ok := parted(req, uploadsInfix)
+	if !ok {
 		return false
 	}
 	if id == "" {
@@ -125,7 +118,7 @@ func (u *uploads) begin(w http.ResponseWriter, req *http.Request, name string) b
 	}
 	state := uploadState{Name: name, UUID: newID(), StartedAt: time.Now().UTC()}
 	h := w.Header()
-	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set(httpx.APIVersionHeader, httpx.APIVersion)
 	h.Set("Docker-Upload-Uuid", state.UUID)
 	h.Set("Location", base+"/v2/"+name+uploadsInfix+state.UUID+"?"+url.Values{"_state": {u.sign(state)}}.Encode())
 	h.Set("Range", "0-0")
@@ -216,7 +209,7 @@ func (u *uploads) take(w http.ResponseWriter, req *http.Request, state uploadSta
 	}
 	u.touch(state)
 	h := w.Header()
-	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set(httpx.APIVersionHeader, httpx.APIVersion)
 	h.Set("Location", base+"/v2/"+state.Name+"/blobs/"+wanted[0])
 	h.Set("Docker-Content-Digest", wanted[0])
 	h.Set("Content-Length", "0")
@@ -275,7 +268,7 @@ func move(from, to string) error {
 // refuse answers as the library does. After a wrong digest the upload is over; after anything else it has as much as before,
 // which is nothing.
 func (u *uploads) refuse(w http.ResponseWriter, req *http.Request, state uploadState, err error) {
-	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	w.Header().Set(httpx.APIVersionHeader, httpx.APIVersion)
 	if wrong, ok := errors.AsType[distribution.ErrBlobInvalidDigest](err); ok {
 		u.touch(state)
 		_ = errcode.ServeJSON(w, errcode.ErrorCodeDigestInvalid.WithDetail(wrong)) // nobody else can be told

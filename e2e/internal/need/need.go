@@ -24,7 +24,7 @@ func Tool(t testing.TB, name string) string {
 	t.Helper()
 	path, ok := Find(name)
 	if !ok {
-		missing(t, name, fmt.Sprintf("%s is not installed: run hack/tools.sh", name))
+		Missing(t, name, fmt.Sprintf("%s is not installed: run hack/tools.sh", name))
 	}
 	return path
 }
@@ -47,7 +47,7 @@ func Has(t testing.TB, name string) bool {
 func Root(t testing.TB, tool string) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		missing(t, tool, tool+" has to be started as root: run the tests as root")
+		Missing(t, tool, tool+" has to be started as root: run the tests as root")
 	}
 }
 
@@ -88,7 +88,8 @@ func Repository() string {
 	return dir
 }
 
-func missing(t testing.TB, name, message string) {
+// Missing skips a test that can't use the tool, or fails it where Env says so. The message says why, and what to do.
+func Missing(t testing.TB, name, message string) {
 	t.Helper()
 	if Required(os.Getenv(Env), name) {
 		t.Fatalf("%s (%s=%s)", message, Env, os.Getenv(Env))

@@ -3,28 +3,27 @@ package objectstore
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
-	"time"
 
+	"github.com/sealock/sealock/e2e/internal/cert"
 	"github.com/sealock/sealock/e2e/internal/fixture"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
 )
+
+// googles is the name that the driver asks for.
+const googles = "storage.googleapis.com"
 
 // GCS starts fake-gcs-server in the place of Google's: the driver knows no other address, so that the program with the driver
 // gets a proxy in its environment, behind which Google's names lead to the server, and the server's certificate to trust.
@@ -35,12 +34,13 @@ func GCS(t testing.TB) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key := googleCertificate(t, dir)
+	certFile, keyFile := filepath.Join(dir, "google.pem"), filepath.Join(dir, "google.key")
+	cert.Make(t, certFile, keyFile, googles, "www.googleapis.com")
 	process := proc.Start(t, proc.Server{
 		Name: "fake-gcs-server",
 		Args: []string{
-			need.Tool(t, "fake-gcs-server"), "-scheme", "https", "-host", host, "-port", port, "-backend", "memory", "-public-host", "storage.googleapis.com",
-			"-external-url", "https://storage.googleapis.com", "-cert-location", cert, "-private-key-location", key, "-log-level", "warn",
+			need.Tool(t, "fake-gcs-server"), "-scheme", "https", "-host", host, "-port", port, "-backend", "memory", "-public-host", googles,
+			"-external-url", "https://" + googles, "-cert-location", certFile, "-private-key-location", keyFile, "-log-level", "warn",
 		},
 		Env: []string{"HOME=" + dir}, Dir: dir, Ready: proc.Dials(addr),
 	})
@@ -52,16 +52,16 @@ func GCS(t testing.TB) *Store {
 	s := &Store{
 		Addr: addr, Driver: "gcs", Secret: "keyfile", process: process,
 		Values: map[string]string{"bucket": bucket, "keyfile": account(t, dir, tokens.URL), "rootdirectory": "/sealock"},
-		Env:    []string{"HTTPS_PROXY=" + tunnel(t, addr), "SSL_CERT_FILE=" + cert},
+		Env:    []string{"HTTPS_PROXY=" + tunnel(t, addr), "SSL_CERT_FILE=" + certFile},
 	}
-	s.makeBucket(t)
+	s.makeBucket(t, certFile)
 	return s
 }
 
 // makeBucket asks for the bucket.
-func (s *Store) makeBucket(t testing.TB) {
+func (s *Store) makeBucket(t testing.TB, certFile string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it is on this machine
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cert.Trusted(t, certFile), ServerName: googles}}}
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://"+s.Addr+"/storage/v1/b?project=sealock", bytes.NewBufferString(`{"name":"`+bucket+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -127,29 +127,4 @@ func account(t testing.TB, dir, tokens string) string {
 		t.Fatal(err)
 	}
 	return fixture.File(t, filepath.Join(dir, "account.json"), string(text))
-}
-
-// googleCertificate writes a certificate for Google's names, which only who is told to trusts.
-func googleCertificate(t testing.TB, dir string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fake-gcs-server"}, DNSNames: []string{"storage.googleapis.com", "www.googleapis.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := func(name, kind string, raw []byte) string {
-		return fixture.File(t, filepath.Join(dir, name), string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw})))
-	}
-	return file("google.pem", "CERTIFICATE", raw), file("google.key", "EC PRIVATE KEY", secret)
 }

@@ -3,22 +3,16 @@
 package pebble
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/e2e/internal/cert"
 	"github.com/sealock/sealock/e2e/internal/fixture"
 	"github.com/sealock/sealock/e2e/internal/need"
 	"github.com/sealock/sealock/e2e/internal/proc"
@@ -56,7 +50,8 @@ func Start(t testing.TB, o Options) *CA {
 		o.Life = 90 * 24 * time.Hour
 	}
 	listen, admin := proc.FreeAddr(t), proc.FreeAddr(t)
-	certFile, keyFile := certificate(t, dir)
+	certFile, keyFile := filepath.Join(dir, "directory.pem"), filepath.Join(dir, "directory.key")
+	cert.Make(t, certFile, keyFile, "127.0.0.1")
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": admin, "certificate": certFile, "privateKey": keyFile,
 		"httpPort": o.HTTPPort, "tlsPort": o.TLSPort, "keyAlgorithm": "ecdsa",
@@ -76,40 +71,10 @@ func Start(t testing.TB, o Options) *CA {
 	return ca
 }
 
-// certificate makes what the CA's own directory shows.
-func certificate(t testing.TB, dir string) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := func(name, kind string, der []byte) string {
-		return fixture.File(t, filepath.Join(dir, name), string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
-	}
-	return in("directory.pem", "CERTIFICATE", der), in("directory.key", "PRIVATE KEY", keyDER)
-}
-
 // root fetches the certificate that the CA signs with, which is a new one at each start.
 func root(t testing.TB, admin, caFile string) []byte {
 	t.Helper()
-	pool := x509.NewCertPool()
-	text, err := os.ReadFile(caFile) //nolint:gosec // the test's own
-	if err != nil || !pool.AppendCertsFromPEM(text) {
-		t.Fatalf("reading %s: %v", caFile, err)
-	}
-	trip := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	trip := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: cert.Trusted(t, caFile), MinVersion: tls.VersionTLS12}}
 	defer trip.CloseIdleConnections()
 	var body []byte
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(25 * time.Millisecond) {

@@ -205,6 +205,15 @@ func (t Token) Granted(repository string) ([]string, error) {
 	return actions, nil
 }
 
+// Ends returns when the token ends.
+func (t Token) Ends() (time.Time, error) {
+	var claims struct {
+		Exp int64 `json:"exp"`
+	}
+	err := t.part(1, &claims)
+	return time.Unix(claims.Exp, 0), err
+}
+
 // part decodes one of the parts of the token.
 func (t Token) part(number int, into any) error {
 	parts := strings.Split(t.Token, ".")
