@@ -275,7 +275,7 @@ func (w *ward) idle(t *testing.T) {
 	kept := 0
 	for _, stack := range w.server.Goroutines(t) {
 		switch {
-		case strings.Contains(stack, "proxy.(*Gate).ServeHTTP"), strings.Contains(stack, "net/http.serverHandler.ServeHTTP"):
+		case strings.Contains(stack, "proxy.(*Gate).ServeHTTP"), strings.Contains(stack, "net/http.serverHandler.ServeHTTP"), strings.Contains(stack, "proxy.(*flights)"):
 			t.Errorf("a request is still under way:\n%s", stack)
 		case strings.Contains(stack, "net/http.(*persistConn).readLoop"):
 			kept++
@@ -304,6 +304,7 @@ func faults() []fault {
 		{"clients go in mid-push", false, 8, goneInPush},
 		{"clients go in mid-pull", false, 8, goneInPull},
 		{"clients half-close", false, 8, halfClosed},
+		{"clients go on at a wrong place", false, 16, wrongPlace},
 	}
 }
 
@@ -365,7 +366,14 @@ func down(t *testing.T, w *ward, digest string) {
 		{http.MethodDelete, "/v2/team/app/manifests/" + digest},
 		{http.MethodPut, "/v2/team/app/manifests/v2"},
 	} {
-		resp, err := w.send(t, r[0], r[1], strings.NewReader(strings.Repeat("x", 1<<20)))
+		var body io.Reader
+		if r[0] != http.MethodGet {
+			body = strings.NewReader(strings.Repeat("x", 1<<20))
+		}
+		resp, err := w.send(t, r[0], r[1], body)
+		if err != nil && body == nil { // nobody was still sending
+			t.Errorf("%s %s while the registry is down: %v, want an answer", r[0], r[1], err)
+		}
 		retriable(t, r[0]+" while the registry is down", resp, err)
 	}
 	w.stock.Again(t)
@@ -472,9 +480,25 @@ func halfClosed(t *testing.T, w *ward, digest string) {
 	body, err := io.ReadAll(resp.Body)
 	switch {
 	case resp.StatusCode == http.StatusOK && err == nil && fixture.Digest(body) == digest:
-	case w.stock == nil, resp.StatusCode == http.StatusOK && err == nil:
-		t.Errorf("a half-closed client got %d bytes, %v, want the whole blob", len(body), err)
+	case resp.StatusCode == http.StatusOK && (w.stock == nil || err == nil):
+		t.Errorf("a half-closed client got %d, %d bytes (%.300s), %v, want the whole blob", resp.StatusCode, len(body), body, err)
 	case resp.StatusCode != http.StatusOK:
 		retriable(t, "a half-closed client's pull", wire.Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, err)
+	}
+}
+
+// wrongPlace sends a chunk twice: the second time it does not fit any more. A registry of 2.8 then forgets the upload.
+func wrongPlace(t *testing.T, w *ward, _ string) {
+	t.Helper()
+	location := w.begin(t)
+	next := w.must(t, http.StatusAccepted, http.MethodPatch, location, []byte("a chunk")).Header.Get("Location")
+	resp, err := w.send(t, http.MethodPatch, location, strings.NewReader("a chunk"))
+	switch {
+	case err == nil && resp.Status == http.StatusRequestedRangeNotSatisfiable:
+		w.finish(t, next, fixture.Digest([]byte("a chunk")))
+	case err == nil && resp.Status == http.StatusNotFound && w.stock != nil && strings.Contains(string(resp.Body), "BLOB_UPLOAD_INVALID"):
+		w.put(t, []byte("a chunk"))
+	default:
+		t.Errorf("a chunk that came before = %s, %v, want 416", resp, err)
 	}
 }

@@ -60,7 +60,13 @@ func Status(err error) int {
 
 // prepare logs the error's cause and returns what may be shown.
 func (x Errors) prepare(w http.ResponseWriter, r *http.Request, err error) (e *errs.Error, status int, message string) {
-	e, status = errs.As(err), Status(err)
+	e = errs.As(err)
+	if e.Kind == errs.Internal && r.Context().Err() != nil {
+		// Whatever the request waited for was given up. A client that has only closed its own half of the connection still reads,
+		// and may ask again.
+		e = errs.New(errs.Unavailable, "the connection ended before there was an answer").WithHint("try again, and keep the connection open until the answer").Because(err)
+	}
+	status = Status(e)
 	message = e.Public()
 	if status >= http.StatusInternalServerError {
 		if id := RequestID(w); id != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,23 @@ func TestUnclassifiedErrorGivesNothingAway(t *testing.T) {
 	})
 	if w.Code != 500 || strings.Contains(w.Body.String(), "secret") || b.Errors[0].Code != "UNKNOWN" {
 		t.Errorf("a plain error = %d %s, want 500 UNKNOWN without its text", w.Code, w.Body)
+	}
+}
+
+// A client that half-closes its connection ends its request as far as the server can tell, and still reads the answer.
+func TestEndedRequestCanBeRetried(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, row := range []struct {
+		err  error
+		want int
+	}{{fmt.Errorf("looking for a user: %w", context.Canceled), 503}, {errors.New("interrupted"), 503}, {errs.New(errs.Denied, "no"), 403}} {
+		w, b := errors0(t, func(x httpx.Errors, w *httptest.ResponseRecorder) {
+			x.WriteRegistry(w, httptest.NewRequestWithContext(ctx, "GET", "/v2/", nil), row.err)
+		})
+		if retry := w.Header().Get("Retry-After") != "" && b.Errors[0].Code == "UNAVAILABLE"; w.Code != row.want || retry != (row.want == 503) {
+			t.Errorf("%v after the request ended = %d %v %s, want %d", row.err, w.Code, w.Header(), w.Body, row.want)
+		}
 	}
 }
 
