@@ -128,17 +128,22 @@ func cheapState(path string) bool {
 	return ok && err == nil && n < cheapUpload
 }
 
-// Writer implements driver.StorageDriver.
+// Writer implements driver.StorageDriver. What an upload goes on with is opened when something comes: the library forgets a
+// writer whose upload is resumed at a wrong offset, without closing it.
 func (d *disk) Writer(_ context.Context, path string, appending bool) (driver.FileWriter, error) {
 	if !driver.PathRegexp.MatchString(path) {
 		return nil, driver.InvalidPathError{Path: path, DriverName: d.Name()}
 	}
-	f, err := createIn(filepath.Join(d.root, path))
+	w := &diskWriter{name: filepath.Join(d.root, path)}
+	if info, err := os.Stat(w.name); appending && err == nil && info.Mode().IsRegular() {
+		w.size = info.Size()
+		return w, nil
+	}
+	f, err := createIn(w.name)
 	if err != nil {
 		return nil, driver.Error{DriverName: d.Name(), Detail: err}
 	}
-	w := &diskWriter{f: f, buffer: bufio.NewWriter(f)}
-	if appending {
+	if appending { // it may have come just now
 		w.size, err = f.Seek(0, io.SeekEnd)
 	} else {
 		err = f.Truncate(0)
@@ -146,25 +151,38 @@ func (d *disk) Writer(_ context.Context, path string, appending bool) (driver.Fi
 	if err != nil {
 		return nil, driver.Error{DriverName: d.Name(), Detail: errors.Join(err, f.Close())}
 	}
+	w.f, w.buffer = f, bufio.NewWriter(f)
 	return w, nil
 }
 
 // diskWriter writes an upload. It implements driver.FileWriter.
 type diskWriter struct {
-	f      *os.File
+	name   string
+	f      *os.File // nil as long as nothing is to be written
 	buffer *bufio.Writer
 	size   int64
 	ended  string // "committed" or "cancelled"; "" as long as it is neither
 	closed bool
 }
 
+// open makes sure that the file is open.
 func (w *diskWriter) open() error {
 	switch {
 	case w.closed:
 		return errors.New("the upload is closed")
 	case w.ended != "":
 		return errors.New("the upload is " + w.ended)
+	case w.f != nil:
+		return nil
 	}
+	f, err := os.OpenFile(w.name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Seek(w.size, io.SeekStart); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	w.f, w.buffer = f, bufio.NewWriter(f)
 	return nil
 }
 
@@ -199,8 +217,10 @@ func (w *diskWriter) Cancel(context.Context) error {
 		return errors.New("the upload is closed")
 	}
 	w.closed, w.ended = true, "cancelled"
-	_ = w.f.Close() // it is removed
-	return os.Remove(w.f.Name())
+	if w.f != nil {
+		_ = w.f.Close() // it is removed
+	}
+	return os.Remove(w.name)
 }
 
 // Close implements io.Closer. What can be gone on with lasts if it is long.
@@ -209,6 +229,9 @@ func (w *diskWriter) Close() error {
 		return errors.New("the upload is closed")
 	}
 	w.closed = true
+	if w.f == nil { // what is there was kept before
+		return nil
+	}
 	var err error
 	if w.ended == "" {
 		if err = w.buffer.Flush(); err == nil && w.size >= cheapUpload {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,35 @@ func files(t *testing.T, root string) (all []string) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// A writer that the library forgets leaves no file open: it does so with an upload that is resumed at a wrong offset.
+func TestForgottenWriterIsNotOpen(t *testing.T) {
+	root := t.TempDir()
+	d, err := diskFactory{}.Create(t.Context(), map[string]any{"rootdirectory": root, "maxthreads": 25})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "/r/_uploads/1/data"
+	if err := d.PutContent(t.Context(), path, []byte("begun")); err != nil {
+		t.Fatal(err)
+	}
+	forgotten := make([]driver.FileWriter, 3)
+	for i := range forgotten {
+		if forgotten[i], err = d.Writer(t.Context(), path, true); err != nil || forgotten[i].Size() != 5 {
+			t.Fatalf("a writer that goes on = %v, %v, want one at 5", forgotten[i], err)
+		}
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	for _, e := range open {
+		if name, _ := os.Readlink(filepath.Join("/proc/self/fd", e.Name())); strings.HasPrefix(name, root) {
+			t.Errorf("%s is open, want no file to be", name)
+		}
+	}
+	runtime.KeepAlive(forgotten) // or the collection of garbage closes them
 }
 
 // What a client relies on once it has its answer is waited for; of an upload, only what is too long to send again.
