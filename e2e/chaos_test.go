@@ -51,6 +51,7 @@ func TestPullsUnderChaos(t *testing.T) {
 			t.Parallel()
 			c := &chaos{ward: admit(t, kind, ""), known: map[string][]byte{}}
 			c.fill(t)
+			files := c.server.Files(t)
 			c.left.Store(int64(pulls))
 			c.renew(t)
 			var wg sync.WaitGroup
@@ -70,6 +71,8 @@ func TestPullsUnderChaos(t *testing.T) {
 			for _, b := range c.blobs {
 				c.put(t, b)
 			}
+			c.settled(t, "chaos", append(files, make([]string, 8)...)) // as many connections to the registry as idle lets be kept
+			c.idle(t)
 		})
 	}
 }

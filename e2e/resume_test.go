@@ -100,6 +100,8 @@ func TestPushIsResumed(t *testing.T) {
 	}
 	digest := blob.digest(t)
 	eachWard(t, "token: {life: 60s}\n", func(t *testing.T, w *ward) {
+		w.healthy(t)
+		files := w.server.Files(t)
 		location, at := w.begin(t), int64(0)
 		cuts, tries, step := 0, 0, blob.size/6
 		for at < blob.size {
@@ -133,6 +135,10 @@ func TestPushIsResumed(t *testing.T) {
 		if _, err := io.Copy(h, resp.Body); err != nil || named(h) != digest {
 			t.Errorf("the blob comes out as %s, %v, want %s", named(h), err, digest)
 		}
+		_ = resp.Body.Close() // all of it was read
+		w.healthy(t)
+		w.settled(t, "a push that was cut", files)
+		w.idle(t)
 	})
 }
 

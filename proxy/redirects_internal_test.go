@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -116,3 +117,88 @@ func TestEncryptionIsNotLeft(t *testing.T) {
 }
 
 func hostAt(host string, port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
+
+// FuzzRedirectTarget sends clients to what a registry may say: to a whole URL of the web, and never with their token.
+func FuzzRedirectTarget(f *testing.F) {
+	const token = "eyJ.eyJ.sig"
+	for _, location := range []string{
+		"https://bucket.example.com/data?X-Amz-Signature=1", "/v2/", "//evil.example", `\\evil.example`, "javascript://x/%0aalert(1)", "http:evil", "http:///x", "https://u:p@h/",
+		"?t=" + token, "https://h/?t=eyJ%2EeyJ.sig", "data:text/html,x", "HTTPS://H", "http://[::1", "", "http://h/://x", "ftp://h/http://x",
+	} {
+		f.Add(location)
+	}
+	s, err := NewSeparate(SeparateConfig{URL: "http://registry.example:5000", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(s.Close)
+	f.Fuzz(func(t *testing.T, location string) {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://registry.example:5000/v2/team/app/blobs/x", nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		got, err := s.redirectTarget(req, &http.Response{Header: http.Header{"Location": {location}}, Request: req})
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(got)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Contains(got, token) {
+			t.Errorf("redirectTarget(%q) = %q (%v), want a URL of the web without the token", location, got, err)
+		}
+	})
+}
+
+// FuzzDecide wants every write at home, whatever the host is called, and reads nowhere but at home or where the host leads.
+func FuzzDecide(f *testing.F) {
+	home, mine, mirror := &Separate{name: "default"}, &Separate{name: "mine"}, &Separate{name: "mirror"}
+	s, err := NewSeveral(Member{Upstream: home}, Member{Name: "mine", Upstream: mine, Projects: []string{"mine", "m-*"}}, Member{Name: "mirror", Upstream: mirror, Hosts: []string{"mirror.example"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, host := range []string{"mirror.example", "MIRROR.example:8080", "mirror.example.", "[mirror.example]:1", "hub.example", ""} {
+		for _, path := range []string{"/v2/team/app/manifests/v1", "/v2/mine/app/blobs/uploads/", "/v2/m-x/blobs/uploads/1", "/v2/m-/x/tags/list", "/v2/Mine/app/tags/list", "/v2/_catalog"} {
+			f.Add(host, http.MethodGet, path)
+			f.Add(host, http.MethodPut, path)
+		}
+	}
+	f.Fuzz(func(t *testing.T, host, method, path string) {
+		q, err := parsePath(path)
+		if err != nil {
+			return
+		}
+		q.Method = method
+		want := home
+		if project, _, _ := strings.Cut(q.Repository, "/"); project == "mine" || strings.HasPrefix(project, "m-") {
+			want = mine
+		}
+		to := s.decide(host, q)
+		name, _, _ := strings.Cut(strings.ToLower(strings.Trim(host, "[]")), ":")
+		leads := strings.Trim(name, "[]") == "mirror.example"
+		writes := method != http.MethodGet && method != http.MethodHead || q.Kind == KindUpload || q.Kind == KindUploads
+		switch {
+		case q.Repository == "":
+		case to.Upstream == want && !to.away && (to.strays == (leads && writes) || !leads):
+		case to.Upstream == mirror && to.away && !to.strays && leads && !writes:
+		default:
+			t.Errorf("decide(%q, %s %s) = %v, away %v, strays %v, want home or what the host leads to", host, method, path, to.Name, to.away, to.strays)
+		}
+	})
+}
+
+// FuzzReferrersAfter reads what stands in a Link: a number that a list can have, or nothing.
+func FuzzReferrersAfter(f *testing.F) {
+	for _, query := range []string{"last=0", "last=17", "last=-1", "last=9223372036854775808", "last=+1", "last=1&last=2", "last=", "last=0x1", "n=1"} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		after, err := referrersAfter(values)
+		if after < 0 || err != nil && after != 0 {
+			t.Errorf("referrersAfter(%q) = %d, %v, want no number below 0", query, after, err)
+		}
+		if again, err2 := referrersAfter(url.Values{"last": {strconv.FormatInt(after, 10)}}); again != after || err2 != nil {
+			t.Errorf("referrersAfter(%d) = %d, %v, want the same", after, again, err2)
+		}
+	})
+}

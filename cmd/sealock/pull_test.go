@@ -82,6 +82,40 @@ func TestBlobsGoByTheKernel(t *testing.T) {
 	}
 }
 
+// What is answered straight, by a token that was remembered, is refused with the next request after it was revoked.
+func TestRevokedTokenOnTheStraightWay(t *testing.T) {
+	s := startSystem(t, nil)
+	token, layer := s.pushed(t)
+	var digest string
+	pull := func(path string) int {
+		t.Helper()
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Accept", ociImage)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, req)
+		digest = w.Header().Get("Docker-Content-Digest")
+		return w.Code
+	}
+	pull("/v2/library/app/manifests/v1")
+	paths := []string{"/v2/library/app/manifests/v1", "/v2/library/app/manifests/" + digest, fmt.Sprintf("/v2/library/app/blobs/sha256:%x", sha256.Sum256(layer))}
+	for range 2 { // from the registry's files, and from memory
+		for _, path := range paths {
+			if got := pull(path); got != http.StatusOK {
+				t.Fatalf("GET %s = %d, want 200", path, got)
+			}
+		}
+	}
+	if w := s.call(t, "", "", http.MethodPost, "/service/token/revoke", url.Values{"token": {token}}.Encode()); w.Code != http.StatusOK {
+		t.Fatalf("revoking = %d %s, want 200", w.Code, w.Body)
+	}
+	for _, path := range paths {
+		if got := pull(path); got != http.StatusUnauthorized {
+			t.Errorf("GET %s with a token that was revoked = %d, want 401", path, got)
+		}
+	}
+}
+
 // BenchmarkPull measures a manifest by tag through everything but the network.
 func BenchmarkPull(b *testing.B) {
 	s := startSystem(b, nil)

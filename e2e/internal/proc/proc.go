@@ -160,13 +160,49 @@ func (p *Process) pids() ([]int, error) {
 	return pids, nil
 }
 
-// Files names the files and sockets that the server has open. They are those of the first of its processes.
-func (p *Process) Files() ([]string, error) {
+// serving is the process that takes connections: the youngest of the server's, which are a process group. After a restart it is
+// not the one that was started.
+func (p *Process) serving() (int, error) {
 	pids, err := p.pids()
 	if err != nil || len(pids) == 0 {
-		return nil, errors.Join(err, errors.New("looking for the server: it is gone"))
+		return 0, errors.Join(err, errors.New("looking for the server: it is gone"))
 	}
-	folder := fmt.Sprintf("/proc/%d/fd", pids[0])
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, fmt.Errorf("looking for the server: %w", err)
+	}
+	youngest, began := pids[0], uint64(0)
+	for _, name := range stats {
+		text, err := os.ReadFile(name)                     //nolint:gosec // the kernel names them
+		_, after, found := strings.Cut(string(text), ") ") // the name before may hold spaces
+		fields := strings.Fields(after)
+		if err != nil || !found || len(fields) < 20 || fields[0] == "Z" || fields[2] != strconv.Itoa(pids[0]) {
+			continue // or it has ended
+		}
+		pid, pidErr := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if start, err := strconv.ParseUint(fields[19], 10, 64); err == nil && pidErr == nil && start > began {
+			youngest, began = pid, start
+		}
+	}
+	return youngest, nil
+}
+
+// Quit has the process that takes connections print its goroutines and end.
+func (p *Process) Quit() error {
+	pid, err := p.serving()
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGQUIT)
+}
+
+// Files names the files and sockets that are open in the process that takes connections.
+func (p *Process) Files() ([]string, error) {
+	pid, err := p.serving()
+	if err != nil {
+		return nil, err
+	}
+	folder := fmt.Sprintf("/proc/%d/fd", pid)
 	open, err := os.ReadDir(folder)
 	var names []string
 	for _, e := range open {

@@ -201,7 +201,9 @@ func (s *Server) Files(t testing.TB) []string {
 // Goroutines ends the server, and returns the stack of each goroutine that it had.
 func (s *Server) Goroutines(t testing.TB) []string {
 	t.Helper()
-	s.Signal(t, syscall.SIGQUIT)
+	if err := s.process.Quit(); err != nil {
+		t.Fatal(err)
+	}
 	s.process.ExitCode()
 	text, err := s.process.Output()
 	if err != nil {
