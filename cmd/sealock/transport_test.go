@@ -261,7 +261,7 @@ func TestTheDoorItself(t *testing.T) {
 	const scope = "repository:library/app:pull,push"
 	req := &http.Request{Header: http.Header{}}
 	req.SetBasicAuth("admin", testPassword)
-	_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), req.Header.Get("Authorization"), nil)
+	_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), req.Header.Get("Authorization"), nil) //nolint:bodyclose // send closes it
 	var given struct{ Token string }
 	if err := json.Unmarshal(text, &given); err != nil || given.Token == "" {
 		t.Fatalf("asking for a token = %s, %v", text, err)
@@ -269,7 +269,7 @@ func TestTheDoorItself(t *testing.T) {
 	bearer := "Bearer " + given.Token
 	begin := func() *url.URL {
 		t.Helper()
-		resp, text := send(http.MethodPost, base+"/v2/library/app/blobs/uploads/", bearer, nil)
+		resp, text := send(http.MethodPost, base+"/v2/library/app/blobs/uploads/", bearer, nil) //nolint:bodyclose // send closes it
 		at, err := resp.Location()
 		if err != nil {
 			t.Fatalf("beginning an upload = %s %s, %v", resp.Status, text, err)
@@ -286,14 +286,14 @@ func TestTheDoorItself(t *testing.T) {
 		}
 		_ = w.Close()
 	}()
-	if resp, text := send(http.MethodPatch, begin().String(), bearer, body); resp.StatusCode != http.StatusAccepted {
+	if resp, text := send(http.MethodPatch, begin().String(), bearer, body); resp.StatusCode != http.StatusAccepted { //nolint:bodyclose // send closes it
 		t.Errorf("a body that is slow and steady = %s %s, want 202", resp.Status, text)
 	}
 
 	blob := bytes.Repeat([]byte("0123456789abcdef"), 4<<20) // more than the kernel keeps for a connection
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(blob))
 	at := begin()
-	if resp, text := send(http.MethodPut, at.String()+"&digest="+digest, bearer, bytes.NewReader(blob)); resp.StatusCode != http.StatusCreated {
+	if resp, text := send(http.MethodPut, at.String()+"&digest="+digest, bearer, bytes.NewReader(blob)); resp.StatusCode != http.StatusCreated { //nolint:bodyclose // send closes it
 		t.Fatalf("pushing a blob = %s %s, want 201", resp.Status, text)
 	}
 
