@@ -345,3 +345,40 @@ func TestNothingIsSmuggledInABody(t *testing.T) {
 		})
 	}
 }
+
+// TestHalfClosedClients asks each route with a connection that is closed by half as soon as the request is sent. Whatever is given up then,
+// the client reads the answer that it would have got, or that it may try again.
+func TestHalfClosedClients(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		t.Run(fmt.Sprintf("separate=%v", separate), func(t *testing.T) {
+			d := openDoorway(t, separate)
+			for _, route := range proxy.Routes() {
+				for method := range strings.SplitSeq(route.Allow, ", ") {
+					raw := d.head(method, target(route), "Content-Length: 0")
+					open := d.speak(t, raw)
+					for range 5 {
+						c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", d.addr)
+						if err != nil {
+							t.Fatal(err)
+						}
+						_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+						_, _ = io.WriteString(c, raw) // the answer shows
+						if half, ok := c.(*net.TCPConn); !ok || half.CloseWrite() != nil {
+							t.Fatalf("a connection is %T, want one that can be closed by half", c)
+						}
+						resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+						if err != nil {
+							t.Fatalf("%s %s, half-closed: %v, want an answer", method, route.Path, err)
+						}
+						body, err := io.ReadAll(resp.Body)
+						_, _ = resp.Body.Close(), c.Close()
+						again := resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" && (method == "HEAD" || strings.Contains(string(body), "UNAVAILABLE"))
+						if err != nil || !again && (len(open) != 1 || resp.StatusCode != open[0]) {
+							t.Errorf("%s %s, half-closed = %s %s %v, want %v, or that it can be tried again", method, route.Path, resp.Status, body, err, open)
+						}
+					}
+				}
+			}
+		})
+	}
+}
