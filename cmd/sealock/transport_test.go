@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -337,5 +338,36 @@ func TestBodiesHaveTheirTime(t *testing.T) {
 	}
 	if rate := 20_000_000_000 / 3600; limits.MinRate > rate {
 		t.Errorf("min_rate = %d, want no more than the %d of 20 GB in an hour", limits.MinRate, rate)
+	}
+}
+
+// deadlined is a writer that is told by when a body has to be there.
+type deadlined struct {
+	*httptest.ResponseRecorder
+
+	by time.Time
+}
+
+func (w *deadlined) SetReadDeadline(by time.Time) error { w.by = by; return nil }
+
+// TestShortBodiesHaveLessTime holds that only what is the registry's may take as long as it likes.
+func TestShortBodiesHaveLessTime(t *testing.T) {
+	handler := patient(pace(settings.Default().Limits), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, row := range []struct {
+		method, path, body string
+		bounded            bool
+	}{
+		{http.MethodPost, "/api/v2.0/projects", "{}", true},
+		{http.MethodPost, "/service/token", "grant_type=password", true},
+		{http.MethodPut, "/v2x/", "x", true},
+		{http.MethodGet, "/api/v2.0/projects", "", false}, // the connection may be idle long after it
+		{http.MethodPatch, "/v2/team/app/blobs/uploads/x", "x", false},
+	} {
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		start := time.Now()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), row.method, row.path, strings.NewReader(row.body)))
+		if left := w.by.Sub(start); row.bounded != (left > 0 && left <= 31*time.Second) {
+			t.Errorf("%s %s has to be there in %s, want a bound of %s: %v", row.method, row.path, left, bodyPatience, row.bounded)
+		}
 	}
 }
