@@ -324,3 +324,27 @@ func TestFaultsOfSources(t *testing.T) {
 		}
 	}
 }
+
+// TestFrontDoorPage reads the settings in docs/proxy.md as 'sealock check' does.
+func TestFrontDoorPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/proxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"s3-secret", "mirror-ca.crt", "registry.crt", "registry.key", "mirror.crt", "mirror.key"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	examples := strings.Split(string(page), "```yaml\n")[1:]
+	for _, example := range examples {
+		text, _, _ := strings.Cut(example, "```")
+		if _, err := load(t, strings.ReplaceAll(text, "/etc/sealock", dir), nil, nil); err != nil {
+			t.Errorf("Load() of\n%s= %v", text, err)
+		}
+	}
+	if len(examples) < 5 {
+		t.Errorf("docs/proxy.md has %d pieces of settings, want one for each part that has some", len(examples))
+	}
+}
