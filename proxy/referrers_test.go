@@ -56,7 +56,16 @@ func (d *door) referrers(t *testing.T, token, path string) (digests []string, a 
 	return digests, a
 }
 
+// TestReferrersAreListed asks for lists before each kind of registry: what it can do itself makes no difference.
 func TestReferrersAreListed(t *testing.T) {
+	m := newMint(t)
+	for name, up := range map[string]proxy.Upstream{"embedded": newEmbedded(t), "separate": newSeparate(t, m, newStock(t, m).URL), "old": old{Upstream: newEmbedded(t)}} {
+		t.Run(name, func(t *testing.T) { listReferrers(t, m, up) })
+	}
+}
+
+func listReferrers(t *testing.T, m *mint, up proxy.Upstream) {
+	t.Helper()
 	subject, many, large := digestOf([]byte("subject")), digestOf([]byte("many")), digestOf([]byte("large"))
 	l := listed{"team/app@" + subject: {
 		{Number: 3, MediaType: manifestType, Digest: digestOf([]byte("sbom")), Size: 7, ArtifactType: "application/a+b", Annotations: map[string]string{"ö": "<&>"}},
@@ -69,7 +78,7 @@ func TestReferrersAreListed(t *testing.T) {
 			l["team/app@"+large] = append(l["team/app@"+large], r)
 		}
 	}
-	d := referring(t, newMint(t), newEmbedded(t), l)
+	d := referring(t, m, up, l)
 	token := d.token(t, "alice", "repository:team/app:pull repository:team/broken:pull", 0)
 	base := "/v2/team/app/referrers/"
 
