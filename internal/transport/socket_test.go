@@ -109,6 +109,8 @@ func TestProxyProtocol(t *testing.T) {
 	}{
 		"version 1":              {"127.0.0.1", "PROXY TCP4 203.0.113.7 127.0.0.1 1234 443\r\n", "203.0.113.7:1234"},
 		"version 2":              {"127.0.0.1", v2, "203.0.113.7:1234"},
+		"version 1, unknown":     {"127.0.0.1", "PROXY UNKNOWN\r\n", "127.0.0.1"},
+		"version 2, a check":     {"127.0.0.1", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", "127.0.0.1"},
 		"nothing, and has to":    {"127.0.0.1", "", "cut"},
 		"half of it":             {"127.0.0.1", "PROXY TCP4 203.0.113.7", "cut"},
 		"garbage":                {"127.0.0.1", "PROXY TCP9 a b c d\r\n", "cut"},
