@@ -217,7 +217,7 @@ func says(t *testing.T, c net.Conn, text string) string {
 // with two lengths, and clients that are too slow, in whichever way.
 func TestTheDoorItself(t *testing.T) {
 	addr := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
-	startServe(t, map[string]string{"listen": addr, "external_urls": "http://" + addr}, "proxy_protocol: [127.0.0.1]", "limits: {header: 1s, stall: 1s, min_rate: 1000}")
+	startServe(t, map[string]string{"listen": addr, "external_urls": "http://" + addr}, "proxy_protocol: [127.0.0.1]", "pulls: {per_address: 100}", "limits: {header: 1s, stall: 1s, min_rate: 1000}")
 	connect := func(ctx context.Context, first string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		if err == nil {
@@ -246,7 +246,9 @@ func TestTheDoorItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Authorization", authorization)
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
+		}
 		req.Header.Set("Content-Type", "application/octet-stream")
 		resp, err := client.Do(req)
 		if err != nil {
@@ -259,15 +261,23 @@ func TestTheDoorItself(t *testing.T) {
 		}
 		return resp, all
 	}
-	const scope = "repository:library/app:pull,push"
+	token := func(authorization, scope string) (bearer string) {
+		t.Helper()
+		_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), authorization, nil) //nolint:bodyclose // send closes it
+		var given struct{ Token string }
+		if err := json.Unmarshal(text, &given); err != nil || given.Token == "" {
+			t.Fatalf("asking for a token = %s, %v", text, err)
+		}
+		return "Bearer " + given.Token
+	}
 	req := &http.Request{Header: http.Header{}}
 	req.SetBasicAuth("admin", testPassword)
-	_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), req.Header.Get("Authorization"), nil) //nolint:bodyclose // send closes it
-	var given struct{ Token string }
-	if err := json.Unmarshal(text, &given); err != nil || given.Token == "" {
-		t.Fatalf("asking for a token = %s, %v", text, err)
+	bearer := token(req.Header.Get("Authorization"), "repository:library/app:pull,push")
+	// Whoever the PROXY protocol names is who is counted.
+	resp, text := send(http.MethodHead, base+"/v2/library/app/manifests/none", token("", "repository:library/app:pull"), nil) //nolint:bodyclose // send closes it
+	if got := resp.Header.Get("Docker-RateLimit-Source"); got != "203.0.113.7" {
+		t.Errorf("a pull of nobody in particular = %s %s %v, counted for %q, want the address in the PROXY protocol", resp.Status, text, resp.Header, got)
 	}
-	bearer := "Bearer " + given.Token
 	begin := func() *url.URL {
 		t.Helper()
 		resp, text := send(http.MethodPost, base+"/v2/library/app/blobs/uploads/", bearer, nil) //nolint:bodyclose // send closes it
