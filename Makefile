@@ -47,9 +47,11 @@ test: build tools packages ## Run all tests, with everything they need installed
 ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
 
 # What does one thing after the other, for minutes if the race detector watches: the rooms that only ask others, and tests
-# that hash many passwords. What runs on database servers is the code that it watches on SQLite. make race watches all.
+# that hash many passwords or compare many cases. What runs on database servers is the code that it watches on SQLite. make race watches all.
 INTURN   := ./api ./cmd/sealock ./store/htpasswd ./store/robotdb ./store/userdb ./web
 SLOWLY   := ^(TestPostgres|TestMariaDB|TestReadChart|TestCodes|TestLifeOfPersonalTokens|TestNothingExceedsWhatMadeIt|Test.*AsTheLibrarys?)$$
+SLOWLY   := $(SLOWLY)|^(TestRobotsNeverExceedTheirMaker|TestProposedChangesWork|TestIndexAgainstCasbin|TestTamperingIsNoticed)$$
+SLOWLY   := $(SLOWLY)|^TestStore$$/^conditions
 TOGETHER := Concurrent|AtOnce|AtMost|UnderWay|Reload|Pulls
 
 .PHONY: unit
@@ -67,7 +69,7 @@ unit-in-turn: packages
 
 .PHONY: unit-slow
 unit-slow: packages
-	$(ALIKE) go test -tags noclouds -run '$(SLOWLY)' ./project ./proxy/embedded ./store/sqlstore
+	$(ALIKE) go test -tags noclouds -run '$(SLOWLY)' ./policy ./project ./proxy/embedded ./store/sqlstore
 
 .PHONY: race
 race: packages ## Run all unit tests with the race detector; takes a quarter of an hour
