@@ -3,13 +3,16 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,44 +191,114 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong, nothing is left behind: no goroutine, no connection.
-func TestNothingLeaks(t *testing.T) {
-	start := runtime.NumGoroutine()
-	t.Run("faults", func(t *testing.T) {
-		d := before(t, func(w http.ResponseWriter, r *http.Request) { // slow both ways, until the other side is gone
-			_, _ = io.Copy(io.Discard, r.Body)
-			for r.Context().Err() == nil {
-				if _, err := w.Write(make([]byte, 1000)); err != nil {
-					return
-				}
-				flush(w)
-				time.Sleep(time.Millisecond)
-			}
-		})
-		token := d.token(t, "alice", pushToken, 0)
-		for range 10 {
-			c := d.dial(t)
-			fmt.Fprintf(c, "PATCH /v2/team/app/blobs/uploads/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1000\r\n\r\nonly this", token)
-			time.Sleep(5 * time.Millisecond)
-			must(t, c.Close())
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			req, err := http.NewRequestWithContext(ctx, "GET", d.srv.URL+"/v2/team/app/blobs/"+hexDigest, nil)
-			must(t, err)
-			req.Header.Set("Authorization", "Bearer "+token)
-			if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				must(t, resp.Body.Close())
-			}
-			cancel()
+// A client that closes its half of the connection while the registry stands still is told that it may try again.
+func TestHalfClosedClient(t *testing.T) {
+	d := before(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	token := d.token(t, "alice", pushToken, 0)
+	for _, path := range []string{"manifests/v1", "blobs/" + hexDigest, "tags/list", "blobs/uploads/1"} {
+		c := d.dial(t)
+		must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		fmt.Fprintf(c, "GET /v2/team/app/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
+		if half, ok := c.(*net.TCPConn); !ok || half.CloseWrite() != nil {
+			t.Fatalf("a connection is %T, want one that can be closed by half", c)
 		}
-	})
-	http.DefaultClient.CloseIdleConnections()
-	for range 100 {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Errorf("GET %s got no answer: %v", path, err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		must(t, err)
+		must(t, resp.Body.Close())
+		must(t, c.Close())
+		if a := (answer{resp.StatusCode, resp.Header, body}); a.status != http.StatusServiceUnavailable || !strings.HasPrefix(a.text(), "UNAVAILABLE") || a.header.Get("Retry-After") == "" {
+			t.Errorf("GET %s = %d %s, want 503 UNAVAILABLE with Retry-After", path, a.status, a.body)
+		}
+	}
+}
+
+// Whatever goes wrong, nothing is left behind: no goroutine, no connection. It is looked at after each.
+func TestNothingLeaks(t *testing.T) {
+	slow := func(w http.ResponseWriter, r *http.Request) { // both ways, until the other side is gone
+		_, _ = io.Copy(io.Discard, r.Body)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 1000)); err != nil {
+				return
+			}
+			flush(w)
+			time.Sleep(time.Millisecond)
+		}
+	}
+	const patch = "PATCH /v2/team/app/blobs/uploads/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+	const get = "GET /v2/team/app/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n"
+	goes := func(_ *testing.T, c net.Conn) {
+		time.Sleep(5 * time.Millisecond)
+		_ = c.Close() // it is read from no more
+	}
+	waits := func(t *testing.T, c net.Conn) {
+		t.Helper()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("there is no answer, and no end")
+		}
+		_ = c.Close() // all of it was read
+	}
+	for _, fault := range []struct {
+		name     string
+		registry http.HandlerFunc
+		says     func(token string) string
+		then     func(t *testing.T, c net.Conn)
+	}{
+		{"clients go in mid-push", slow, func(token string) string { return fmt.Sprintf(patch, token) + "Content-Length: 1000\r\n\r\nonly this" }, goes},
+		{"clients go in mid-pull", slow, func(token string) string { return fmt.Sprintf(get, "blobs/"+hexDigest, token) }, goes},
+		{"clients go while others wait for the same", slow, func(token string) string { return fmt.Sprintf(get, "manifests/v1", token) }, goes},
+		{"clients half-close", slow, func(token string) string { return fmt.Sprintf(get, "blobs/"+hexDigest, token) }, func(t *testing.T, c net.Conn) {
+			t.Helper()
+			if half, ok := c.(*net.TCPConn); !ok || half.CloseWrite() != nil {
+				t.Errorf("a connection is %T, want one that can be closed by half", c)
+			}
+			waits(t, c)
+		}},
+		{"a body is broken", slow, func(token string) string {
+			return fmt.Sprintf(patch, token) + "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n"
+		}, waits},
+		{"the registry hangs up", cut, func(token string) string { return fmt.Sprintf(get, "tags/list", token) }, waits},
+		{"the registry hangs up in mid-pull", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = w.Write([]byte("half"))
+			flush(w)
+			panic(http.ErrAbortHandler)
+		}, func(token string) string { return fmt.Sprintf(get, "blobs/"+hexDigest, token) }, waits},
+		{"the registry answers before it has read all", status(http.StatusServiceUnavailable), func(token string) string {
+			return fmt.Sprintf(patch, token) + "Connection: close\r\nContent-Length: 1000000\r\n\r\nonly this"
+		}, waits},
+	} {
+		start := runtime.NumGoroutine()
+		t.Run(fault.name, func(t *testing.T) {
+			d := before(t, fault.registry)
+			token := d.token(t, "alice", pushToken, 0)
+			var clients sync.WaitGroup
+			for range 10 {
+				c := d.dial(t)
+				_, err := io.WriteString(c, fault.says(token))
+				must(t, err)
+				clients.Go(func() { fault.then(t, c) })
+			}
+			clients.Wait()
+		})
+		settle(t, fault.name, start)
+	}
+}
+
+// settle waits until there are no more goroutines than at the start.
+func settle(t *testing.T, after string, start int) {
+	t.Helper()
+	for range 200 {
 		if runtime.NumGoroutine() <= start {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(25 * time.Millisecond)
 	}
 	b := make([]byte, 1<<20)
-	t.Errorf("goroutines = %d, want at most the %d from before\n%s", runtime.NumGoroutine(), start, b[:runtime.Stack(b, true)])
+	t.Errorf("%s: goroutines = %d, want at most the %d from before\n%s", after, runtime.NumGoroutine(), start, b[:runtime.Stack(b, true)])
 }

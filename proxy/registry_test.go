@@ -114,6 +114,47 @@ func TestChunkedUploadAndRanges(t *testing.T) {
 	})
 }
 
+// TestConditions asks for what a client has already, and for parts of it, before both kinds of registries.
+func TestConditions(t *testing.T) {
+	eachUpstream(t, func(t *testing.T, d *door) {
+		token := d.token(t, "alice", "repository:team/app:pull,push", 0)
+		manifest := d.pushImage(t, token, "team/app", "v1")
+		blob := []byte("0123456789abcdef")
+		digest := d.pushBlob(t, token, "team/app", blob, 0)
+		blobPath := "/v2/team/app/blobs/" + digest
+		for _, row := range []struct {
+			path   string
+			header map[string]string
+			status int
+			body   string // of GET
+		}{
+			{blobPath, map[string]string{"If-None-Match": `"` + digest + `"`}, http.StatusNotModified, ""},
+			{blobPath, map[string]string{"If-None-Match": `"` + manifest + `"`}, http.StatusOK, string(blob)},
+			{blobPath, map[string]string{"Range": "bytes=-4"}, http.StatusPartialContent, "cdef"},
+			{blobPath, map[string]string{"Range": "bytes=10-"}, http.StatusPartialContent, "abcdef"},
+			{blobPath, map[string]string{"Range": "bytes=10-", "If-Range": `"` + digest + `"`}, http.StatusPartialContent, "abcdef"},
+			{blobPath, map[string]string{"Range": "bytes=10-", "If-Range": `"` + manifest + `"`}, http.StatusOK, string(blob)},
+			{blobPath, map[string]string{"Range": "bytes=16-"}, http.StatusRequestedRangeNotSatisfiable, "not looked at"},
+			{"/v2/team/app/manifests/v1", map[string]string{"If-None-Match": `"` + manifest + `"`}, http.StatusNotModified, ""},
+			{"/v2/team/app/manifests/" + manifest, map[string]string{"If-None-Match": `"` + manifest + `"`}, http.StatusNotModified, ""},
+		} {
+			row.header["Accept"] = manifestType
+			for _, method := range []string{"GET", "HEAD"} {
+				for range 2 { // the second is answered from what is remembered
+					a := d.do(t, call{method: method, path: row.path, token: token, header: row.header})
+					if a.status != row.status || method == "GET" && row.body != "not looked at" && string(a.body) != row.body {
+						t.Errorf("%s %s with %v = %d %q, want %d %q", method, row.path, row.header, a.status, a.body, row.status, row.body)
+					}
+				}
+			}
+		}
+		// Overwritten, the tag is something else than the client has.
+		d.putManifest(t, token, "team/app", "v1", map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": []any{}}).want(t, "overwriting", 201)
+		d.do(t, call{method: "GET", path: "/v2/team/app/manifests/v1", token: token, header: map[string]string{"Accept": indexType, "If-None-Match": `"` + manifest + `"`}}).
+			want(t, "GET of an overwritten tag", http.StatusOK)
+	})
+}
+
 func TestUploadIsResumedAndCancelled(t *testing.T) {
 	eachUpstream(t, func(t *testing.T, d *door) {
 		token := d.token(t, "alice", "repository:team/app:pull,push,delete", 0)

@@ -24,9 +24,11 @@ func (s *Separate) serveShared(w http.ResponseWriter, r *http.Request) bool {
 	a := s.shared.get(questionOf(r), r)
 	switch {
 	case a.err != nil:
+		err := a.err
 		if r.Context().Err() == nil {
-			s.errors.WriteRegistry(w, r, s.unanswered(a.err))
+			err = s.unanswered(err)
 		}
+		s.errors.WriteRegistry(w, r, err) // also to who closed half of the connection: no answer would be an empty 200
 		return true
 	case a.status == 0:
 		return false

@@ -72,6 +72,38 @@ func TestPullLimitAtTheDoor(t *testing.T) {
 	}
 }
 
+// TestPullLimitOfAddresses counts who is not logged in by the address that a trusted proxy tells, and nobody else's word.
+func TestPullLimitOfAddresses(t *testing.T) {
+	const proxied, stranger = "10.1.2.3:4711", "10.9.9.9:4711"
+	s := startSystem(t, map[string]string{"pulls.per_address": "1", "pulls.window": "1h", "pulls.exempt": "203.0.113.64/26", "trusted_proxies": "10.1.2.3"})
+	s.api(t, "POST", "/projects", `{"project_name":"open","metadata":{"public":"true"}}`, 201)
+	token, _ := s.granted(t, "admin", testPassword, "repository:open/app:pull,push")
+	pushes{s, t, token}.image("open/app", "v1", "amd64")
+	nobody, _ := s.granted(t, "", "", "repository:open/app:pull")
+	for _, row := range []struct {
+		what, from, forwarded string
+		status                int
+		source                string
+	}{
+		{"the first pull", proxied, "203.0.113.7", 200, "203.0.113.7"},
+		{"another from there", proxied, "203.0.113.7", 429, "203.0.113.7"},
+		{"what a client says before the proxy", proxied, "198.51.100.1, 203.0.113.7", 429, "203.0.113.7"},
+		{"from elsewhere", proxied, "203.0.113.8", 200, "203.0.113.8"},
+		{"from where nothing is counted", proxied, "203.0.113.70", 200, ""},
+		{"past the proxy", stranger, "203.0.113.9", 200, "10.9.9.9"},
+		{"past the proxy under another name", stranger, "203.0.113.10", 429, "10.9.9.9"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v2/open/app/manifests/v1", http.NoBody)
+		r.RemoteAddr = row.from
+		r.Header = http.Header{"Authorization": {"Bearer " + nobody}, "X-Forwarded-For": {row.forwarded}, "Accept": {manifestType}}
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if got := w.Header().Get("Docker-RateLimit-Source"); w.Code != row.status || got != row.source {
+			t.Errorf("%s = %d %s, counted for %q, want %d for %q", row.what, w.Code, w.Body, got, row.status, row.source)
+		}
+	}
+}
+
 // TestUploadOutlivesItsTokenAtTheDoor uploads with a token that ends on the way, before both kinds of registries; a member
 // who is removed meanwhile can't go on.
 func TestUploadOutlivesItsTokenAtTheDoor(t *testing.T) {

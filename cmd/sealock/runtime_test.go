@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealock/sealock/internal/pki"
 	"github.com/sealock/sealock/internal/secret"
 	"github.com/sealock/sealock/settings"
 	"github.com/sealock/sealock/store/ldap"
@@ -72,6 +74,35 @@ func TestGetCert(t *testing.T) {
 	s := startSystem(t, map[string]string{"tls.self_signed": "true"})
 	if w := s.api(t, "GET", "/systeminfo/getcert", "", 200); w.Body.String() != string(s.tlsRoot.PEM()) {
 		t.Errorf("getcert = %s, want the certificate of the authority", w.Body)
+	}
+}
+
+// A server shows a certificate that its own authority has signed, for each host that it has, and another one before it ends.
+func TestSelfSignedIsRenewed(t *testing.T) {
+	start := time.Now()
+	root, err := pki.NewRoot("test", start, rootLife)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust := x509.NewCertPool()
+	trust.AddCert(root.Certificate)
+	now := start
+	own := &selfSigned{root: root, name: "test", urls: []string{"https://one.example", "https://two.example:8443", "https://127.0.0.1:8443", "https://[::1]"}, now: func() time.Time { return now }}
+	shown := map[string]int{}
+	for ; now.Before(start.Add(2 * selfSignedLife)); now = now.Add(12 * time.Hour) {
+		c, err := own.certificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown[c.Leaf.SerialNumber.String()]++
+		for _, host := range []string{"one.example", "two.example", "127.0.0.1", "::1"} {
+			if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: trust, DNSName: host, CurrentTime: now.Add(24 * time.Hour)}); err != nil {
+				t.Fatalf("the certificate that is shown after %s: %v, want it good for %s and another day", now.Sub(start), err, host)
+			}
+		}
+	}
+	if len(shown) < 2 || len(shown) > 4 {
+		t.Errorf("%d certificates were shown in the time that two are good for, want each to be kept and renewed in time", len(shown))
 	}
 }
 

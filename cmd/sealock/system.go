@@ -319,7 +319,7 @@ func (s *system) openHandler(context.Context) error {
 		e.GET("/ca.crt", s.serveCA)
 	}
 	routePortal(e, portal)
-	s.handler = httpx.RequestIDs(rand.Reader, patient(pace(s.cfg.Limits), s.parted(e)))
+	s.handler = httpx.RequestIDs(rand.Reader, s.errors.Unambiguous(patient(pace(s.cfg.Limits), s.parted(e))))
 	return nil
 }
 

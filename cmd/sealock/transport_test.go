@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -261,7 +262,7 @@ func TestTheDoorItself(t *testing.T) {
 	const scope = "repository:library/app:pull,push"
 	req := &http.Request{Header: http.Header{}}
 	req.SetBasicAuth("admin", testPassword)
-	_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), req.Header.Get("Authorization"), nil)
+	_, text := send(http.MethodGet, base+"/service/token?service=sealock&scope="+url.QueryEscape(scope), req.Header.Get("Authorization"), nil) //nolint:bodyclose // send closes it
 	var given struct{ Token string }
 	if err := json.Unmarshal(text, &given); err != nil || given.Token == "" {
 		t.Fatalf("asking for a token = %s, %v", text, err)
@@ -269,7 +270,7 @@ func TestTheDoorItself(t *testing.T) {
 	bearer := "Bearer " + given.Token
 	begin := func() *url.URL {
 		t.Helper()
-		resp, text := send(http.MethodPost, base+"/v2/library/app/blobs/uploads/", bearer, nil)
+		resp, text := send(http.MethodPost, base+"/v2/library/app/blobs/uploads/", bearer, nil) //nolint:bodyclose // send closes it
 		at, err := resp.Location()
 		if err != nil {
 			t.Fatalf("beginning an upload = %s %s, %v", resp.Status, text, err)
@@ -286,14 +287,14 @@ func TestTheDoorItself(t *testing.T) {
 		}
 		_ = w.Close()
 	}()
-	if resp, text := send(http.MethodPatch, begin().String(), bearer, body); resp.StatusCode != http.StatusAccepted {
+	if resp, text := send(http.MethodPatch, begin().String(), bearer, body); resp.StatusCode != http.StatusAccepted { //nolint:bodyclose // send closes it
 		t.Errorf("a body that is slow and steady = %s %s, want 202", resp.Status, text)
 	}
 
 	blob := bytes.Repeat([]byte("0123456789abcdef"), 4<<20) // more than the kernel keeps for a connection
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(blob))
 	at := begin()
-	if resp, text := send(http.MethodPut, at.String()+"&digest="+digest, bearer, bytes.NewReader(blob)); resp.StatusCode != http.StatusCreated {
+	if resp, text := send(http.MethodPut, at.String()+"&digest="+digest, bearer, bytes.NewReader(blob)); resp.StatusCode != http.StatusCreated { //nolint:bodyclose // send closes it
 		t.Fatalf("pushing a blob = %s %s, want 201", resp.Status, text)
 	}
 
@@ -337,5 +338,36 @@ func TestBodiesHaveTheirTime(t *testing.T) {
 	}
 	if rate := 20_000_000_000 / 3600; limits.MinRate > rate {
 		t.Errorf("min_rate = %d, want no more than the %d of 20 GB in an hour", limits.MinRate, rate)
+	}
+}
+
+// deadlined is a writer that is told by when a body has to be there.
+type deadlined struct {
+	*httptest.ResponseRecorder
+
+	by time.Time
+}
+
+func (w *deadlined) SetReadDeadline(by time.Time) error { w.by = by; return nil }
+
+// TestShortBodiesHaveLessTime holds that only what is the registry's may take as long as it likes.
+func TestShortBodiesHaveLessTime(t *testing.T) {
+	handler := patient(pace(settings.Default().Limits), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, row := range []struct {
+		method, path, body string
+		bounded            bool
+	}{
+		{http.MethodPost, "/api/v2.0/projects", "{}", true},
+		{http.MethodPost, "/service/token", "grant_type=password", true},
+		{http.MethodPut, "/v2x/", "x", true},
+		{http.MethodGet, "/api/v2.0/projects", "", false}, // the connection may be idle long after it
+		{http.MethodPatch, "/v2/team/app/blobs/uploads/x", "x", false},
+	} {
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		start := time.Now()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), row.method, row.path, strings.NewReader(row.body)))
+		if left := w.by.Sub(start); row.bounded != (left > 0 && left <= 31*time.Second) {
+			t.Errorf("%s %s has to be there in %s, want a bound of %s: %v", row.method, row.path, left, bodyPatience, row.bounded)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -185,6 +186,30 @@ func TestRenameRepositories(t *testing.T) {
 	for _, bad := range [][2]string{{"../x", "y"}, {"x", "../../y"}, {"", "y"}, {"x", ""}} {
 		if err := reg.RenameRepositories(t.Context(), bad[0], bad[1]); !errs.Is(err, errs.Invalid) {
 			t.Errorf("RenameRepositories(%q) = %v, want Invalid", bad, err)
+		}
+	}
+}
+
+// What a stock registry's block says of deleting counts here: all can be deleted unless it forbids that.
+func TestDeletingMayBeForbidden(t *testing.T) {
+	for _, row := range []struct {
+		storage map[string]map[string]any
+		status  int
+	}{
+		{nil, http.StatusAccepted},
+		{map[string]map[string]any{"delete": {"enabled": true}}, http.StatusAccepted},
+		{map[string]map[string]any{"delete": {"enabled": false}}, http.StatusMethodNotAllowed},
+	} {
+		c := config(t.TempDir())
+		c.Storage = row.storage
+		w := &replicas{root: c.Root, srv: []*httptest.Server{serve(t, c)}}
+		blob := []byte("a small blob")
+		_, begun := w.send(t, 0, true, "POST", "/v2/team/app/blobs/uploads/", http.Header{}, nil)
+		if r, _ := w.send(t, 0, true, "PUT", begun+"&digest="+digestOf(blob), http.Header{}, blob); r.status != http.StatusCreated {
+			t.Fatalf("PUT = %d %s, want 201", r.status, r.text)
+		}
+		if r, _ := w.send(t, 0, true, "DELETE", "/v2/team/app/blobs/"+digestOf(blob), http.Header{}, nil); r.status != row.status {
+			t.Errorf("DELETE with %v = %d %s, want %d", row.storage, r.status, r.text, row.status)
 		}
 	}
 }
