@@ -38,25 +38,38 @@ build: ## Build bin/sealock and bin/docker-credential-sealock, static binaries
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(SEALOCK) ./cmd/sealock
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(HELPER) ./cmd/docker-credential-sealock
 
+# Some wait while others compute: two at a time, the longest first.
 .PHONY: test
-test: unit ## Run all tests, with everything they need installed first
-	@$(MAKE) -j2 -Oline fuzz-short e2e # whole programs wait a lot, fuzzing does not
+test: build tools packages ## Run all tests, with everything they need installed first
+	@$(MAKE) -j2 -Oline e2e unit-watched unit-in-turn unit-slow fuzz-short
 
 # What is compiled as the program is need not be compiled again for it.
 ALIKE := CGO_ENABLED=0 GOFLAGS='$(shell go env GOFLAGS) -trimpath'
 
 # What does one thing after the other, for minutes if the race detector watches: the rooms that only ask others, and tests
-# that hash many passwords. What runs on database servers is the code that it watches on SQLite. make race watches all.
+# that hash many passwords or compare many cases. What runs on database servers is the code that it watches on SQLite. make race watches all.
 INTURN   := ./api ./cmd/sealock ./store/htpasswd ./store/robotdb ./store/userdb ./web
 SLOWLY   := ^(TestPostgres|TestMariaDB|TestReadChart|TestCodes|TestLifeOfPersonalTokens|TestNothingExceedsWhatMadeIt|Test.*AsTheLibrarys?)$$
+SLOWLY   := $(SLOWLY)|^(TestRobotsNeverExceedTheirMaker|TestProposedChangesWork|TestIndexAgainstCasbin|TestTamperingIsNoticed)$$
+SLOWLY   := $(SLOWLY)|^TestStore$$/^conditions
 TOGETHER := Concurrent|AtOnce|AtMost|UnderWay|Reload|Pulls
 
 .PHONY: unit
-unit: packages ## Run the unit tests and testscripts, with the race detector where things happen at once
+unit: unit-watched unit-in-turn unit-slow ## Run the unit tests and testscripts, with the race detector where things happen at once
+
+.PHONY: unit-watched
+unit-watched: packages
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -skip '$(SLOWLY)' $$(go list ./... | grep -vxE "$$(go list $(INTURN) | paste -sd '|')")
 	CGO_ENABLED=$(call race,1,0) go test $(call race,-race) -run '$(TOGETHER)' ./cmd/sealock ./store/userdb
-	$(ALIKE) go test $(INTURN)
-	$(ALIKE) go test -run '$(SLOWLY)' ./project ./proxy/embedded ./store/sqlstore
+
+# Scripts start the program some hundred times.
+.PHONY: unit-in-turn
+unit-in-turn: packages
+	$(ALIKE) go test -tags noclouds $(INTURN)
+
+.PHONY: unit-slow
+unit-slow: packages
+	$(ALIKE) go test -tags noclouds -run '$(SLOWLY)' ./policy ./project ./proxy/embedded ./store/sqlstore
 
 .PHONY: race
 race: packages ## Run all unit tests with the race detector; takes a quarter of an hour

@@ -36,7 +36,7 @@ Made from the table that the tests run; do not edit. To make it again:
 ` + "`SEALOCK_UPDATE=1 go test -run TestMatrix .`" + `
 
 Every cell is a test, ` + "`TestClients/<registry>/<client>/<operation>`" + `, and ` + "`make e2e-full`" + ` runs them all. Of these,
-` + "`make test`" + ` runs a log-in, a push, a pull and a refused push with every client at every registry, and the other operations
+` + "`make test`" + ` runs a log-in, a push and a pull with every client at every registry, and the other operations
 of a client at two registries: one behind the front proxy and one that is reached directly. A number instead of a mark
 is something that the client can't do by design, and says why below. Versions are those of ` + "`hack/tools.sh`" + ` and of
 Debian 12. The client http is no program: it sends the requests of the specification, one by one, and does everything

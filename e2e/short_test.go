@@ -10,7 +10,7 @@ import (
 // everywhere reports whether an operation is tried with every client at every registry, even in the short form: these
 // are the ones in which client and registry speak most to each other. The others hang on one of the two.
 func everywhere(o client.Operation) bool {
-	return slices.Contains([]client.Operation{client.Login, client.Push, client.Pull, client.DeniedPush}, o)
+	return slices.Contains([]client.Operation{client.Login, client.Push, client.Pull}, o)
 }
 
 // inShort reports whether the short form of the table has a cell. Every client does all it can at one registry behind

@@ -5,12 +5,13 @@ package testkit
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -52,20 +53,20 @@ func find(tool string) string {
 	return ""
 }
 
-// FreePort returns a port of 127.0.0.1 that nothing listened on a moment ago.
+// FreePort returns a port of 127.0.0.1 that nothing listened on a moment ago. Connections don't come from it, as they do from
+// those that the kernel gives.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("looking for a free port: %v", err)
+	for range 200 {
+		port := 10000 + rand.IntN(8000) //nolint:gosec // no secret
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close() // it is free again
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String()) // it comes from a listener
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatalf("looking for a free port: %v", err)
-	}
-	return n
+	t.Fatal("no free port between 10000 and 18000")
+	return 0
 }
 
 var errEnded = errors.New("it ended by itself")

@@ -76,6 +76,9 @@ func useDisk(s configuration.Storage) {
 // openDriver opens the way to what the library keeps, beside the one that it opens itself.
 func openDriver(ctx context.Context, s configuration.Storage) (driver.StorageDriver, error) {
 	d, err := factory.Create(ctx, s.Type(), maps.Clone(s.Parameters()))
+	if _, missing := errors.AsType[factory.InvalidStorageDriverError](err); missing {
+		return nil, errs.New(errs.Unsupported, "this sealock was built without the storage %s", s.Type()).WithHint("build it without the tag noclouds and without the race detector")
+	}
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "the embedded registry can't use its storage %s", s.Type()).WithHint("check registry.storage").Because(err)
 	}

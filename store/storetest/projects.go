@@ -12,10 +12,10 @@ import (
 func projects(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	alice := user(t, s, "alice")
-	p := must[store.Project](t, "CreateProject")(s.CreateProject(ctx, store.Project{ID: 77, Name: "team", OwnerID: alice.ID, Public: true}))
+	p := must[store.Project](t, "CreateProject")(s.CreateProject(ctx, store.Project{ID: 1 << 40, Name: "team", OwnerID: alice.ID, Public: true}))
 	want := store.Project{ID: p.ID, Name: "team", OwnerID: alice.ID, OwnerName: "alice", Public: true, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 	equal(t, "CreateProject", p, want)
-	if p.ID == 0 || p.ID == 77 || p.CreatedAt.IsZero() {
+	if p.ID == 0 || p.ID == 1<<40 || p.CreatedAt.IsZero() {
 		t.Errorf("CreateProject = %+v, want an id and times of the store's own", p)
 	}
 	equal(t, "Project", must[store.Project](t, "Project")(s.Project(ctx, p.ID)), p)

@@ -9,8 +9,8 @@ import (
 
 // measureLists compares pages of lists of a small installation with those of a large one, in process and on both kinds of
 // databases: the benchmark BenchmarkLists of cmd/sealock, whose metrics become a table.
-func measureLists(ctx context.Context, o options) (string, error) {
-	out, err := runBenchmark(ctx, "BenchmarkLists", o.ScaleTime, "SEALOCK_BENCH_PROJECTS="+strconv.Itoa(o.Projects))
+func measureLists(ctx context.Context, o options, benchmarks string) (string, error) {
+	out, err := runBenchmark(ctx, benchmarks, "BenchmarkLists", o.ScaleTime, "SEALOCK_BENCH_PROJECTS="+strconv.Itoa(o.Projects))
 	if err != nil {
 		return "", err
 	}

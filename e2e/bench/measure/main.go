@@ -102,12 +102,16 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 		return err
 	}
 	t.add(tokens...)
-	scale, err := measureScale(ctx, o)
+	benchmarks, err := buildBenchmarks(ctx, dir)
+	if err != nil {
+		return err
+	}
+	scale, err := measureScale(ctx, o, benchmarks)
 	if err != nil {
 		return err
 	}
 	t.add(scale...)
-	lists, err := measureLists(ctx, o)
+	lists, err := measureLists(ctx, o, benchmarks)
 	if err != nil {
 		return err
 	}

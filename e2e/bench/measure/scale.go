@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +18,8 @@ import (
 
 // measureScale compares decisions and tokens of a small installation with those of a large one, in process: the benchmark
 // BenchmarkScale of cmd/sealock, whose metrics become rows.
-func measureScale(ctx context.Context, o options) ([]row, error) {
-	out, err := runBenchmark(ctx, "BenchmarkScale", o.ScaleTime, "SEALOCK_BENCH_LINES="+strconv.Itoa(o.Lines), "SEALOCK_BENCH_MEMBERSHIPS="+strconv.Itoa(o.Memberships))
+func measureScale(ctx context.Context, o options, benchmarks string) ([]row, error) {
+	out, err := runBenchmark(ctx, benchmarks, "BenchmarkScale", o.ScaleTime, "SEALOCK_BENCH_LINES="+strconv.Itoa(o.Lines), "SEALOCK_BENCH_MEMBERSHIPS="+strconv.Itoa(o.Memberships))
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +71,21 @@ func spent(ns float64) string {
 // metrics are what one benchmark reports, by unit.
 type metrics map[string]float64
 
-// runBenchmark runs a benchmark of cmd/sealock and returns what it prints.
-func runBenchmark(ctx context.Context, name, benchtime string, environ ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+name+"$", "-benchtime", benchtime, "-timeout", "1h", "./cmd/sealock") //nolint:gosec // a fixed command
+// buildBenchmarks compiles those of cmd/sealock. What clouds bring takes no part in them.
+func buildBenchmarks(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "benchmarks")
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "noclouds", "-o", path, "./cmd/sealock") //nolint:gosec // a fixed command
 	cmd.Dir = need.Repository()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the benchmarks: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// runBenchmark runs one of a program's benchmarks and returns what it prints.
+func runBenchmark(ctx context.Context, program, name, benchtime string, environ ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, "-test.run", "^$", "-test.bench", "^"+name+"$", "-test.benchtime", benchtime, "-test.timeout", "1h") //nolint:gosec // it was just built
+	cmd.Dir = filepath.Join(need.Repository(), "cmd", "sealock")
 	cmd.Env = append(os.Environ(), environ...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
