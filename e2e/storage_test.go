@@ -290,6 +290,30 @@ func TestStorageRefuses(t *testing.T) {
 	}
 }
 
+// TestCloudsAreAsked starts with the block of each cloud whose own server only the long form has: the driver is there, takes its block and asks,
+// and clients are told to try again when it is refused.
+func TestCloudsAreAsked(t *testing.T) {
+	t.Parallel()
+	for driver, path := range map[string]string{"azure": "/images", "gcs": "/token"} {
+		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
+			store, asked := objectstore.Refusing(t, driver)
+			server := serve(t, "registry:\n"+store.Block("  "))
+			server.AddProject(t, "team")
+			resp, err := wire.New(server.Addr, "admin", adminPassword).Do(wire.Request{Method: http.MethodGet, URL: "/v2/team/app/manifests/1"})
+			if err != nil || resp.Status != http.StatusServiceUnavailable || !strings.Contains(resp.Message(), "UNAVAILABLE: the registry's storage") || resp.Header.Get("Retry-After") == "" {
+				t.Errorf("GET of a manifest = %s, %v, want 503 that says so", resp, err)
+			}
+			if got := asked(); !strings.HasPrefix(got, path) {
+				t.Errorf("the cloud was asked for %q, want %s", got, path)
+			}
+			if text, err := server.Output(); err != nil || strings.Contains(text, objectstore.SecretKey) || strings.Contains(text, "PRIVATE KEY") {
+				t.Errorf("the log holds the secret, or can't be read: %v", err)
+			}
+		})
+	}
+}
+
 // TestStorageIsCollected runs the stock registry's garbage collection over what sealock keeps, with the same block.
 func TestStorageIsCollected(t *testing.T) {
 	t.Parallel()
