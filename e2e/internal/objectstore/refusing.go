@@ -22,7 +22,7 @@ func Refusing(t testing.TB, driver string) (s *Store, asked func() string) {
 	s = &Store{Addr: cloud.Listener.Addr().String(), Driver: driver}
 	switch driver {
 	case "azure":
-		s.Values = map[string]string{"accountname": "sealock", "accountkey": SecretKey, "container": bucket, "serviceurl": cloud.URL, "credentials": "{type: shared_key}"}
+		s.Values = map[string]string{"accountname": "sealock", "accountkey": SecretKey, "container": bucket, "serviceurl": cloud.URL, "credentials": "{type: shared_key}"} //nolint:gosec // of nobody
 	case "gcs":
 		s.Values = map[string]string{"bucket": bucket, "keyfile": account(t, proc.Dir(t), cloud.URL)}
 	}
