@@ -57,16 +57,18 @@ func (s *Separate) redirectTarget(req *http.Request, resp *http.Response) (strin
 	if err != nil {
 		return "", s.errRedirect(err)
 	}
+	if u, err := url.Parse(text); err != nil || !u.IsAbs() { // a signed URL stays as it was signed
+		text = to.String()
+	}
 	_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	to, err = url.Parse(text) // what clients will read
 	switch {
-	case len(resp.Header["Location"]) != 1, to.Scheme != "http" && to.Scheme != "https", to.Host == "":
+	case err != nil, len(resp.Header["Location"]) != 1, to.Scheme != "http" && to.Scheme != "https", to.Host == "":
 		return "", s.errRedirect(errors.New("the Location is no URL"))
 	case token != "" && (strings.Contains(text, token) || strings.Contains(to.String(), token)):
 		return "", s.errRedirect(errors.New("the Location holds the token"))
-	case strings.Contains(text, "://"):
-		return text, nil
 	}
-	return to.String(), nil
+	return text, nil
 }
 
 func (s *Separate) errRedirect(cause error) error {

@@ -123,7 +123,7 @@ func FuzzRedirectTarget(f *testing.F) {
 	const token = "eyJ.eyJ.sig"
 	for _, location := range []string{
 		"https://bucket.example.com/data?X-Amz-Signature=1", "/v2/", "//evil.example", `\\evil.example`, "javascript://x/%0aalert(1)", "http:evil", "http:///x", "https://u:p@h/",
-		"?t=" + token, "https://h/?t=eyJ%2EeyJ.sig", "data:text/html,x", "HTTPS://H", "http://[::1", "", "http://h/://x", "ftp://h/http://x",
+		"?t=" + token, "https://h/?t=eyJ%2EeyJ.sig", "data:text/html,x", "HTTPS://H", "http://[::1", "", "http://h/://x", "ftp://h/http://x", "htm/s://", "//::",
 	} {
 		f.Add(location)
 	}
@@ -153,7 +153,7 @@ func FuzzDecide(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, host := range []string{"mirror.example", "MIRROR.example:8080", "mirror.example.", "[mirror.example]:1", "hub.example", ""} {
+	for _, host := range []string{"mirror.example", "MIRROR.example:8080", "mirror.example.", "[mirror.example]:1", "mirror.example::", "hub.example", ""} {
 		for _, path := range []string{"/v2/team/app/manifests/v1", "/v2/mine/app/blobs/uploads/", "/v2/m-x/blobs/uploads/1", "/v2/m-/x/tags/list", "/v2/Mine/app/tags/list", "/v2/_catalog"} {
 			f.Add(host, http.MethodGet, path)
 			f.Add(host, http.MethodPut, path)
@@ -170,8 +170,10 @@ func FuzzDecide(f *testing.F) {
 			want = mine
 		}
 		to := s.decide(host, q)
-		name, _, _ := strings.Cut(strings.ToLower(strings.Trim(host, "[]")), ":")
-		leads := strings.Trim(name, "[]") == "mirror.example"
+		leads := s.ofHost(host) != nil
+		if leads && !strings.Contains(strings.ToLower(host), "mirror.example") {
+			t.Errorf("ofHost(%q) leads to a registry, want it to be for its name alone", host)
+		}
 		writes := method != http.MethodGet && method != http.MethodHead || q.Kind == KindUpload || q.Kind == KindUploads
 		switch {
 		case q.Repository == "":
